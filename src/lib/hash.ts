@@ -23,3 +23,19 @@ export function sha256d(bytes: Uint8Array): Uint8Array {
 export function hash160(bytes: Uint8Array): Uint8Array {
   return createHash('ripemd160').update(digest('sha256', bytes)).digest()
 }
+
+/** Hashes into memory that is there already: no buffer per hash where thousands of them stand side by side. */
+export class HashWriter {
+  readonly #inner = Buffer.alloc(32)
+
+  /** Writes the first `length` bytes (at most 32) of the SHA-256 of `bytes` at `offset` of `target`. */
+  sha256(bytes: Uint8Array, target: Buffer, offset: number, length = 32): void {
+    target.write(hash('sha256', bytes, 'binary'), offset, length, 'latin1')
+  }
+
+  /** Writes the 32 bytes of the SHA-256 of the SHA-256 of `bytes` at `offset` of `target`. */
+  sha256d(bytes: Uint8Array, target: Buffer, offset: number): void {
+    this.#inner.write(hash('sha256', bytes, 'binary'), 0, 32, 'latin1')
+    target.write(hash('sha256', this.#inner, 'binary'), offset, 32, 'latin1')
+  }
+}
