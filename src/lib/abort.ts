@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 /** What aborting means in code that waits: every promise settles, and it settles with an AbortError. */
 
 function isAbortError(reason: unknown): reason is Error {
@@ -56,6 +58,8 @@ export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): {
       abort()
       break
     }
+    // Any number of calls may hang on one signal at a time. Node takes more than ten for a leak, which unlink rules out.
+    setMaxListeners(0, signal)
     signal.addEventListener('abort', abort, { once: true })
     links.push(() => signal.removeEventListener('abort', abort))
   }

@@ -1,3 +1,4 @@
+import { linkSignals, throwIfAborted } from './abort.ts'
 import type { Clock } from './clock.ts'
 
 /** Calls `action` with a signal that aborts with `signal` or after `ms`, whichever is first. */
@@ -7,16 +8,15 @@ export async function within<T>(
   signal: AbortSignal,
   action: (limited: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  signal.throwIfAborted()
+  throwIfAborted(signal)
   const limit = new AbortController()
-  const stop = (): void => limit.abort()
-  signal.addEventListener('abort', stop, { once: true })
+  const linked = linkSignals(signal, limit.signal)
   const timer = new AbortController()
   const timeout = sleepOrAbort(ms, clock, timer.signal).then((slept) => slept && limit.abort())
   try {
-    return await action(limit.signal)
+    return await action(linked.signal)
   } finally {
-    signal.removeEventListener('abort', stop)
+    linked.unlink()
     timer.abort()
     await timeout
   }

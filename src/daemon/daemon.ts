@@ -1,0 +1,116 @@
+/**
+ * The calls we make of bitcoind, and nothing else of it. Hashes are hex as displayed (reversed): that is how bitcoind
+ * speaks and how clients are answered. Every call can throw DaemonError (bitcoind said no), DaemonUnavailableError (no
+ * answer; retried inside up to the patience of the call) and AbortError.
+ */
+export interface Daemon {
+  /** What the node can do, found by probing at start, never by its version number. */
+  readonly abilities: DaemonAbilities
+  /** Where calls go at the moment, without credentials; for logs and getinfo. */
+  readonly address: string
+
+  chainInfo(signal?: AbortSignal): Promise<ChainInfo>
+  networkInfo(signal?: AbortSignal): Promise<NetworkInfo>
+  mempoolInfo(signal?: AbortSignal): Promise<MempoolInfo>
+
+  /** Height of the node's best block. */
+  height(signal?: AbortSignal): Promise<number>
+  /** Hashes of blocks `start` to `start + count - 1`; shorter where the chain ends. */
+  blockHashes(start: number, count: number, signal?: AbortSignal): Promise<string[]>
+  /** The block with its witnesses, as it goes over the wire. Its hash is checked against `hash`. */
+  rawBlock(hash: string, signal?: AbortSignal): Promise<Uint8Array>
+  /**
+   * Outputs spent by each transaction of a block, as REST `spenttxouts/<hash>.bin` gives them (unparsed).
+   * Only where `abilities.spentTxOuts`.
+   */
+  spentTxOuts(hash: string, signal?: AbortSignal): Promise<Uint8Array>
+
+  /** Ids of the transactions in the mempool and, where the node tells it, the sequence number that goes with them. */
+  mempoolIds(signal?: AbortSignal): Promise<MempoolIds>
+  /** Raw mempool transactions, in the order asked; undefined for one that is no longer there. */
+  mempoolTransactions(txids: readonly string[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]>
+
+  /**
+   * A raw transaction. Without `blockHash` the mempool (and bitcoind's txindex, where it has one) is asked.
+   * DaemonError -5 if it is not found.
+   */
+  rawTransaction(txid: string, blockHash?: string, signal?: AbortSignal): Promise<Uint8Array>
+  /** bitcoind's verbose object as JSON text, unparsed, so that no number loses a digit. */
+  verboseTransaction(txid: string, blockHash?: string, signal?: AbortSignal): Promise<string>
+
+  /** The txid. DaemonError with bitcoind's words when it refuses. */
+  broadcast(rawHex: string, signal?: AbortSignal): Promise<string>
+  /** bitcoind's own answer to submitpackage. */
+  broadcastPackage(rawHexes: readonly string[], signal?: AbortSignal): Promise<PackageResult>
+  testMempoolAccept(rawHexes: readonly string[], signal?: AbortSignal): Promise<readonly AcceptResult[]>
+
+  /** BTC per 1000 virtual bytes, or undefined where the node cannot tell. `mode` is economical or conservative. */
+  estimateFee(target: number, mode?: string, signal?: AbortSignal): Promise<number | undefined>
+}
+
+export interface DaemonAbilities {
+  /** REST is switched on (`rest=1`): blocks come as bytes, several times as fast. */
+  readonly rest: boolean
+  /** REST spenttxouts (Bitcoin Core 30 and later). */
+  readonly spentTxOuts: boolean
+  /** ZMQ endpoint that is listened to, if one is configured. */
+  readonly zmq: string | undefined
+}
+
+export interface ChainInfo {
+  /** main, test, testnet4, signet, regtest */
+  readonly chain: string
+  readonly blocks: number
+  readonly headers: number
+  readonly bestBlockHash: string
+  readonly initialBlockDownload: boolean
+  readonly pruned: boolean
+}
+
+export interface NetworkInfo {
+  readonly version: number
+  readonly subversion: string
+  /** BTC per 1000 virtual bytes. */
+  readonly relayFee: number
+}
+
+/** Fees in BTC per 1000 virtual bytes. */
+export interface MempoolInfo {
+  readonly size: number
+  readonly mempoolMinFee: number
+  readonly minRelayTxFee: number
+  readonly incrementalRelayFee: number
+}
+
+export interface MempoolIds {
+  readonly txids: readonly string[]
+  readonly sequence: number | undefined
+}
+
+/** `raw` is bitcoind's answer as it came; the rest is what we read of it. */
+export interface PackageResult {
+  readonly packageMessage: string
+  readonly errors: readonly { readonly txid: string; readonly error: string }[]
+  readonly raw: unknown
+}
+
+export interface AcceptResult {
+  readonly txid: string
+  readonly wtxid: string
+  readonly allowed: boolean
+  readonly reason: string | undefined
+}
+
+/** What bitcoind tells by itself, over ZMQ. Listeners must not throw. */
+export type DaemonNotice =
+  | { readonly kind: 'block-connected'; readonly hash: string }
+  | { readonly kind: 'block-disconnected'; readonly hash: string }
+  | { readonly kind: 'tx-added'; readonly txid: string; readonly sequence: bigint }
+  | { readonly kind: 'tx-removed'; readonly txid: string; readonly sequence: bigint }
+  /** Messages were lost or the connection was made anew: ask, do not count on notices. */
+  | { readonly kind: 'gap' }
+
+export interface DaemonNotices {
+  /** Calls `listener` for each notice until `signal` aborts. */
+  listen(listener: (notice: DaemonNotice) => void, signal: AbortSignal): void
+}
