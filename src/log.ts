@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
+import pretty from 'pino-pretty'
 
 export type { Logger } from 'pino'
 
@@ -14,6 +15,11 @@ export function createLogger(
   destination: DestinationStream = pino.destination({ sync: false }),
 ): Logger {
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination)
+}
+
+/** Lines for people instead of JSON: for a server that is started by hand on a terminal. */
+export function terminalDestination(): DestinationStream {
+  return pretty({ sync: true, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname' })
 }
 
 /** For tests and tools that have nothing to tell. */

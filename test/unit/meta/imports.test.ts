@@ -7,16 +7,18 @@ import { describe, expect, it } from 'vitest'
  * stand before it here, types included.
  */
 const ORDER = [
-  ['errors', 'log', 'metrics'],
+  ['errors', 'log', 'metrics', 'version'],
   ['lib'],
   ['chain'],
   ['db', 'daemon', 'regtest'],
   ['atomicals', 'mempool'],
   ['rpc'],
   ['coins'],
+  ['config-values'],
   ['config'],
   ['sync', 'session'],
   ['server'],
+  ['rpc-client'],
   ['main'],
 ] as const
 

@@ -1,0 +1,24 @@
+# syntax=docker/dockerfile:1
+FROM node:24-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build && npm prune --omit=dev
+
+FROM node:24-slim
+ENV NODE_ENV=production \
+    DB_DIRECTORY=/data
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+RUN mkdir /data && chown node:node /data
+USER node
+VOLUME /data
+EXPOSE 50001 50002 50003 50004 8080
+STOPSIGNAL SIGTERM
+# The admin port answers from the first second on, also while the index is being built.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["node", "dist/main.js", "rpc", "getinfo"]
+ENTRYPOINT ["node", "--enable-source-maps", "dist/main.js"]

@@ -1,0 +1,21 @@
+import type { AddressVersions } from '../chain/address.ts'
+
+/**
+ * The complete list of what may differ between coins and networks. A coin is a value; where it needs something that is
+ * not here, a field is added, with a test.
+ */
+export interface Coin {
+  /** As in COIN: Bitcoin */
+  readonly name: string
+  /** As in NET: mainnet, testnet, testnet4, signet, regtest */
+  readonly net: string
+  /** What bitcoind calls the network in getblockchaininfo. */
+  readonly daemonChain: string
+  /** Hash of block 0, as displayed. */
+  readonly genesisHash: string
+  readonly addressVersions: AddressVersions
+  /** Deepest reorganisation that is followed unless REORG_LIMIT says otherwise. */
+  readonly reorgLimit: number
+  /** Port that bitcoind's JSON-RPC has by default. */
+  readonly rpcPort: number
+}

@@ -1,0 +1,498 @@
+import { z } from 'zod'
+import { COINS } from './coins/registry.ts'
+import {
+  DEFAULT_PORTS,
+  daemonUrl,
+  LOOPBACK,
+  list,
+  oneOf,
+  onOff,
+  pattern,
+  SERVICE_KINDS,
+  type ServiceKind,
+  type ServiceUrl,
+  service,
+  serviceList,
+  subnet,
+  text,
+  whole,
+  wholeWords,
+} from './config-values.ts'
+import { ConfigError } from './errors.ts'
+import { LOG_LEVELS } from './log.ts'
+
+/**
+ * All settings, from the environment. Names are ElectrumX's own where it has one, so that an operator's file carries
+ * over. docs/CONFIG.md, the table of the README and config/electrumx.env.example are printed from this table.
+ */
+
+export interface Setting<S extends z.ZodType = z.ZodType, F extends string | undefined = string | undefined> {
+  readonly env: string
+  /** From the text of the environment to the value; what it refuses, `allowed` puts into words. */
+  readonly schema: S
+  readonly allowed: string
+  /** The default as one would write it, or undefined where unset is a state of its own. */
+  readonly fallback: F
+  /** Said in docs where the default depends on something else. */
+  readonly fallbackNote?: string
+  readonly unit?: string
+  readonly sentence: string
+  /** Checked and kept, but without effect yet; said in a warning at start and in the docs. */
+  readonly notYet?: string
+}
+
+function setting<S extends z.ZodType, F extends string | undefined>(entry: Setting<S, F>): Setting<S, F> {
+  return entry
+}
+
+const ATOMICALS_PENDING = 'the Atomicals index is not part of this version'
+const height = whole(1, 100_000_000)
+
+export const SETTINGS = {
+  daemonUrls: setting({
+    env: 'DAEMON_URL',
+    schema: list(daemonUrl).refine((urls) => urls.length > 0),
+    allowed: 'a comma-separated list of http(s)://[user:password@]host[:port]/',
+    fallback: undefined,
+    fallbackNote: 'unset: the built-in regtest node',
+    sentence:
+      'The bitcoind to index; several are tried in turn. Without it the server starts a regtest node of its own, which ' +
+      'is not the Bitcoin network.',
+  }),
+  daemonCookieFile: setting({
+    env: 'DAEMON_COOKIE_FILE',
+    schema: text,
+    allowed: 'a path',
+    fallback: undefined,
+    sentence: "bitcoind's .cookie, read again whenever bitcoind refuses it; used for URLs without user and password.",
+  }),
+  daemonZmq: setting({
+    env: 'DAEMON_ZMQ',
+    schema: z.string().regex(/^(?:tcp|ipc):\/\/.+$/),
+    allowed: 'an endpoint like tcp://127.0.0.1:28332',
+    fallback: undefined,
+    fallbackNote: 'unset: polling only',
+    sentence:
+      'Where bitcoind publishes the topic sequence (its option zmqpubsequence): blocks and transactions are then served at once instead of at the next poll.',
+  }),
+  coin: setting({
+    env: 'COIN',
+    schema: z.string().transform((raw, context) => {
+      const name = [...new Set(COINS.map((coin) => coin.name))].find(
+        (known) => known.toLowerCase() === raw.toLowerCase(),
+      )
+      if (name === undefined) context.addIssue({ code: 'custom', message: 'no such coin' })
+      return name ?? z.NEVER
+    }),
+    allowed: `one of ${[...new Set(COINS.map((coin) => coin.name))].join(', ')}`,
+    fallback: 'Bitcoin',
+    sentence: 'The coin.',
+  }),
+  net: setting({
+    env: 'NET',
+    schema: z.string().transform((raw, context) => {
+      const net = [...new Set(COINS.map((coin) => coin.net))].find((known) => known === raw.toLowerCase())
+      if (net === undefined) context.addIssue({ code: 'custom', message: 'no such network' })
+      return net ?? z.NEVER
+    }),
+    allowed: `one of ${[...new Set(COINS.map((coin) => coin.net))].join(', ')}`,
+    fallback: undefined,
+    fallbackNote: 'mainnet with DAEMON_URL, regtest without',
+    sentence: 'The network. An index of another network is refused, never touched.',
+  }),
+  dbDirectory: setting({
+    env: 'DB_DIRECTORY',
+    schema: text,
+    allowed: 'a path',
+    fallback: 'valence-data',
+    sentence: 'Where the index lives (and the self-signed certificate, and the chain of the built-in node).',
+  }),
+  services: setting({
+    env: 'SERVICES',
+    schema: serviceList,
+    allowed: `a comma-separated list of kind://[host][:port] with kind one of ${SERVICE_KINDS.join(', ')}; rpc on loopback only`,
+    fallback: undefined,
+    fallbackNote:
+      'all kinds at their usual ports; on loopback without DAEMON_URL, on all interfaces (rpc: loopback) with it',
+    sentence:
+      'What to listen on. Usual ports: tcp 50001, ssl 50002, ws 50003, wss 50004, http 8080, rpc 8000 (administration).',
+  }),
+  reportServices: setting({
+    env: 'REPORT_SERVICES',
+    schema: list(service),
+    allowed: 'a comma-separated list of kind://host[:port]',
+    fallback: '',
+    sentence: 'How clients outside reach this server: what server.features tells as hosts.',
+  }),
+  sslCertFile: setting({
+    env: 'SSL_CERTFILE',
+    schema: text,
+    allowed: 'a path',
+    fallback: undefined,
+    fallbackNote: 'unset: a self-signed one, made on first start and kept',
+    sentence: 'Certificate chain (PEM) for ssl and wss.',
+  }),
+  sslKeyFile: setting({
+    env: 'SSL_KEYFILE',
+    schema: text,
+    allowed: 'a path',
+    fallback: undefined,
+    sentence: 'Key (PEM) that goes with SSL_CERTFILE.',
+  }),
+  bannerFile: setting({
+    env: 'BANNER_FILE',
+    schema: text,
+    allowed: 'a path',
+    fallback: undefined,
+    sentence:
+      'Text that wallets show; $SERVER_VERSION, $SERVER_SUBVERSION, $DAEMON_VERSION, $DAEMON_SUBVERSION and ' +
+      '$DONATION_ADDRESS are replaced.',
+  }),
+  donationAddress: setting({
+    env: 'DONATION_ADDRESS',
+    schema: z.string(),
+    allowed: 'an address',
+    fallback: '',
+    sentence: 'Shown by wallets that offer to donate to the server.',
+  }),
+  dropClient: setting({
+    env: 'DROP_CLIENT',
+    schema: pattern,
+    allowed: 'a regular expression',
+    fallback: undefined,
+    sentence: 'Clients whose name matches are disconnected.',
+  }),
+  logLevel: setting({
+    env: 'LOG_LEVEL',
+    schema: oneOf(...LOG_LEVELS),
+    allowed: `one of ${LOG_LEVELS.join(', ')}`,
+    fallback: 'info',
+    sentence: 'From which level on the log is written.',
+  }),
+  anonLogs: setting({
+    env: 'ANON_LOGS',
+    schema: z.string().transform((raw) => raw !== ''),
+    allowed: 'anything (on) or nothing (off)',
+    fallback: '',
+    sentence: "Leaves clients' addresses out of the log.",
+  }),
+  maxSessions: setting({
+    env: 'MAX_SESSIONS',
+    schema: whole(1, 1_000_000),
+    allowed: wholeWords(1, 1_000_000),
+    fallback: '1000',
+    unit: 'sessions',
+    sentence: 'At this number listeners pause; below 95 % of it they resume.',
+  }),
+  maxSend: setting({
+    env: 'MAX_SEND',
+    schema: whole(350_000, 1_000_000_000),
+    allowed: wholeWords(350_000, 1_000_000_000),
+    fallback: '8100000',
+    unit: 'bytes',
+    sentence: 'Largest answer; also the longest history served: (MAX_SEND − 100) ÷ 99 transactions.',
+  }),
+  maxRecv: setting({
+    env: 'MAX_RECV',
+    schema: whole(1_000, 1_000_000_000),
+    allowed: wholeWords(1_000, 1_000_000_000),
+    fallback: '1000000',
+    unit: 'bytes',
+    sentence: 'Largest message accepted; a longer line is dropped and charged.',
+  }),
+  maxSubscriptions: setting({
+    env: 'MAX_SUBSCRIPTIONS',
+    schema: whole(0, 1_000_000_000),
+    allowed: wholeWords(0, 1_000_000_000),
+    fallback: '10000000',
+    unit: 'scripts',
+    sentence: 'Subscriptions of all sessions together; 0 for any number.',
+  }),
+  maxSubscriptionsPerSession: setting({
+    env: 'MAX_SUBSCRIPTIONS_PER_SESSION',
+    schema: whole(0, 1_000_000_000),
+    allowed: wholeWords(0, 1_000_000_000),
+    fallback: '75000',
+    unit: 'scripts',
+    sentence: 'Subscriptions of one session; 0 for any number.',
+  }),
+  maxBatch: setting({
+    env: 'MAX_BATCH',
+    schema: whole(1, 1_000_000),
+    allowed: wholeWords(1, 1_000_000),
+    fallback: '1000',
+    unit: 'requests',
+    sentence: 'Entries of one JSON-RPC batch; a longer one is refused whole.',
+  }),
+  costSoftLimit: setting({
+    env: 'COST_SOFT_LIMIT',
+    schema: whole(0, 1_000_000_000),
+    allowed: wholeWords(0, 1_000_000_000),
+    fallback: '1000',
+    unit: 'cost',
+    sentence: 'Above it a session gets slower.',
+  }),
+  costHardLimit: setting({
+    env: 'COST_HARD_LIMIT',
+    schema: whole(0, 1_000_000_000),
+    allowed: wholeWords(0, 1_000_000_000),
+    fallback: '10000',
+    unit: 'cost',
+    sentence: 'Above it a session is cut off; 0 (with the soft limit) switches the limiter off.',
+  }),
+  bandwidthUnitCost: setting({
+    env: 'BANDWIDTH_UNIT_COST',
+    schema: whole(1, 1_000_000_000),
+    allowed: wholeWords(1, 1_000_000_000),
+    fallback: '5000',
+    unit: 'bytes',
+    sentence: 'So many bytes in or out cost 1.',
+  }),
+  initialConcurrent: setting({
+    env: 'INITIAL_CONCURRENT',
+    schema: whole(1, 10_000),
+    allowed: wholeWords(1, 10_000),
+    fallback: '10',
+    unit: 'requests',
+    sentence: 'Requests of one session that run at the same time before it is slowed down.',
+  }),
+  requestSleep: setting({
+    env: 'REQUEST_SLEEP',
+    schema: whole(0, 60_000),
+    allowed: wholeWords(0, 60_000),
+    fallback: '2500',
+    unit: 'ms',
+    sentence: 'Longest delay of a request as the cost nears the hard limit.',
+  }),
+  requestTimeout: setting({
+    env: 'REQUEST_TIMEOUT',
+    schema: whole(1, 3600),
+    allowed: wholeWords(1, 3600),
+    fallback: '30',
+    unit: 's',
+    sentence: 'A request that takes longer is answered with -102.',
+  }),
+  sessionTimeout: setting({
+    env: 'SESSION_TIMEOUT',
+    schema: whole(1, 1_000_000),
+    allowed: wholeWords(1, 1_000_000),
+    fallback: '600',
+    unit: 's',
+    sentence: 'A session that has sent nothing for so long is closed.',
+  }),
+  groupBitsIpv4: setting({
+    env: 'SESSION_GROUP_BY_SUBNET_IPV4',
+    schema: whole(1, 32),
+    allowed: wholeWords(1, 32),
+    fallback: '24',
+    unit: 'bits',
+    sentence: 'Clients of one such subnet are judged together.',
+  }),
+  groupBitsIpv6: setting({
+    env: 'SESSION_GROUP_BY_SUBNET_IPV6',
+    schema: whole(1, 128),
+    allowed: wholeWords(1, 128),
+    fallback: '48',
+    unit: 'bits',
+    sentence: 'The same for IPv6.',
+  }),
+  limitExemptSubnets: setting({
+    env: 'LIMIT_EXEMPT_SUBNETS',
+    schema: list(subnet),
+    allowed: 'a comma-separated list of subnets like 192.0.2.0/24',
+    fallback: '',
+    sentence: 'Clients from here are never slowed down or cut off.',
+  }),
+  trustedProxies: setting({
+    env: 'TRUSTED_PROXIES',
+    schema: list(subnet),
+    allowed: 'a comma-separated list of subnets like 10.0.0.0/8',
+    fallback: '',
+    sentence: 'Reverse proxies whose X-Forwarded-For is believed over HTTP and WebSocket.',
+  }),
+  cacheMb: setting({
+    env: 'CACHE_MB',
+    schema: whole(16, 1_000_000),
+    allowed: wholeWords(16, 1_000_000),
+    fallback: '256',
+    unit: 'MB',
+    sentence: 'Memory for the tables and caches of the index.',
+  }),
+  reorgLimit: setting({
+    env: 'REORG_LIMIT',
+    schema: whole(10, 100_000),
+    allowed: wholeWords(10, 100_000),
+    fallback: undefined,
+    fallbackNote: 'by network: 200 on mainnet and regtest, 8000 on the test networks',
+    unit: 'blocks',
+    sentence: 'Deepest reorganisation that can be followed; undo is kept for so many blocks.',
+  }),
+  pollBlocks: setting({
+    env: 'DAEMON_POLL_INTERVAL_BLOCKS',
+    schema: whole(10, 600_000),
+    allowed: wholeWords(10, 600_000),
+    fallback: '5000',
+    unit: 'ms',
+    sentence: 'How often bitcoind is asked for new blocks (with DAEMON_ZMQ it tells by itself).',
+  }),
+  pollMempool: setting({
+    env: 'DAEMON_POLL_INTERVAL_MEMPOOL',
+    schema: whole(10, 600_000),
+    allowed: wholeWords(10, 600_000),
+    fallback: '1000',
+    unit: 'ms',
+    sentence: 'How often bitcoind is asked for its mempool.',
+  }),
+  atomicals: setting({
+    env: 'ATOMICALS',
+    schema: onOff,
+    allowed: 'on or off',
+    fallback: 'off',
+    sentence: 'The Atomicals index.',
+    notYet: ATOMICALS_PENDING,
+  }),
+  atomicalsShape: setting({
+    env: 'ATOMICALS_SHAPE',
+    schema: oneOf('object', 'list'),
+    allowed: 'object or list',
+    fallback: 'object',
+    sentence: 'Form of `atomicals` in unspent outputs: id to amount, or a list of ids as before 1.5.',
+    notYet: ATOMICALS_PENDING,
+  }),
+  ...activationHeights(),
+} as const satisfies Readonly<Record<string, Setting>>
+
+function activationHeights() {
+  const entry = (env: string, rule: string) =>
+    setting({
+      env,
+      schema: height,
+      allowed: `${wholeWords(1, 100_000_000)}, on regtest only`,
+      fallback: undefined,
+      fallbackNote: 'regtest: 1',
+      sentence: `Height from which ${rule} on regtest.`,
+      notYet: ATOMICALS_PENDING,
+    })
+  return {
+    atomicalsActivation: entry('ATOMICALS_ACTIVATION_HEIGHT', 'Atomicals count'),
+    atomicalsActivationDmint: entry('ATOMICALS_ACTIVATION_HEIGHT_DMINT', 'dmint rules count'),
+    atomicalsActivationCommitz: entry('ATOMICALS_ACTIVATION_HEIGHT_COMMITZ', 'named mints need commit output 0'),
+    atomicalsActivationDensity: entry('ATOMICALS_ACTIVATION_HEIGHT_DENSITY', 'the density rules count'),
+    atomicalsActivationRollover: entry(
+      'ATOMICALS_ACTIVATION_HEIGHT_DFT_BITWORK_ROLLOVER',
+      'perpetual mints may roll over',
+    ),
+    atomicalsActivationCustomColoring: entry('ATOMICALS_ACTIVATION_HEIGHT_CUSTOM_COLORING', 'custom colouring counts'),
+  }
+}
+
+type Parsed = { readonly [K in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[K]> }
+type ValueOf<E> = E extends Setting<infer S, infer F> ? z.output<S> | (F extends string ? never : undefined) : never
+
+/** Settings as the server uses them: defaults that depend on others are filled in. */
+export type Settings = Omit<Parsed, 'net' | 'services'> & {
+  readonly net: string
+  readonly services: readonly ServiceUrl[]
+  /** Things an operator should be told at start: settings without effect. */
+  readonly notes: readonly string[]
+}
+
+/** Settings of ElectrumX that mean nothing here, with the reason; set ones are named at start. */
+export const FOREIGN_SETTINGS: Readonly<Record<string, string>> = {
+  DB_ENGINE: 'the index is always LevelDB',
+  EVENT_LOOP_POLICY: 'it chooses an event loop of Python',
+  ALLOW_ROOT: 'no such check; the container runs as an ordinary user',
+  LOG_FORMAT: 'the log is one JSON object a line',
+  LOG_SESSIONS: 'sessions are listed by the admin command `sessions`',
+  PEER_DISCOVERY: 'other servers are not looked for',
+  PEER_ANNOUNCE: 'other servers are not told of this one',
+  FORCE_PROXY: 'no connections to other servers are made',
+  TOR_PROXY_HOST: 'no connections to other servers are made',
+  TOR_PROXY_PORT: 'no connections to other servers are made',
+  TOR_BANNER_FILE: 'the banner is BANNER_FILE for all',
+  BLACKLIST_URL: 'no connections to other servers are made',
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads all settings. Throws ConfigError naming every problem at once, each with what would be allowed. An empty value
+ * counts as unset, as in ElectrumX's own env files.
+ */
+export function readSettings(environment: Environment): Settings {
+  const problems: string[] = []
+  const notes: string[] = []
+  const values: Record<string, unknown> = {}
+  for (const [key, entry] of Object.entries<Setting>(SETTINGS)) {
+    const given = environment[entry.env] === '' ? undefined : environment[entry.env]
+    const raw = given ?? entry.fallback
+    if (given !== undefined && entry.notYet !== undefined) notes.push(`${entry.env} has no effect: ${entry.notYet}`)
+    if (raw === undefined) continue
+    const parsed = entry.schema.safeParse(raw)
+    if (parsed.success) values[key] = parsed.data
+    else problems.push(`${entry.env} is ${shown(entry, raw)}: it must be ${entry.allowed}`)
+  }
+  for (const [env, reason] of Object.entries(FOREIGN_SETTINGS)) {
+    if ((environment[env] ?? '') !== '') notes.push(`${env} has no effect: ${reason}`)
+  }
+  // One cast where the table's keys become the type that is computed from the same table.
+  const parsed = values as unknown as Parsed
+  const settings = withDependentDefaults(parsed, notes)
+  problems.push(...contradictions(settings))
+  if (problems.length > 0) throw new ConfigError(problems)
+  return settings
+}
+
+function withDependentDefaults(parsed: Parsed, notes: readonly string[]): Settings {
+  const own = parsed.daemonUrls === undefined
+  return {
+    ...parsed,
+    net: parsed.net ?? (own ? 'regtest' : 'mainnet'),
+    services: parsed.services ?? SERVICE_KINDS.map((kind) => defaultService(kind, own)),
+    notes,
+  }
+}
+
+function defaultService(kind: ServiceKind, loopbackOnly: boolean): ServiceUrl {
+  return { kind, host: loopbackOnly || kind === 'rpc' ? LOOPBACK : '', port: DEFAULT_PORTS[kind] }
+}
+
+/** What is right by itself and wrong together. */
+function contradictions(settings: Settings): string[] {
+  const problems: string[] = []
+  if (settings.daemonUrls === undefined && settings.net !== 'regtest') {
+    problems.push(`NET is ${settings.net} without DAEMON_URL: the built-in node has regtest only; name a bitcoind`)
+  }
+  if (settings.daemonUrls === undefined && settings.daemonCookieFile !== undefined) {
+    problems.push('DAEMON_COOKIE_FILE is set without DAEMON_URL: name the bitcoind that it belongs to')
+  }
+  if ((settings.sslCertFile === undefined) !== (settings.sslKeyFile === undefined)) {
+    problems.push('SSL_CERTFILE and SSL_KEYFILE go together: set both or none')
+  }
+  if (settings.costSoftLimit > settings.costHardLimit) {
+    problems.push(`COST_SOFT_LIMIT (${settings.costSoftLimit}) is above COST_HARD_LIMIT (${settings.costHardLimit})`)
+  }
+  if (settings.coin !== undefined && !COINS.some((coin) => coin.name === settings.coin && coin.net === settings.net)) {
+    problems.push(`COIN ${settings.coin} has no network ${settings.net}`)
+  }
+  if (settings.net !== 'regtest') {
+    for (const [key, entry] of Object.entries<Setting>(SETTINGS)) {
+      if (key.startsWith('atomicalsActivation') && settings[key as keyof Settings] !== undefined) {
+        problems.push(`${entry.env} is set on ${settings.net}: it is for regtest only`)
+      }
+    }
+  }
+  const taken = new Map<string, ServiceKind>()
+  for (const { kind, host, port } of settings.services ?? []) {
+    const place = `${host}:${port}`
+    const other = taken.get(place)
+    if (port !== 0 && other !== undefined) problems.push(`SERVICES names ${place} for both ${other} and ${kind}`)
+    taken.set(place, kind)
+  }
+  return problems
+}
+
+/** The value as it may be shown: a URL of a daemon can carry a password. */
+function shown(entry: Setting, raw: string): string {
+  return entry.env === 'DAEMON_URL' ? 'not understood' : JSON.stringify(raw)
+}

@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { FOREIGN_SETTINGS, SETTINGS, type Setting } from '../../src/config.ts'
+import { describeSchema } from '../../src/db/layout.ts'
+import { ERROR_CODES } from '../../src/errors.ts'
+import { describeMethods } from '../../src/rpc/describe.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const GENERATED = 'Generated from the source by `npm run docs`; a test fails when it is stale.'
+
+export interface Document {
+  readonly path: string
+  readonly text: string
+}
+
+/** Every document that is printed from a table in the source, as it ought to be. */
+export function documents(): readonly Document[] {
+  return [
+    { path: 'docs/CONFIG.md', text: configPage() },
+    { path: 'docs/ERRORS.md', text: errorsPage() },
+    { path: 'docs/SCHEMA.md', text: page('Schema of the index', describeSchema()) },
+    { path: 'docs/PROTOCOL.md', text: page('Protocol', describeMethods()) },
+    { path: 'config/electrumx.env.example', text: environmentExample() },
+    { path: 'README.md', text: readme() },
+  ].map(({ path, text }) => ({ path: resolve(ROOT, path), text }))
+}
+
+function page(title: string, body: string): string {
+  return `# ${title}\n\n${GENERATED}\n\n${body.trim()}\n`
+}
+
+const entries: readonly Setting[] = Object.values(SETTINGS)
+
+function configPage(): string {
+  const rows = entries.map(
+    (entry) =>
+      `| \`${entry.env}\` | ${cell(defaultOf(entry))} | ${cell(entry.allowed)}${entry.unit === undefined ? '' : ` (${entry.unit})`} | ` +
+      `${cell(entry.sentence)}${entry.notYet === undefined ? '' : ` *No effect yet: ${cell(entry.notYet)}.*`} |`,
+  )
+  const foreign = Object.entries(FOREIGN_SETTINGS).map(([env, reason]) => `| \`${env}\` | ${cell(reason)} |`)
+  return page(
+    'Settings',
+    [
+      'All settings come from the environment. An empty value counts as unset. Wrong ones are all named at once, with',
+      'what would be allowed, and the server ends with exit code 2.',
+      '',
+      '| setting | default | allowed | what it does |',
+      '| --- | --- | --- | --- |',
+      ...rows,
+      '',
+      '## Settings of ElectrumX without effect',
+      '',
+      'They do no harm in an environment file that is carried over; the server says at start that it passes over them.',
+      '',
+      '| setting | why |',
+      '| --- | --- |',
+      ...foreign,
+    ].join('\n'),
+  )
+}
+
+function errorsPage(): string {
+  const rows = Object.values(ERROR_CODES).map(
+    ({ code, name, meaning, reaction }) => `| ${code} | ${name} | ${cell(meaning)} | ${cell(reaction)} |`,
+  )
+  return page(
+    'Error codes',
+    [
+      'What a client can see. Codes are stable; messages are for people.',
+      '',
+      '| code | name | meaning | reaction |',
+      '| --- | --- | --- | --- |',
+      ...rows,
+    ].join('\n'),
+  )
+}
+
+function environmentExample(): string {
+  const blocks = entries.map((entry) => {
+    const lines = [
+      ...wrap(`# ${entry.sentence}`),
+      ...wrap(`# Allowed: ${entry.allowed}. Default: ${defaultOf(entry)}.`),
+    ]
+    return [...lines, `#${entry.env}=${entry.fallback ?? ''}`].join('\n')
+  })
+  return `# Every setting, commented out. ${GENERATED}\n\n${blocks.join('\n\n')}\n`
+}
+
+function readme(): string {
+  const text = readFileSync(resolve(ROOT, 'README.md'), 'utf8')
+  const rows = entries
+    .filter((entry) => entry.notYet === undefined)
+    .map((entry) => `| \`${entry.env}\` | ${cell(defaultOf(entry))} | ${cell(entry.sentence)} |`)
+  const table = ['| setting | default | what it does |', '| --- | --- | --- |', ...rows].join('\n')
+  return text.replace(
+    /(<!-- settings -->\n)[\s\S]*?(<!-- end of settings -->)/,
+    (_all, before: string, after: string) => `${before}\n${table}\n\n${after}`,
+  )
+}
+
+function defaultOf(entry: Setting): string {
+  if (entry.fallbackNote !== undefined) return entry.fallbackNote
+  return entry.fallback === undefined || entry.fallback === '' ? 'unset' : entry.fallback
+}
+
+/** A text that cannot end its table cell. */
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+}
+
+function wrap(text: string, width = 118): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = '#'
+    }
+    line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}

@@ -1,0 +1,105 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { type Environment, readSettings } from '../../src/config.ts'
+import { ConfigError } from '../../src/errors.ts'
+
+const CONFIG_FOLDER = resolve(import.meta.dirname, '../../config')
+
+function problemsOf(environment: Environment): readonly string[] {
+  try {
+    readSettings(environment)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+}
+
+describe('settings', () => {
+  it('unset: a regtest node of its own, everything on loopback at the usual ports', () => {
+    const settings = readSettings({})
+    expect(settings).toMatchObject({ coin: 'Bitcoin', net: 'regtest', dbDirectory: 'valence-data', maxSessions: 1000 })
+    expect(settings.daemonUrls).toBeUndefined()
+    expect(settings.services.map(({ kind, host, port }) => `${kind}://${host}:${port}`)).toEqual([
+      'tcp://127.0.0.1:50001',
+      'ssl://127.0.0.1:50002',
+      'ws://127.0.0.1:50003',
+      'wss://127.0.0.1:50004',
+      'http://127.0.0.1:8080',
+      'rpc://127.0.0.1:8000',
+    ])
+  })
+
+  it('with DAEMON_URL: mainnet, public services on all interfaces, administration on loopback', () => {
+    const settings = readSettings({ DAEMON_URL: 'user:secret@10.0.0.1:8332, http://10.0.0.2:8332' })
+    expect(settings.net).toBe('mainnet')
+    expect(settings.daemonUrls).toEqual(['http://user:secret@10.0.0.1:8332', 'http://10.0.0.2:8332'])
+    const hosts = new Map(settings.services.map(({ kind, host }) => [kind, host]))
+    expect(hosts.get('tcp')).toBe('')
+    expect(hosts.get('http')).toBe('')
+    expect(hosts.get('rpc')).toBe('127.0.0.1')
+  })
+
+  it('take service URLs as ElectrumX does: host and port may be left out', () => {
+    const { services } = readSettings({ SERVICES: 'tcp://:50001,ssl://,wss://[::1]:443,rpc://localhost:9000' })
+    expect(services).toEqual([
+      { kind: 'tcp', host: '', port: 50001 },
+      { kind: 'ssl', host: '', port: 50002 },
+      { kind: 'wss', host: '::1', port: 443 },
+      { kind: 'rpc', host: '127.0.0.1', port: 9000 },
+    ])
+  })
+
+  it.each<[string, Environment, RegExp]>([
+    ['an unknown coin is named with the known ones', { COIN: 'Doge' }, /^COIN is "Doge": it must be one of .*Bitcoin/],
+    ['an unknown network likewise', { DAEMON_URL: 'h', NET: 'moon' }, /^NET is "moon": it must be one of mainnet/],
+    ['a port above 65535', { SERVICES: 'tcp://:70000' }, /^SERVICES is /],
+    ['an unknown kind of service', { SERVICES: 'gopher://:70' }, /tcp, ssl, ws, wss, http, rpc/],
+    ['an admin port for the world', { SERVICES: 'rpc://0.0.0.0:8000' }, /rpc on loopback only/],
+    ['one place for two services', { SERVICES: 'tcp://:1,ssl://:1' }, /names :1 for both tcp and ssl/],
+    ['a number below its range', { MAX_SEND: '10' }, /whole number from 350000/],
+    ['a number that is none', { CACHE_MB: '1e3' }, /^CACHE_MB is "1e3"/],
+    ['limits the wrong way round', { COST_SOFT_LIMIT: '9', COST_HARD_LIMIT: '8' }, /is above COST_HARD_LIMIT/],
+    ['a certificate without a key', { SSL_CERTFILE: 'a.pem' }, /go together/],
+    ['a subnet that is none', { LIMIT_EXEMPT_SUBNETS: '10.0.0.0/33' }, /^LIMIT_EXEMPT_SUBNETS/],
+    ['a pattern that is none', { DROP_CLIENT: '(' }, /regular expression/],
+    ['mainnet without a bitcoind', { NET: 'mainnet' }, /without DAEMON_URL/],
+    ['an activation height off regtest', { DAEMON_URL: 'h', ATOMICALS_ACTIVATION_HEIGHT: '5' }, /for regtest only/],
+  ])('refuse %s', (_what, environment, message) => {
+    expect(problemsOf(environment)).toEqual([expect.stringMatching(message)])
+  })
+
+  it('name all problems at once', () => {
+    expect(problemsOf({ COIN: 'x', MAX_RECV: 'y', LOG_LEVEL: 'z' })).toHaveLength(3)
+  })
+
+  it('never repeat a password', () => {
+    const problems = problemsOf({ DAEMON_URL: 'ftp://user:hunter2@host' }).join()
+    expect(problems).toMatch(/^DAEMON_URL/)
+    expect(problems).not.toContain('hunter2')
+  })
+
+  it('say which settings of an ElectrumX file have no effect here', () => {
+    expect(readSettings({ DB_ENGINE: 'rocksdb', PEER_DISCOVERY: 'on' }).notes).toEqual([
+      expect.stringMatching(/^DB_ENGINE has no effect/),
+      expect.stringMatching(/^PEER_DISCOVERY has no effect/),
+    ])
+  })
+
+  it.each(readdirSync(CONFIG_FOLDER).filter((name) => /\.env(\.example)?$/.test(name)))(
+    'accept config/%s, and know every name in it',
+    (name) => {
+      const lines = readFileSync(resolve(CONFIG_FOLDER, name), 'utf8').split('\n')
+      const pairs = lines.flatMap((line) => {
+        const match = /^#?([A-Z][A-Z0-9_]+)=(.*)$/.exec(line)
+        return match === null ? [] : [[match[1]!, match[2]!] as const]
+      })
+      expect(pairs.length).toBeGreaterThan(3)
+      const asWritten = Object.fromEntries(pairs.filter(([env]) => lines.some((line) => line.startsWith(`${env}=`))))
+      expect(() => readSettings(asWritten)).not.toThrow()
+      const source = readFileSync(resolve(import.meta.dirname, '../../src/config.ts'), 'utf8')
+      expect(pairs.map(([env]) => env).filter((env) => !source.includes(`'${env}'`))).toEqual([])
+    },
+  )
+})
