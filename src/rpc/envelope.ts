@@ -1,0 +1,248 @@
+import { JSONRPCErrorException, JSONRPCServer } from 'json-rpc-2.0'
+import { ERROR_CODES } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import {
+  type BadEntry,
+  type Dialect,
+  detectDialect,
+  type Entry,
+  errorText,
+  isList,
+  isObject,
+  isResponse,
+  NO_ID,
+  notificationText,
+  readEntry,
+  resultText,
+} from './dialect.ts'
+import { failureOf, type RpcFailure, toFailure } from './failure.ts'
+import { type Json, JsonError, type JsonFault, readJson, writeJson } from './json.ts'
+import type { RpcContext } from './method.ts'
+import type { MethodRegistry } from './registry.ts'
+
+export interface EnvelopeOptions {
+  /** Bytes of the largest answer (a batch counts as one); what is larger is replaced by an error. 0 for no limit. */
+  readonly maxSend: number
+  /** Entries of the longest batch. */
+  readonly maxBatch: number
+}
+
+export interface EnvelopeCollaborators {
+  readonly registry: MethodRegistry
+  readonly log: Logger
+  /** A text that finds a line in the log again; must not repeat. */
+  readonly requestId: () => string
+}
+
+export interface PendingCall {
+  /** As the client spelled it: any text at all. */
+  readonly method: string
+  /** Nothing will be answered. */
+  readonly notification: boolean
+}
+
+/** What a session is to the envelope. */
+export interface RequestHost {
+  /**
+   * Called once for each request or notification, those in batches included. Waits for a slot and for the delay that
+   * the session's cost has earned, makes a context, calls `job` at most once, and takes everything back when it has
+   * settled. What this throws is answered like what `job` throws: RpcError -101, -102, or 1 if the handshake is missing.
+   */
+  run(call: PendingCall, job: (ctx: RpcContext) => Promise<unknown>): Promise<unknown>
+  /**
+   * Told of everything that failed, answered or not, before the answer is there: adds the cost, and remembers to close
+   * after the answer where the code asks for it (-101). Must not throw.
+   */
+  failed(failure: RpcFailure): void
+}
+
+/** One call on its way through json-rpc-2.0, and what came of it. */
+interface Passage {
+  readonly entry: Entry
+  readonly host: RequestHost
+  failure: RpcFailure | undefined
+}
+
+/** Either JSON of the result, or why there is none. */
+type Outcome = { readonly result: string } | { readonly failure: RpcFailure }
+
+const UNREADABLE: Readonly<Record<JsonFault, RpcFailure>> = {
+  encoding: failureOf(ERROR_CODES.parseError.code, 'messages must be encoded in UTF-8'),
+  syntax: failureOf(ERROR_CODES.parseError.code, 'invalid JSON'),
+  depth: failureOf(ERROR_CODES.invalidRequest.code, 'request is nested too deep'),
+}
+
+/** What json-rpc-2.0 sees in place of the client's id, which may be of a kind that it refuses. */
+const INNER_ID = 0
+
+/**
+ * JSON-RPC as ElectrumX speaks it, between the bytes of a message and the method table. One for the whole server;
+ * open() makes the part that remembers how one client speaks.
+ */
+export class Envelope {
+  readonly options: EnvelopeOptions
+  readonly #collaborators: EnvelopeCollaborators
+  readonly #server: JSONRPCServer<Passage>
+
+  constructor(options: EnvelopeOptions, collaborators: EnvelopeCollaborators) {
+    this.options = options
+    this.#collaborators = collaborators
+    // Errors are reported where they become failures, so the package's own listener (the console) stays silent.
+    this.#server = new JSONRPCServer<Passage>({ errorListener: () => {} })
+    for (const name of collaborators.registry.names) {
+      this.#server.addMethod(name, (_params, passage) => this.#call(passage))
+    }
+  }
+
+  /** The envelope of one connection, or of one HTTP request. */
+  open(host: RequestHost): EnvelopeSession {
+    return new EnvelopeSession(this, host)
+  }
+
+  /** Runs one entry to its end. Never rejects; failures have been told to `host`. */
+  async serve(entry: Entry, host: RequestHost): Promise<Outcome> {
+    const passage: Passage = { entry, host, failure: undefined }
+    const outcome = await this.#pass(passage)
+    if ('failure' in outcome) host.failed(outcome.failure)
+    return outcome
+  }
+
+  async #pass(passage: Passage): Promise<Outcome> {
+    const { method, params } = passage.entry
+    try {
+      // Unknown names are not the package's business: they wait for their slot and are worded like everything else.
+      const result: unknown = this.#server.hasMethod(method)
+        ? (await this.#server.receive({ jsonrpc: '2.0', id: INNER_ID, method, params }, passage))?.result
+        : await this.#call(passage)
+      if (passage.failure !== undefined) return { failure: passage.failure }
+      return { result: result === undefined ? 'null' : writeJson(result) }
+    } catch (error) {
+      return { failure: passage.failure ?? toFailure(error, method, this.#collaborators) }
+    }
+  }
+
+  /** Throws nothing but JSONRPCErrorException, whose message is fit for clients. */
+  async #call(passage: Passage): Promise<unknown> {
+    const { entry, host } = passage
+    const { registry } = this.#collaborators
+    const notification = entry.id === undefined
+    try {
+      return await host.run({ method: entry.method, notification }, async (ctx) =>
+        notification
+          ? registry.notify(entry.method, entry.params, ctx)
+          : registry.dispatch(entry.method, entry.params, ctx),
+      )
+    } catch (error) {
+      passage.failure = toFailure(error, entry.method, this.#collaborators)
+      throw new JSONRPCErrorException(passage.failure.message, passage.failure.code)
+    }
+  }
+}
+
+/** One client's way of speaking, decided by its first message. */
+export class EnvelopeSession {
+  readonly #envelope: Envelope
+  readonly #host: RequestHost
+  #dialect: Dialect | undefined
+
+  constructor(envelope: Envelope, host: RequestHost) {
+    this.#envelope = envelope
+    this.#host = host
+  }
+
+  /** undefined until a message was understood. */
+  get dialect(): Dialect | undefined {
+    return this.#dialect
+  }
+
+  /**
+   * Serves one message: a request, a notification, a batch, or anything else that bytes can be. Settles with the text
+   * of the answer, or undefined if there is none; never rejects. Messages can be handled side by side; everything that
+   * a message asks for has been given to the host when this returns, before anything is waited for.
+   */
+  async handle(message: Uint8Array): Promise<string | undefined> {
+    let payload: Json
+    try {
+      payload = readJson(message)
+    } catch (error) {
+      if (!(error instanceof JsonError)) throw error
+      return this.#refuse(NO_ID, UNREADABLE[error.fault])
+    }
+    this.#dialect ??= detectDialect(payload)
+    if (isList(payload) && this.#dialect !== 'v1') return this.#batch(payload)
+    if (isObject(payload) && !Object.hasOwn(payload, 'method')) return this.#ignore()
+    return this.#entry(payload)
+  }
+
+  /** Text of a notification to this client. `params` is a list, or RawJson of one. */
+  notification(method: string, params: unknown): string {
+    return notificationText(this.#spoken, method, writeJson(params))
+  }
+
+  /** Before a message was understood errors are answered as 2.0, like ElectrumX does. */
+  get #spoken(): Dialect {
+    return this.#dialect ?? 'strict'
+  }
+
+  async #batch(entries: readonly Json[]): Promise<string | undefined> {
+    const { maxBatch } = this.#envelope.options
+    if (entries.length === 0) return this.#refuse(NO_ID, invalid('batch is empty'))
+    if (entries.length > maxBatch) return this.#refuse(NO_ID, invalid(`Batch limit exceeded (${maxBatch} entries)`))
+    if (entries.every(isResponse)) return this.#ignore()
+    // One budget for all: answers are made into text as they come, so that a batch never holds more than one answer may.
+    const budget = this.#budget(2)
+    const answers = await Promise.all(entries.map((entry) => this.#entry(entry, budget)))
+    const given = answers.filter((answer) => answer !== undefined)
+    return given.length === 0 ? undefined : `[${given.join(',')}]`
+  }
+
+  async #entry(payload: Json, budget: Budget = this.#budget(0)): Promise<string | undefined> {
+    const entry: Entry | BadEntry = readEntry(this.#spoken, payload)
+    if ('failure' in entry) return this.#refuse(entry.id, entry.failure)
+    const outcome = await this.#envelope.serve(entry, this.#host)
+    if (entry.id === undefined) return undefined
+    if ('failure' in outcome) return errorText(this.#spoken, entry.id, outcome.failure)
+    const answer = resultText(this.#spoken, entry.id, outcome.result)
+    if (budget.take(answer)) return answer
+    return errorText(this.#spoken, entry.id, invalid(`response too large (over ${budget.limit} bytes)`))
+  }
+
+  #refuse(id: string, failure: RpcFailure): string {
+    this.#host.failed(failure)
+    return errorText(this.#spoken, id, failure)
+  }
+
+  /** We ask clients nothing, so an answer of theirs is nothing that can be answered either. */
+  #ignore(): undefined {
+    this.#host.failed(invalid('response to a request that was not made'))
+    return undefined
+  }
+
+  #budget(used: number): Budget {
+    return new Budget(this.#envelope.options.maxSend, used)
+  }
+}
+
+/** Bytes that may still be sent. */
+class Budget {
+  readonly limit: number
+  #used: number
+
+  constructor(limit: number, used: number) {
+    this.limit = limit
+    this.#used = used
+  }
+
+  /** False, and nothing taken, if there is no room for the text and a separator. */
+  take(text: string): boolean {
+    if (this.limit <= 0) return true
+    const size = Buffer.byteLength(text) + (this.#used === 0 ? 0 : 1)
+    if (this.#used + size > this.limit) return false
+    this.#used += size
+    return true
+  }
+}
+
+function invalid(message: string): RpcFailure {
+  return failureOf(ERROR_CODES.invalidRequest.code, message)
+}

@@ -1,0 +1,102 @@
+import type { z } from 'zod'
+import type { Daemon } from '../daemon/daemon.ts'
+import type { Moment } from '../mempool/moment.ts'
+
+/** [major, minor, patch] of the Electrum protocol. */
+export type ProtocolVersion = readonly [number, number, number]
+
+/** Negative, zero or positive as `a` is older than, the same as or newer than `b`. */
+export function compareVersions(a: ProtocolVersion, b: ProtocolVersion): number {
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
+}
+
+/** One row of the method table. Dispatch, limits, docs and tests all read this and nothing else. */
+export interface RpcMethod<P extends z.ZodObject = z.ZodObject, R extends z.ZodType = z.ZodType> {
+  readonly name: string
+  readonly summary: string
+  /** Key order gives positional parameters their names. Trailing optional ones may be left out. */
+  readonly params: P
+  readonly result: R
+  /** What a call costs before anything of it is known but its parameters (features of ElectrumX's cost model). */
+  cost(params: z.output<P>): number
+  /** Offered from this protocol version on. */
+  readonly since: ProtocolVersion
+  /** Offered up to and with this one. */
+  readonly until?: ProtocolVersion
+  /** Subscriptions make no sense over HTTP. */
+  readonly over?: 'stream'
+  /** From this version on it may also come as a notification; otherwise a message without id is an unknown method. */
+  readonly notification?: ProtocolVersion
+  /** Further arguments, by position or by name, are no error; the handler does not see them. */
+  readonly extraParams?: 'ignored'
+  /** A call as it could be made, and its answer; both checked against the schemas. */
+  readonly example: { readonly params: readonly unknown[]; readonly result: z.input<R> }
+  handler(ctx: RpcContext, params: z.output<P>): Promise<z.input<R>> | z.input<R>
+}
+
+/** Gives a method its types from its schemas. */
+export function defineMethod<P extends z.ZodObject, R extends z.ZodType>(method: RpcMethod<P, R>): RpcMethod<P, R> {
+  return method
+}
+
+/** Whom a request comes from. Only the session layer makes these. */
+export interface RpcClient {
+  /** Stable for the life of the connection; for logs. */
+  readonly id: number
+  /** The negotiated version; 1.4 before server.version was seen. */
+  readonly protocol: ProtocolVersion
+  /** What the client calls itself, once it has. */
+  readonly software: string | undefined
+  /** True where the server can send by itself (TCP, SSL, WS, WSS). */
+  readonly stream: boolean
+  /** Settles the handshake. Throws RpcError 1 if it was settled before or no version fits. */
+  identify(software: string, wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion }): ProtocolVersion
+  /** From now on the client hears of new tips. */
+  subscribeHeaders(): void
+  /**
+   * From now on the client hears when the status of the script changes from `status`.
+   * `alias` is what notifications call the script (the script hash as the client sent it).
+   */
+  subscribeScript(hashX: Uint8Array, alias: string, status: string | null): void
+  /** True if there was such a subscription. */
+  unsubscribeScript(hashX: Uint8Array): boolean
+}
+
+/** What the server says of itself. */
+export interface ServerInfo {
+  /** `Valence 0.1.0` */
+  readonly software: string
+  readonly protocolMin: ProtocolVersion
+  readonly protocolMax: ProtocolVersion
+  /** Hex as displayed. */
+  readonly genesisHash: string
+  readonly reorgLimit: number
+  /**
+   * Members of server.features that only the session layer knows: `hosts` (what clients on the outside reach: host to
+   * ports), `services`, and whatever an operator adds. They win over what the method says by itself.
+   */
+  features(): Readonly<Record<string, unknown>>
+  /** The text shown to wallets, its variables replaced. */
+  banner(): Promise<string>
+  readonly donationAddress: string
+  /** [ip, host, [features…]] of other servers. */
+  peers(): readonly (readonly [string, string, readonly string[]])[]
+  /**
+   * A server asks to be listed as a peer; true if it was accepted. Absent while peer discovery is off: then every such
+   * request is answered false.
+   */
+  addPeer?(features: Readonly<Record<string, unknown>>, client: RpcClient): Promise<boolean>
+}
+
+/** Everything a handler can reach; narrow on purpose: who needs more needs a better query. */
+export interface RpcContext {
+  readonly client: RpcClient
+  /** The view and mempool of one instant; the same for the whole request. */
+  readonly moment: Moment
+  readonly daemon: Daemon
+  readonly server: ServerInfo
+  /** Aborts when the client is gone or the request has run out of time. */
+  readonly signal: AbortSignal
+  /** Adds to what the request costs as more of it is known. Throws RpcError -101 past the hard limit. */
+  charge(cost: number): void
+}

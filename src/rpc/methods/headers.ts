@@ -1,0 +1,171 @@
+import { z } from 'zod'
+import { HEADER_SIZE } from '../../chain/headers.ts'
+import type { ChainView } from '../../db/view.ts'
+import { ERROR_CODES, InvariantError, RpcError } from '../../errors.ts'
+import { toDisplayHex, toHex } from '../../lib/bytes.ts'
+import { defineMethod, type ProtocolVersion, type RpcContext, type RpcMethod } from '../method.ts'
+import { Branch, Hash, Height, Hex, WholeNumber } from '../schemas.ts'
+import { BEFORE_1_6, V1_6 } from '../versions.ts'
+
+/** Headers in one answer: a difficulty period; wallets rely on no less. */
+export const MAX_HEADERS = 2016
+
+/** Bitcoin's first header, for the examples. */
+const GENESIS = `01000000${'0'.repeat(64)}3ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c`
+
+export interface HeaderRequest {
+  readonly protocol: ProtocolVersion
+  /** Height that a proof leads to; 0 if none is asked for. */
+  readonly checkpoint: number
+}
+
+/** How a coin shows its headers: those with proof of work of another chain are cut where a checkpoint covers them. */
+export type HeaderPresenter = (raw: Uint8Array, ask: HeaderRequest) => Uint8Array
+
+interface Proof {
+  readonly branch: string[]
+  readonly root: string
+}
+
+/** Throws RpcError 1 if `checkpoint` does not cover `height` or is above the tip. */
+async function proofOf(view: ChainView, height: number, checkpoint: number): Promise<Proof> {
+  if (height > checkpoint || checkpoint > view.tip.height) {
+    const wanted = `header height ${height} <= cp_height ${checkpoint} <= chain height ${view.tip.height}`
+    throw new RpcError(ERROR_CODES.badRequest.code, `require ${wanted}`)
+  }
+  const { branch, root } = await view.headerProof(height, checkpoint)
+  return { branch: branch.map(toDisplayHex), root: toDisplayHex(root) }
+}
+
+const Checkpoint = WholeNumber('Height that a merkle proof over headers leads to; 0 for no proof.').optional()
+
+function blockHeader(present: HeaderPresenter): RpcMethod {
+  return defineMethod({
+    name: 'blockchain.block.header',
+    summary: 'Header of a block, with the proof that it is under a checkpoint if one is named.',
+    params: z.object({ height: Height, cp_height: Checkpoint }),
+    result: z.union([Hex, z.object({ header: Hex, branch: Branch, root: Hash })]),
+    cost: ({ cp_height: checkpoint = 0 }) => (checkpoint === 0 ? 0.25 : 1.25),
+    since: [1, 3, 0],
+    example: { params: [0], result: GENESIS },
+    handler: async (ctx, { height, cp_height: checkpoint = 0 }) => {
+      const raw = ctx.moment.view.header(height)
+      if (raw === undefined) throw new RpcError(ERROR_CODES.badRequest.code, `height ${height} out of range`)
+      const header = toHex(present(raw, { protocol: ctx.client.protocol, checkpoint }))
+      return checkpoint === 0 ? header : { header, ...(await proofOf(ctx.moment.view, height, checkpoint)) }
+    },
+  })
+}
+
+const headersParams = z.object({
+  start_height: Height,
+  count: WholeNumber(`Headers wanted; at most ${MAX_HEADERS} are given.`),
+  cp_height: Checkpoint,
+})
+const partOfHeaders = {
+  count: z.int().min(0).max(MAX_HEADERS),
+  max: z.int(),
+  branch: Branch.optional(),
+  root: Hash.optional(),
+}
+
+interface Chunk {
+  readonly headers: readonly string[]
+  readonly proof: Proof | undefined
+}
+
+/** Fewer headers than asked for are no error, none at all neither; the proof is that of the last one given. */
+async function readChunk(
+  ctx: RpcContext,
+  present: HeaderPresenter,
+  { start_height: start, count: wanted, cp_height: checkpoint = 0 }: z.output<typeof headersParams>,
+): Promise<Chunk> {
+  const { view } = ctx.moment
+  const { count, bytes } = view.headers(start, Math.min(wanted, MAX_HEADERS))
+  const ask = { protocol: ctx.client.protocol, checkpoint }
+  const headers = splitHeaders(view, start, count, bytes).map((header) => toHex(present(header, ask)))
+  if (count === 0 || checkpoint === 0) return { headers, proof: undefined }
+  ctx.charge(1)
+  return { headers, proof: await proofOf(view, start + count - 1, checkpoint) }
+}
+
+function splitHeaders(view: ChainView, start: number, count: number, bytes: Uint8Array): Uint8Array[] {
+  if (bytes.length === count * HEADER_SIZE) {
+    return Array.from({ length: count }, (_, i) => bytes.subarray(i * HEADER_SIZE, (i + 1) * HEADER_SIZE))
+  }
+  return Array.from({ length: count }, (_, i) => {
+    const header = view.header(start + i)
+    if (header === undefined) throw new InvariantError(`no header ${start + i} below the tip`)
+    return header
+  })
+}
+
+/** As ElectrumX: what is asked for is paid for, even above what is given. */
+const headersCost = ({ count }: { readonly count: number }): number => Math.max(count / 50, 0.02)
+
+function blockHeadersInOne(present: HeaderPresenter): RpcMethod {
+  return defineMethod({
+    name: 'blockchain.block.headers',
+    summary: 'Headers of blocks in a row, as one text.',
+    params: headersParams,
+    result: z.object({ ...partOfHeaders, hex: Hex }),
+    cost: headersCost,
+    since: [1, 2, 0],
+    until: BEFORE_1_6,
+    example: { params: [0, 1], result: { count: 1, max: MAX_HEADERS, hex: GENESIS } },
+    handler: async (ctx, params) => {
+      const { headers, proof } = await readChunk(ctx, present, params)
+      return { hex: headers.join(''), count: headers.length, max: MAX_HEADERS, ...proof }
+    },
+  })
+}
+
+function blockHeadersAsList(present: HeaderPresenter): RpcMethod {
+  return defineMethod({
+    name: 'blockchain.block.headers',
+    summary: 'Headers of blocks in a row, as a list.',
+    params: headersParams,
+    result: z.object({ ...partOfHeaders, headers: z.array(Hex) }),
+    cost: headersCost,
+    since: V1_6,
+    example: { params: [0, 1], result: { count: 1, max: MAX_HEADERS, headers: [GENESIS] } },
+    handler: async (ctx, params) => {
+      const { headers, proof } = await readChunk(ctx, present, params)
+      return { headers: [...headers], count: headers.length, max: MAX_HEADERS, ...proof }
+    },
+  })
+}
+
+export const headersSubscribe = defineMethod({
+  name: 'blockchain.headers.subscribe',
+  summary: 'The tip now, and a notification for every new one.',
+  params: z.object({}),
+  result: z.object({ hex: Hex, height: z.int().min(0) }),
+  cost: () => 0.25,
+  since: [1, 0, 0],
+  over: 'stream',
+  example: { params: [], result: { hex: GENESIS, height: 0 } },
+  handler: (ctx) => {
+    const answer = tipOf(ctx.moment.view)
+    ctx.client.subscribeHeaders()
+    return answer
+  },
+})
+
+/** What headers.subscribe answers and notifies. */
+export function tipOf(view: ChainView): { hex: string; height: number } {
+  const { height } = view.tip
+  const header = view.header(height)
+  if (header === undefined) throw new InvariantError(`no header at the tip ${height}`)
+  return { hex: toHex(header), height }
+}
+
+export function headerMethods(options: { readonly presentHeader: HeaderPresenter }): readonly RpcMethod[] {
+  const { presentHeader } = options
+  return [
+    blockHeader(presentHeader),
+    blockHeadersInOne(presentHeader),
+    blockHeadersAsList(presentHeader),
+    headersSubscribe,
+  ]
+}

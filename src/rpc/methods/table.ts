@@ -1,0 +1,36 @@
+import { type Clock, systemClock } from '../../lib/clock.ts'
+import { BlockProofs } from '../block-proofs.ts'
+import type { RpcMethod } from '../method.ts'
+import { type HeaderPresenter, headerMethods } from './headers.ts'
+import { mempoolMethods } from './mempool.ts'
+import { scripthashMethods, scriptpubkeyMethods } from './scripthash.ts'
+import { serverMethods } from './server.ts'
+import { transactionMethods } from './transaction.ts'
+
+export interface ElectrumMethodsOptions {
+  /** Bytes of the largest answer: no padding longer than that is made. Default: ElectrumX's MAX_SEND. */
+  readonly maxSend?: number
+  /** Bytes of block ids and merkle nodes kept for proofs. Default: 64 MiB, some 300 full blocks. */
+  readonly proofCacheBytes?: number
+}
+
+export interface ElectrumMethodsCollaborators {
+  readonly clock?: Clock
+  /** How the coin shows headers; as they are unless it says otherwise. */
+  readonly presentHeader?: HeaderPresenter
+}
+
+/** The Electrum protocol, every version of it: the rows that do not depend on what else is indexed. */
+export function electrumMethods(
+  { maxSend = 8_100_000, proofCacheBytes = 64 * 2 ** 20 }: ElectrumMethodsOptions = {},
+  { clock = systemClock, presentHeader = (raw) => raw }: ElectrumMethodsCollaborators = {},
+): readonly RpcMethod[] {
+  return [
+    ...serverMethods({ longestPong: maxSend }),
+    ...headerMethods({ presentHeader }),
+    ...scripthashMethods,
+    ...scriptpubkeyMethods,
+    ...transactionMethods({ proofs: new BlockProofs({ maxBytes: proofCacheBytes }) }),
+    ...mempoolMethods({ clock }),
+  ]
+}

@@ -1,0 +1,206 @@
+import { z } from 'zod'
+import { HEADER_SIZE, headerHash } from '../../chain/headers.ts'
+import type { PackageResult } from '../../daemon/daemon.ts'
+import { DaemonError, ERROR_CODES, RefusedByNode, RpcError } from '../../errors.ts'
+import { toDisplayHex, toHex } from '../../lib/bytes.ts'
+import { type BlockIds, type BlockProofs, positionOf, txidAt } from '../block-proofs.ts'
+import { RawJson } from '../json.ts'
+import { defineMethod, type RpcContext, type RpcMethod } from '../method.ts'
+import { Bool, Branch, Hash, Height, Hex, HexTx, HexTxs, TxId, type TxIdRef, WholeNumber } from '../schemas.ts'
+import { V1_6, V1_7 } from '../versions.ts'
+
+const EXAMPLE_TXID = 'a76242fce5753b4212f903ff33ac6fe66f2780f34bdb4b33b175a7815a11a98e'
+const EXAMPLE_TX = `0100000001${'11'.repeat(32)}000000000151ffffffff01e803000000000000015100000000`
+
+/** Characters of hex for one unit of cost, as of bytes of bandwidth. */
+const CHARACTERS_PER_COST = 5000
+const BROADCAST_COST = 0.25
+/** What a merkle call costs at least; the rest is charged once it is known whether the block was in memory. */
+const CACHED_LIST_COST = 0.1
+
+const sizeCost = (texts: readonly string[]): number =>
+  BROADCAST_COST + texts.reduce((sum, text) => sum + text.length, 0) / CHARACTERS_PER_COST
+
+/**
+ * Hash of the block that holds a transaction, by our own index, so that bitcoind needs none; undefined for one that is
+ * not confirmed as far as we know.
+ */
+async function blockOf({ moment: { view } }: RpcContext, { bytes }: TxIdRef): Promise<string | undefined> {
+  const place = await view.findTransaction(bytes)
+  const header = place === undefined ? undefined : view.header(place.height)
+  return header === undefined ? undefined : toDisplayHex(headerHash(header.subarray(0, HEADER_SIZE)))
+}
+
+/** bitcoind's code for a transaction that it does not find. */
+const NOT_FOUND = -5
+
+/**
+ * Asks bitcoind for a transaction. Between the moment when a block takes it from the mempool and the moment when we have
+ * indexed that block, bitcoind finds it only with the hash of the block: then its best block is tried too.
+ */
+async function fromDaemon<T>(ctx: RpcContext, txid: TxIdRef, ask: (blockHash?: string) => Promise<T>): Promise<T> {
+  const blockHash = await blockOf(ctx, txid)
+  try {
+    return await ask(blockHash)
+  } catch (error) {
+    if (blockHash !== undefined || !isNotFound(error)) throw error
+    const { bestBlockHash } = await ctx.daemon.chainInfo(ctx.signal)
+    if (bestBlockHash === toDisplayHex(ctx.moment.tip.hash)) throw error
+    return ask(bestBlockHash).catch((again: unknown) => {
+      throw isNotFound(again) ? error : again
+    })
+  }
+}
+
+function isNotFound(error: unknown): error is DaemonError {
+  return error instanceof DaemonError && error.daemonCode === NOT_FOUND
+}
+
+const get = defineMethod({
+  name: 'blockchain.transaction.get',
+  summary: 'A transaction, confirmed or not; verbose: the object that bitcoind makes of it. Needs no txindex.',
+  params: z.object({ tx_hash: TxId, verbose: Bool("bitcoind's object rather than hex.").optional() }),
+  result: z.union([Hex, z.record(z.string(), z.unknown()), z.instanceof(RawJson)]),
+  cost: () => 1,
+  since: [1, 0, 0],
+  example: { params: [EXAMPLE_TXID], result: EXAMPLE_TX },
+  handler: async (ctx, { tx_hash: txid, verbose = false }) => {
+    const { daemon, signal } = ctx
+    if (verbose) {
+      return new RawJson(
+        await fromDaemon(ctx, txid, async (block) => daemon.verboseTransaction(txid.hex, block, signal)),
+      )
+    }
+    return toHex(await fromDaemon(ctx, txid, async (block) => daemon.rawTransaction(txid.hex, block, signal)))
+  },
+})
+
+async function blockIds(ctx: RpcContext, proofs: BlockProofs, height: number): Promise<BlockIds> {
+  const ids = await proofs.ids(ctx.moment.view, height)
+  if (ids === undefined) throw new RpcError(ERROR_CODES.badRequest.code, `height ${height} out of range`)
+  ctx.charge(ids.cost - CACHED_LIST_COST)
+  return ids
+}
+
+function branchHex(ctx: RpcContext, proofs: BlockProofs, ids: BlockIds, position: number): string[] {
+  const { branch, cost } = proofs.branch(ids, position)
+  ctx.charge(cost)
+  return branch.map(toDisplayHex)
+}
+
+function getMerkle(proofs: BlockProofs): RpcMethod {
+  return defineMethod({
+    name: 'blockchain.transaction.get_merkle',
+    summary: 'Proof that a transaction is in the block at a height.',
+    params: z.object({ tx_hash: TxId, height: Height }),
+    result: z.object({ block_height: z.int().min(0), merkle: Branch, pos: z.int().min(0) }),
+    cost: () => CACHED_LIST_COST,
+    since: [1, 0, 0],
+    example: { params: [EXAMPLE_TXID, 170], result: { block_height: 170, merkle: [EXAMPLE_TXID], pos: 1 } },
+    handler: async (ctx, { tx_hash: txid, height }) => {
+      const ids = await blockIds(ctx, proofs, height)
+      const pos = positionOf(ids.txids, txid.bytes)
+      if (pos === undefined) {
+        throw new RpcError(ERROR_CODES.badRequest.code, `tx ${txid.hex} not in block at height ${height}`)
+      }
+      return { block_height: height, merkle: branchHex(ctx, proofs, ids, pos), pos }
+    },
+  })
+}
+
+function idFromPos(proofs: BlockProofs): RpcMethod {
+  return defineMethod({
+    name: 'blockchain.transaction.id_from_pos',
+    summary: 'The transaction at a position of a block, with its proof if that is asked for.',
+    params: z.object({
+      height: Height,
+      tx_pos: WholeNumber('Position in the block, from 0.'),
+      merkle: Bool('Whether to give the proof too.').optional(),
+    }),
+    result: z.union([Hash, z.object({ tx_hash: Hash, merkle: Branch })]),
+    cost: () => CACHED_LIST_COST,
+    since: [1, 4, 0],
+    example: { params: [170, 1, true], result: { tx_hash: EXAMPLE_TXID, merkle: [EXAMPLE_TXID] } },
+    handler: async (ctx, { height, tx_pos: pos, merkle = false }) => {
+      const ids = await blockIds(ctx, proofs, height)
+      if (pos >= ids.count) {
+        throw new RpcError(ERROR_CODES.badRequest.code, `no tx at position ${pos} in block at height ${height}`)
+      }
+      const txid = toDisplayHex(txidAt(ids.txids, pos))
+      return merkle ? { tx_hash: txid, merkle: branchHex(ctx, proofs, ids, pos) } : txid
+    },
+  })
+}
+
+/** Wallets look for bitcoind's own words in the message of a refusal. */
+async function relayed<T>(what: string, after: string, relay: () => Promise<T>): Promise<T> {
+  try {
+    return await relay()
+  } catch (error) {
+    if (!(error instanceof DaemonError)) throw error
+    throw new RefusedByNode(`${what} was rejected by network rules.\n\n${error.message}${after}`, { cause: error })
+  }
+}
+
+const broadcast = defineMethod({
+  name: 'blockchain.transaction.broadcast',
+  summary: "Gives a transaction to the network. A refusal is code 1 with bitcoind's words in the message.",
+  params: z.object({ raw_tx: HexTx }),
+  result: Hash,
+  cost: ({ raw_tx: raw }) => sizeCost([raw]),
+  since: [1, 0, 0],
+  example: { params: [EXAMPLE_TX], result: EXAMPLE_TXID },
+  handler: ({ daemon, signal }, { raw_tx: raw }) =>
+    relayed('the transaction', `\n[${raw}]`, () => daemon.broadcast(raw, signal)),
+})
+
+const broadcastPackage = defineMethod({
+  name: 'blockchain.transaction.broadcast_package',
+  summary: "Gives a child with its parents to the network; verbose: bitcoind's own answer.",
+  params: z.object({ raw_txs: HexTxs, verbose: Bool("bitcoind's own answer.").optional() }),
+  result: z.union([
+    z.object({
+      success: z.boolean(),
+      errors: z.array(z.object({ txid: Hash, error: z.string() })).optional(),
+    }),
+    z.unknown().meta({ description: "bitcoind's answer to submitpackage." }),
+  ]),
+  cost: ({ raw_txs: raws }) => sizeCost(raws),
+  since: V1_6,
+  example: { params: [[EXAMPLE_TX, EXAMPLE_TX]], result: { success: true } },
+  handler: async ({ daemon, signal }, { raw_txs: raws, verbose = false }) => {
+    const result = await relayed('the tx package', '.', () => daemon.broadcastPackage(raws, signal))
+    return verbose ? result.raw : summaryOf(result)
+  },
+})
+
+function summaryOf({ packageMessage, errors }: PackageResult): {
+  success: boolean
+  errors?: { txid: string; error: string }[]
+} {
+  const success = packageMessage === 'success'
+  return errors.length === 0 ? { success } : { success, errors: [...errors] }
+}
+
+const testMempoolAccept = defineMethod({
+  name: 'blockchain.transaction.testmempoolaccept',
+  summary: 'Whether the mempool would take these transactions, and why not.',
+  params: z.object({ raw_txs: HexTxs }),
+  result: z.array(z.object({ txid: Hash, wtxid: Hash, allowed: z.boolean(), reason: z.string().optional() })),
+  cost: ({ raw_txs: raws }) => sizeCost(raws),
+  since: V1_7,
+  example: {
+    params: [[EXAMPLE_TX]],
+    result: [{ txid: EXAMPLE_TXID, wtxid: EXAMPLE_TXID, allowed: false, reason: 'min relay fee not met' }],
+  },
+  handler: async ({ daemon, signal }, { raw_txs: raws }) => {
+    const results = await daemon.testMempoolAccept(raws, signal)
+    return results.map(({ txid, wtxid, allowed, reason }) =>
+      reason === undefined ? { txid, wtxid, allowed } : { txid, wtxid, allowed, reason },
+    )
+  },
+})
+
+export function transactionMethods({ proofs }: { readonly proofs: BlockProofs }): readonly RpcMethod[] {
+  return [get, getMerkle(proofs), idFromPos(proofs), broadcast, broadcastPackage, testMempoolAccept]
+}
