@@ -1,0 +1,72 @@
+import { StorageError } from '../errors.ts'
+import { equalBytes, toDisplayHex } from '../lib/bytes.ts'
+import { RowCursor, u16 } from './codec.ts'
+import { STATE, type StateRow } from './layout.ts'
+
+/** Version of everything in layout.ts. Raised by a commit that changes what rows mean. */
+export const SCHEMA_VERSION = 1
+
+/** What a database is made for: it serves nothing else. */
+export interface DatabaseIdentity {
+  readonly coin: string
+  readonly net: string
+  /** 32 bytes, internal order. */
+  readonly genesisHash: Uint8Array
+  readonly indexers: readonly string[]
+  /** Settings that decide what rows mean; a database made with others is refused. */
+  readonly settings: Readonly<Record<string, string>>
+}
+
+/** The state row of a database without a block. */
+export function freshState(identity: DatabaseIdentity): StateRow {
+  return {
+    schema: SCHEMA_VERSION,
+    coin: identity.coin,
+    net: identity.net,
+    genesisHash: identity.genesisHash,
+    blocks: 0,
+    tipHash: new Uint8Array(32),
+    txCount: 0,
+    indexers: identity.indexers,
+    settings: Object.entries(identity.settings).map(([name, value]) => ({ name, value })),
+  }
+}
+
+/**
+ * The state row that `row` is, if this program can go on from it. Throws StorageError 'version', 'network' or
+ * 'settings' with what an operator can do about it. Version 1 is the first, so there is nothing yet to migrate from.
+ */
+export function readState(row: Uint8Array, identity: DatabaseIdentity, directory: string): StateRow {
+  // The version stands first in every version, so it can be read whatever follows.
+  const schema = u16.read(new RowCursor(row))
+  if (schema !== SCHEMA_VERSION) {
+    const remedy =
+      schema > SCHEMA_VERSION ? 'use the newer program that wrote it' : 'give an empty directory to index again'
+    throw new StorageError(
+      'version',
+      `${directory} has schema version ${schema}, this program reads ${SCHEMA_VERSION}: ${remedy}`,
+    )
+  }
+  const state = STATE.readValue(row)
+  if (state.coin !== identity.coin || state.net !== identity.net) {
+    const own = `${state.coin} ${state.net}`
+    throw new StorageError('network', `${directory} is for ${own}, not for ${identity.coin} ${identity.net}`)
+  }
+  if (!equalBytes(state.genesisHash, identity.genesisHash)) {
+    throw new StorageError('network', `${directory} begins with another genesis, ${toDisplayHex(state.genesisHash)}`)
+  }
+  const had = describeSettings(
+    state.indexers,
+    Object.fromEntries(state.settings.map(({ name, value }) => [name, value])),
+  )
+  const wanted = describeSettings(identity.indexers, identity.settings)
+  if (had !== wanted) {
+    throw new StorageError('settings', `${directory} was made with ${had}, which cannot become ${wanted}: index again`)
+  }
+  return state
+}
+
+function describeSettings(indexers: readonly string[], settings: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1))
+  return [`indexes ${indexers.join(' ')}`, ...entries.map(([name, value]) => `${name}=${value}`)].join(', ')
+}

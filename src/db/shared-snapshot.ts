@@ -1,0 +1,32 @@
+import { InvariantError } from '../errors.ts'
+import type { StoreReader, StoreSnapshot } from './store.ts'
+
+/** A snapshot with several owners: closed when the last of them lets go. */
+export class SharedSnapshot {
+  readonly #snapshot: StoreSnapshot
+  readonly #closing: (closed: Promise<void>) => void
+  #owners = 1
+
+  /** Whoever makes it is the first owner. `closing` hears of the end. */
+  constructor(snapshot: StoreSnapshot, closing: (closed: Promise<void>) => void) {
+    this.#snapshot = snapshot
+    this.#closing = closing
+  }
+
+  get reader(): StoreReader {
+    if (this.#owners === 0) throw new InvariantError('read from a view that was released')
+    return this.#snapshot
+  }
+
+  retain(): this {
+    if (this.#owners === 0) throw new InvariantError('a snapshot that was closed is asked for')
+    this.#owners += 1
+    return this
+  }
+
+  release(): void {
+    if (this.#owners === 0) throw new InvariantError('a snapshot is released more often than it was retained')
+    this.#owners -= 1
+    if (this.#owners === 0) this.#closing(this.#snapshot.close())
+  }
+}

@@ -1,0 +1,75 @@
+/** The best indexed block. `hash` in internal byte order; `txCount` counts all transactions up to and with it. */
+export interface Tip {
+  readonly height: number
+  readonly hash: Uint8Array
+  readonly txCount: number
+}
+
+/** A confirmed transaction of a script's history. `txid` in internal byte order. */
+export interface HistoryItem {
+  readonly txNum: number
+  readonly height: number
+  readonly txid: Uint8Array
+}
+
+/** A confirmed unspent output. `value` in satoshis. */
+export interface Utxo {
+  readonly txid: Uint8Array
+  readonly vout: number
+  readonly txNum: number
+  readonly height: number
+  readonly value: bigint
+}
+
+/** Where a transaction stands in the chain; `position` counts inside its block. */
+export interface TxPosition {
+  readonly txNum: number
+  readonly height: number
+  readonly position: number
+}
+
+/** What an outpoint pays: the hashX of its script and its satoshis. */
+export interface OutputInfo {
+  readonly hashX: Uint8Array
+  readonly value: bigint
+}
+
+/** Siblings from the leaf up, and the root they lead to; all in internal byte order. */
+export interface MerkleProof {
+  readonly branch: readonly Uint8Array[]
+  readonly root: Uint8Array
+}
+
+/**
+ * The index at one tip: every read a query can make. It stays what it was while blocks come and go; whoever has one
+ * calls release() when done, once. Heights above the tip and unknown ids give undefined or shorter lists, never errors.
+ */
+export interface ChainView {
+  readonly tip: Tip
+
+  /** The 80 bytes of a header (the whole header of coins that have longer ones). */
+  header(height: number): Uint8Array | undefined
+  /** Headers `start` and on, one after the other; fewer where the chain ends. */
+  headers(start: number, count: number): { readonly count: number; readonly bytes: Uint8Array }
+  /** Proof that the header at `height` is under the root over the headers 0 to `checkpoint`. */
+  headerProof(height: number, checkpoint: number): Promise<MerkleProof>
+
+  /** Ids of a block's transactions, 32 bytes each, in block order; undefined above the tip. */
+  blockTxids(height: number): Promise<Uint8Array | undefined>
+  /** Where a transaction is; the later place of the two coinbases that exist twice (BIP30). */
+  findTransaction(txid: Uint8Array): Promise<TxPosition | undefined>
+
+  /**
+   * Transactions that pay to or spend from a script, in chain order. Reads at most `limit` + 1 of them, so that a
+   * caller sees that there are more.
+   */
+  history(hashX: Uint8Array, limit: number): Promise<readonly HistoryItem[]>
+  /** Unspent outputs in chain order, then by output index. */
+  utxos(hashX: Uint8Array): Promise<readonly Utxo[]>
+  /** Sum of the unspent outputs. */
+  balance(hashX: Uint8Array): Promise<bigint>
+  /** What outpoints (36 bytes: txid internal, index LE) pay that are unspent at this tip, in the order asked. */
+  unspentOutputs(outpoints: readonly Uint8Array[]): Promise<readonly (OutputInfo | undefined)[]>
+
+  release(): void
+}

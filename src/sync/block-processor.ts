@@ -1,0 +1,131 @@
+import { outpointAt, type ParsedBlock } from '../chain/block.ts'
+import type { Daemon } from '../daemon/daemon.ts'
+import type { IndexDatabase } from '../db/index-db.ts'
+import type { ChainView } from '../db/view.ts'
+import { DaemonError, DaemonUnavailableError } from '../errors.ts'
+import { throwIfAborted } from '../lib/abort.ts'
+import { equalBytes, toDisplayHex } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../log.ts'
+import type { ChainListener, ChainSync } from './follower.ts'
+import { type BlockParser, parseChecked } from './parse.ts'
+import { PREFETCH_DEFAULTS, type PrefetchOptions, prefetchBlocks } from './prefetcher.ts'
+import type { SyncPosition } from './progress.ts'
+import { findFork } from './reorg.ts'
+
+/** Hears where a catch-up stands after every block. */
+export interface CatchUpObserver {
+  update(position: SyncPosition): void
+  /** The catch-up has ended, one way or the other. */
+  finish(): void
+}
+
+export interface BlockProcessorCollaborators {
+  readonly db: IndexDatabase
+  readonly daemon: Daemon
+  readonly clock: Clock
+  readonly log: Logger
+  readonly progress?: CatchUpObserver
+  readonly parse?: BlockParser
+}
+
+/** Blocks that make a catch-up worth no log line for each of them. */
+const MANY_BLOCKS = 10
+
+/** Brings the index to the tip of the node: back to the fork where there is one, then on, block by block. */
+export class BlockProcessor implements ChainSync {
+  readonly #options: PrefetchOptions
+  readonly #db: IndexDatabase
+  readonly #daemon: Daemon
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #progress: CatchUpObserver | undefined
+  readonly #parse: BlockParser
+
+  constructor(options: Partial<PrefetchOptions>, collaborators: BlockProcessorCollaborators) {
+    this.#options = { ...PREFETCH_DEFAULTS, ...options }
+    this.#db = collaborators.db
+    this.#daemon = collaborators.daemon
+    this.#clock = collaborators.clock
+    this.#log = collaborators.log
+    this.#progress = collaborators.progress
+    this.#parse = collaborators.parse ?? parseChecked
+  }
+
+  /** The index as it is now; release() it. */
+  view(): ChainView {
+    return this.#db.acquireView()
+  }
+
+  /**
+   * Settles once the index has the node's best block and everything is on disk. Throws DaemonUnavailableError or
+   * DaemonError (ask again later: what was applied stays), ChainError (the node's chain cannot be followed),
+   * StorageError, AbortError. One at a time.
+   */
+  async catchUp(listener: ChainListener, signal: AbortSignal): Promise<void> {
+    try {
+      while (!(await this.#isAtTip(listener, signal)));
+      await this.#db.flushIfDue(true)
+    } catch (error) {
+      // What is done need not be done again, and whoever takes a view finds it on disk.
+      if (error instanceof DaemonUnavailableError || error instanceof DaemonError) await this.#db.flushIfDue(true)
+      throw error
+    } finally {
+      this.#progress?.finish()
+    }
+  }
+
+  /** One round: back to the fork, on to where the node was when the round began. True if there was nothing to do. */
+  async #isAtTip(listener: ChainListener, signal: AbortSignal): Promise<boolean> {
+    throwIfAborted(signal)
+    const nodeHeight = await this.#daemon.height(signal)
+    const fork = await findFork(this.#db, this.#daemon, nodeHeight, signal)
+    if (fork === this.#db.tip.height && fork === nodeHeight) return true
+    if (fork < this.#db.tip.height) await this.#rollBackTo(fork, listener, signal)
+    await this.#advanceTo(nodeHeight, listener, signal)
+    if (this.#db.tip.height === fork && fork < nodeHeight) {
+      // Asking at once again could go on for ever; whoever called waits a little first.
+      throw new DaemonUnavailableError(
+        `the node is at height ${nodeHeight} and gives no block that goes on from ${fork}`,
+      )
+    }
+    return false
+  }
+
+  async #rollBackTo(fork: number, listener: ChainListener, signal: AbortSignal): Promise<void> {
+    const { height, hash } = this.#db.tip
+    this.#log.warn({ height, hash: toDisplayHex(hash), fork, depth: height - fork }, 'reorganisation')
+    while (this.#db.tip.height > fork) {
+      throwIfAborted(signal)
+      listener.rolledBack(await this.#db.rollBack())
+    }
+  }
+
+  async #advanceTo(target: number, listener: ChainListener, signal: AbortSignal): Promise<void> {
+    const range = { start: this.#db.tip.height + 1, end: target }
+    const level = range.end - range.start < MANY_BLOCKS ? 'info' : 'debug'
+    const collaborators = { daemon: this.#daemon, parse: this.#parse }
+    for await (const block of prefetchBlocks(range, this.#options, collaborators, signal)) {
+      // The node has changed to another branch since it was asked: the next round finds the fork.
+      if (this.#db.tip.height >= 0 && !equalBytes(block.prevHash, this.#db.tip.hash)) return
+      throwIfAborted(signal)
+      await this.#apply(block, target, listener, level)
+    }
+  }
+
+  async #apply(block: ParsedBlock, target: number, listener: ChainListener, level: 'info' | 'debug'): Promise<void> {
+    const begun = this.#clock.monotonic()
+    const { to, touched } = await this.#db.advance(block, target)
+    await this.#db.flushIfDue(to.height >= target)
+    listener.applied({ txids: block.txids, spentOutpoints: spentOutpoints(block), touched })
+    const { height, txCount } = to
+    this.#progress?.update({ height, txCount, target })
+    const ms = Math.round(this.#clock.monotonic() - begun)
+    this.#log[level]({ height, hash: toDisplayHex(to.hash), txs: block.txCount, ms }, 'block indexed')
+  }
+}
+
+/** Outpoints that a block spends, 36 bytes each; the coinbase spends none. */
+function* spentOutpoints(block: ParsedBlock): Generator<Uint8Array> {
+  for (let input = block.inputStart[1] ?? 0; input < block.inputCount; input++) yield outpointAt(block, input)
+}

@@ -1,0 +1,205 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { type Disk, realDisk } from '../../../src/db/disk.ts'
+import { openLevelStore } from '../../../src/db/level-store.ts'
+import { MemoryStore } from '../../../src/db/memory-store.ts'
+import type { OpenStore, Row, Store, StoreReader } from '../../../src/db/store.ts'
+import { InvariantError, StorageError } from '../../../src/errors.ts'
+import { withDirectory } from '../../support/chain-index.ts'
+
+const stores: Record<string, OpenStore> = {
+  memory: (_directory, _options, disk) => Promise.resolve(new MemoryStore(disk)),
+  LevelDB: openLevelStore,
+}
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values)
+const ALL = { gte: bytes(), lt: bytes(255, 255) }
+
+async function put(store: Store, ...rows: readonly (readonly [Uint8Array, Uint8Array])[]): Promise<void> {
+  const batch = store.batch()
+  for (const [key, value] of rows) batch.put(key, value)
+  await batch.write()
+}
+
+async function scanned(reader: StoreReader): Promise<Row[]> {
+  const found: Row[] = []
+  for await (const rows of reader.scan(ALL)) found.push(...rows)
+  return found
+}
+
+for (const [name, open] of Object.entries(stores)) {
+  const withStore = (use: (store: Store) => Promise<void>, disk: Disk = realDisk): Promise<void> =>
+    withDirectory(async (directory) => {
+      const store = await open(join(directory, 'store'), { cacheBytes: 1 << 20 }, disk)
+      try {
+        await use(store)
+      } finally {
+        await store.close()
+      }
+    })
+
+  describe(`a store: ${name}`, () => {
+    it('gives back what was put, and nothing for what was not', () =>
+      withStore(async (store) => {
+        await put(store, [bytes(1), bytes(10)], [bytes(2), bytes()])
+        expect(store.getSync(bytes(1))).toEqual(bytes(10))
+        expect(store.getSync(bytes(2))).toEqual(bytes())
+        expect(store.getSync(bytes(3))).toBeUndefined()
+        expect(await store.getMany([bytes(3), bytes(2), bytes(1), bytes(1)])).toEqual([
+          undefined,
+          bytes(),
+          bytes(10),
+          bytes(10),
+        ])
+        expect(await store.getMany([])).toEqual([])
+      }))
+
+    it('sorts keys byte by byte, the beginning of a key before the key', () =>
+      withStore(async (store) => {
+        const keys = [bytes(0), bytes(0, 0), bytes(1), bytes(1, 255), bytes(2), bytes(127), bytes(128), bytes(255)]
+        await put(store, ...[...keys].reverse().map((key) => [key, key] as const))
+        expect((await store.rows(ALL)).map(([key]) => key)).toEqual(keys)
+        expect((await scanned(store)).map(([key]) => key)).toEqual(keys)
+      }))
+
+    it('gives ranges from the first key on and before the last, forwards, backwards and limited', () =>
+      withStore(async (store) => {
+        await put(store, ...[1, 2, 3, 4, 5].map((n) => [bytes(n), bytes(n)] as const))
+        const range = { gte: bytes(2), lt: bytes(5) }
+        const keys = async (options: object): Promise<number[]> =>
+          (await store.rows({ ...range, ...options })).map(([key]) => key[0]!)
+        expect(await keys({})).toEqual([2, 3, 4])
+        expect(await keys({ reverse: true })).toEqual([4, 3, 2])
+        expect(await keys({ limit: 2 })).toEqual([2, 3])
+        expect(await keys({ limit: 2, reverse: true })).toEqual([4, 3])
+        expect(await store.rows({ gte: bytes(7), lt: bytes(9) })).toEqual([])
+      }))
+
+    it('scans ranges of many rows completely and can be left in the middle', () =>
+      withStore(async (store) => {
+        const keys = Array.from({ length: 2500 }, (_, i) => bytes(i >> 8, i & 255))
+        await put(store, ...keys.map((key) => [key, bytes(1)] as const))
+        expect((await scanned(store)).map(([key]) => key)).toEqual(keys)
+        for await (const rows of store.scan(ALL)) {
+          expect(rows.length).toBeGreaterThan(0)
+          break
+        }
+      }))
+
+    it('writes a batch whole: puts, deletes, and the last of several writes to one key', () =>
+      withStore(async (store) => {
+        await put(store, [bytes(1), bytes(1)], [bytes(2), bytes(2)])
+        const batch = store.batch()
+        batch.del(bytes(1))
+        batch.put(bytes(2), bytes(20))
+        batch.put(bytes(3), bytes(30))
+        batch.del(bytes(3))
+        batch.put(bytes(4), bytes(40))
+        expect((await store.rows(ALL)).length).toBe(2)
+        await batch.write()
+        expect(await store.rows(ALL)).toEqual([
+          [bytes(2), bytes(20)],
+          [bytes(4), bytes(40)],
+        ])
+      }))
+
+    it('copies what is put into a batch at once', () =>
+      withStore(async (store) => {
+        const [key, value] = [bytes(1), bytes(1)]
+        const batch = store.batch()
+        batch.put(key, value)
+        key[0] = 9
+        value[0] = 9
+        await batch.write()
+        expect(await store.rows(ALL)).toEqual([[bytes(1), bytes(1)]])
+      }))
+
+    it('gives values in memory of their own', () =>
+      withStore(async (store) => {
+        await put(store, [bytes(1), bytes(1, 2)])
+        store.getSync(bytes(1))!.fill(9)
+        expect(store.getSync(bytes(1))).toEqual(bytes(1, 2))
+      }))
+
+    it('forgets a batch that is discarded, and takes no batch twice', () =>
+      withStore(async (store) => {
+        const batch = store.batch()
+        batch.put(bytes(1), bytes(1))
+        await batch.discard()
+        expect(await store.rows(ALL)).toEqual([])
+        await expect(batch.write()).rejects.toThrow(InvariantError)
+      }))
+
+    it('keeps snapshots as they were', () =>
+      withStore(async (store) => {
+        await put(store, [bytes(1), bytes(1)])
+        const snapshot = store.snapshot()
+        const batch = store.batch()
+        batch.put(bytes(1), bytes(2))
+        batch.put(bytes(2), bytes(2))
+        await batch.write()
+        expect(snapshot.getSync(bytes(1))).toEqual(bytes(1))
+        expect(await snapshot.getMany([bytes(1), bytes(2)])).toEqual([bytes(1), undefined])
+        expect(await snapshot.rows(ALL)).toEqual([[bytes(1), bytes(1)]])
+        expect(await scanned(snapshot)).toEqual([[bytes(1), bytes(1)]])
+        expect(store.getSync(bytes(1))).toEqual(bytes(2))
+        await snapshot.close()
+      }))
+
+    it('writes nothing and says why when the disk refuses', () => {
+      let full = true
+      const disk: Disk = {
+        ...realDisk,
+        commit: (write) => (full ? Promise.reject(Object.assign(new Error('x'), { code: 'ENOSPC' })) : write()),
+      }
+      return withStore(async (store) => {
+        const error: unknown = await put(store, [bytes(1), bytes(1)]).catch((reason: unknown) => reason)
+        expect(error).toBeInstanceOf(StorageError)
+        expect(error).toMatchObject({ code: 'full' })
+        expect(await store.rows(ALL)).toEqual([])
+        full = false
+        await put(store, [bytes(1), bytes(1)])
+        expect(await store.rows(ALL)).toHaveLength(1)
+      }, disk)
+    })
+
+    it('cannot be read once it is closed', async () => {
+      await withDirectory(async (directory) => {
+        const store = await open(join(directory, 'store'), { cacheBytes: 1 << 20 }, realDisk)
+        await store.close()
+        expect(() => store.getSync(bytes(1))).toThrow(StorageError)
+        await expect(store.getMany([bytes(1)])).rejects.toThrow(StorageError)
+        await expect(store.rows(ALL)).rejects.toThrow(StorageError)
+        await expect(scanned(store)).rejects.toThrow(StorageError)
+      })
+    })
+  })
+}
+
+describe('a store on disk', () => {
+  it('is there again after it was closed', () =>
+    withDirectory(async (directory) => {
+      const first = await openLevelStore(directory, { cacheBytes: 1 << 20 }, realDisk)
+      await put(first, [bytes(1), bytes(1)])
+      await first.close()
+      const second = await openLevelStore(directory, { cacheBytes: 1 << 20 }, realDisk)
+      expect(second.getSync(bytes(1))).toEqual(bytes(1))
+      await second.close()
+    }))
+
+  it('is open only once at a time', () =>
+    withDirectory(async (directory) => {
+      const first = await openLevelStore(directory, { cacheBytes: 1 << 20 }, realDisk)
+      const error: unknown = await openLevelStore(directory, { cacheBytes: 1 << 20 }, realDisk).catch(
+        (reason: unknown) => reason,
+      )
+      expect(error).toMatchObject({ name: 'StorageError', code: 'locked' })
+      await first.close()
+    }))
+
+  it('is not made where one has to be there', () =>
+    withDirectory(async (directory) => {
+      const options = { cacheBytes: 1 << 20, mustExist: true }
+      await expect(openLevelStore(join(directory, 'none'), options, realDisk)).rejects.toThrow(StorageError)
+    }))
+})

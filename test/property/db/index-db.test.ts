@@ -1,0 +1,181 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { IndexDatabase } from '../../../src/db/index-db.ts'
+import type { ChainView } from '../../../src/db/view.ts'
+import { RandomChain, seededRandom } from '../../support/chain-builder.ts'
+import {
+  advanceTo,
+  dumpOf,
+  expectViewIs,
+  indexOptions,
+  inMemory,
+  withDirectory,
+  withIndex,
+} from '../../support/chain-index.ts'
+import { ChainModel } from '../../support/chain-model.ts'
+
+const plan = fc.record({ txs: fc.integer({ min: 0, max: 8 }), scripts: fc.integer({ min: 1, max: 6 }) })
+const seed = fc.integer({ min: 0, max: 2 ** 31 })
+
+describe('the index', () => {
+  it('answers every question as a naive model of the chain does, flushed or not', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        seed,
+        fc.array(plan, { minLength: 1, maxLength: 8 }),
+        fc.nat(9),
+        async (start, plans, flushAt) => {
+          const chain = new RandomChain(seededRandom(start))
+          for (const each of plans) chain.mine(each)
+          await withDirectory((directory) =>
+            withIndex(indexOptions(directory, chain), async (db) => {
+              await advanceTo(db, chain.blocks.slice(0, flushAt), chain.height)
+              await db.flush()
+              await advanceTo(db, chain.blocks)
+              const view = db.acquireView()
+              await expectViewIs(view, new ChainModel(chain.blocks), chain.blocks)
+              await db.flush()
+              const later = db.acquireView()
+              await expectViewIs(later, new ChainModel(chain.blocks), chain.blocks)
+              await expectViewIs(view, new ChainModel(chain.blocks), chain.blocks)
+              view.release()
+              later.release()
+            }),
+          )
+        },
+      ),
+      { numRuns: 25 },
+    )
+  })
+
+  it('is what it was before once all blocks are taken back', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        seed,
+        fc.array(plan, { minLength: 1, maxLength: 6 }),
+        fc.array(plan, { minLength: 1, maxLength: 6 }),
+        fc.boolean(),
+        async (start, below, above, flushEach) => {
+          const chain = new RandomChain(seededRandom(start))
+          for (const each of below) chain.mine(each)
+          await withDirectory((directory) =>
+            withIndex(
+              indexOptions(directory, chain),
+              async (db) => {
+                await advanceTo(db, chain.blocks)
+                const before = await dumpOf(db)
+                const height = db.tip.height
+                for (const each of above) {
+                  chain.mine(each)
+                  await advanceTo(db, chain.blocks)
+                  if (flushEach) await db.flush()
+                }
+                const after = await dumpOf(db)
+                expect(after).not.toEqual(before)
+                while (db.tip.height > height) await db.rollBack()
+                expect(await dumpOf(db)).toEqual(before)
+                await advanceTo(db, chain.blocks)
+                expect(await dumpOf(db)).toEqual(after)
+                while (db.tip.height >= 0) await db.rollBack()
+                expect((await dumpOf(db)).filter((line) => !line.startsWith('row 53'))).toEqual([])
+              },
+              inMemory(),
+            ),
+          )
+        },
+      ),
+      { numRuns: 25 },
+    )
+  })
+
+  it('has the same rows by meaning however blocks were flushed and whether or not they can be taken back', async () => {
+    await fc.assert(
+      fc.asyncProperty(seed, fc.array(plan, { minLength: 2, maxLength: 10 }), fc.nat(10), async (start, plans, cut) => {
+        const chain = new RandomChain(seededRandom(start))
+        for (const each of plans) chain.mine(each)
+        const dumps: string[][] = []
+        for (const [nodeHeight, flushEach] of [
+          [chain.height, true],
+          [chain.height + 1_000, false],
+          [chain.height + cut, false],
+          [chain.height + cut, true],
+        ] as const) {
+          await withDirectory((directory) =>
+            withIndex(
+              indexOptions(directory, chain, { reorgLimit: 5 }),
+              async (db) => {
+                for (let count = 1; count <= chain.blocks.length; count++) {
+                  await advanceTo(db, chain.blocks.slice(0, count), nodeHeight)
+                  if (flushEach) await db.flush()
+                }
+                dumps.push(await dumpOf(db))
+              },
+              inMemory(),
+            ),
+          )
+        }
+        for (const dump of dumps) expect(dump).toEqual(dumps[0])
+      }),
+      { numRuns: 25 },
+    )
+  })
+
+  it('follows any walk of new blocks, reorganisations, flushes and restarts, and old views keep their answers', async () => {
+    const step = fc.oneof(
+      { weight: 5, arbitrary: fc.record({ kind: fc.constant('mine' as const), plan }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({ kind: fc.constant('fork' as const), depth: fc.integer({ min: 1, max: 5 }) }),
+      },
+      { weight: 2, arbitrary: fc.record({ kind: fc.constant('flush' as const) }) },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
+      { weight: 2, arbitrary: fc.record({ kind: fc.constant('view' as const) }) },
+    )
+    await fc.assert(
+      fc.asyncProperty(seed, fc.array(step, { minLength: 3, maxLength: 25 }), async (start, steps) => {
+        await withDirectory(async (directory) => {
+          let chain = new RandomChain(seededRandom(start))
+          const all = [...chain.blocks]
+          const options = indexOptions(directory, chain)
+          let db = await IndexDatabase.open(options)
+          let views: { view: ChainView; model: ChainModel }[] = []
+          const settle = async (): Promise<void> => {
+            for (const { view, model } of views) {
+              await expectViewIs(view, model, all)
+              view.release()
+            }
+            views = []
+          }
+          try {
+            await advanceTo(db, chain.blocks)
+            for (const each of steps) {
+              if (each.kind === 'mine') {
+                all.push(chain.mine(each.plan))
+                await advanceTo(db, chain.blocks)
+              } else if (each.kind === 'fork') {
+                const height = Math.max(0, chain.height - each.depth)
+                while (db.tip.height > height) await db.rollBack()
+                chain = chain.fork(height)
+              } else if (each.kind === 'flush') {
+                await db.flush()
+              } else if (each.kind === 'reopen') {
+                await settle()
+                await db.close()
+                db = await IndexDatabase.open(options)
+              } else {
+                views.push({ view: db.acquireView(), model: new ChainModel([...chain.blocks]) })
+              }
+              expect(db.tip.height).toBe(chain.height)
+            }
+            views.push({ view: db.acquireView(), model: new ChainModel([...chain.blocks]) })
+            await settle()
+            expect(db.outstandingViews).toBe(0)
+          } finally {
+            await db.close()
+          }
+        })
+      }),
+      { numRuns: 30 },
+    )
+  })
+})

@@ -1,0 +1,101 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { parseBlock } from '../../src/chain/block.ts'
+import { type IndexCollaborators, IndexDatabase, type IndexOptions } from '../../src/db/index-db.ts'
+import { MemoryStore } from '../../src/db/memory-store.ts'
+import type { ChainView } from '../../src/db/view.ts'
+import { toHex } from '../../src/lib/bytes.ts'
+import { type BuiltBlock, outpointOf, type RandomChain } from './chain-builder.ts'
+import type { ChainModel } from './chain-model.ts'
+
+/** Runs `use` with a directory that is removed afterwards. */
+export async function withDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'valence-test-'))
+  try {
+    return await use(directory)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** Options of an index for a chain of RandomChain. */
+export function indexOptions(directory: string, chain: RandomChain, changes: Partial<IndexOptions> = {}): IndexOptions {
+  return {
+    directory,
+    coin: 'Bitcoin',
+    net: 'regtest',
+    genesisHash: chain.genesisHash,
+    reorgLimit: 200,
+    cacheBytes: 8 << 20,
+    pendingBytes: 64 << 20,
+    ...changes,
+  }
+}
+
+/** Collaborators of an index whose rows stay in memory (its file of ids does not). */
+export function inMemory(): IndexCollaborators {
+  return { openStore: (_directory, _options, disk) => Promise.resolve(new MemoryStore(disk)) }
+}
+
+/** Advances to the tip of `chain`. Blocks below the index's own tip must be the same. */
+export async function advanceTo(
+  db: IndexDatabase,
+  blocks: readonly BuiltBlock[],
+  nodeHeight = blocks.length - 1,
+): Promise<void> {
+  for (const block of blocks.slice(db.tip.height + 1)) await db.advance(parseBlock(block.raw), nodeHeight)
+}
+
+export async function dumpOf(db: IndexDatabase): Promise<string[]> {
+  const lines: string[] = []
+  for await (const line of db.canonicalDump()) lines.push(line)
+  return lines
+}
+
+export async function withIndex<T>(
+  options: IndexOptions,
+  use: (db: IndexDatabase) => Promise<T>,
+  collaborators: IndexCollaborators = {},
+): Promise<T> {
+  const db = await IndexDatabase.open(options, collaborators)
+  try {
+    return await use(db)
+  } finally {
+    await db.close()
+  }
+}
+
+/** Asks a view everything that can be asked and compares with the model. `all`: hashXs and blocks of any branch. */
+export async function expectViewIs(view: ChainView, model: ChainModel, all: readonly BuiltBlock[]): Promise<void> {
+  const top = model.blocks.length - 1
+  expect(view.tip.height).toBe(top)
+  expect(view.tip.txCount).toBe(model.txCount)
+  expect(toHex(view.tip.hash)).toBe(toHex(model.blocks[top]?.hash ?? new Uint8Array(32)))
+  for (let height = 0; height <= top + 1; height++) {
+    expect(hexOf(view.header(height))).toBe(hexOf(model.header(height)))
+    expect(hexOf(await view.blockTxids(height))).toBe(hexOf(model.blockTxids(height)))
+  }
+  for (const hashX of [...model.hashXs, new Uint8Array(11)]) {
+    const history = model.history(hashX)
+    expect(await view.history(hashX, 1_000_000)).toEqual(history)
+    expect(await view.history(hashX, 1)).toEqual(history.slice(0, 2))
+    expect(await view.utxos(hashX)).toEqual(model.utxos(hashX))
+    expect(await view.balance(hashX)).toBe(model.balance(hashX))
+  }
+  const txs = all.flatMap((block) => block.txs)
+  for (const tx of txs) expect(await view.findTransaction(tx.txid)).toEqual(model.position(tx.txid))
+  const outputs = txs.flatMap((tx) => tx.outputs.map((_, vout) => ({ txid: tx.txid, vout })))
+  expect(await view.unspentOutputs(outputs.map(({ txid, vout }) => outpointOf(txid, vout)))).toEqual(
+    outputs.map(({ txid, vout }) => model.unspent(txid, vout)),
+  )
+  for (const height of new Set([0, top >> 1, top])) {
+    if (top < 0) continue
+    expect(await view.headerProof(height, top)).toEqual(model.headerProof(height, top))
+  }
+}
+
+function hexOf(bytes: Uint8Array | undefined): string | undefined {
+  return bytes === undefined ? undefined : toHex(bytes)
+}

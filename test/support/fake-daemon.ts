@@ -1,0 +1,74 @@
+import type { ChainInfo, Daemon, DaemonAbilities, MempoolIds } from '../../src/daemon/daemon.ts'
+import { DaemonError } from '../../src/errors.ts'
+import { throwIfAborted } from '../../src/lib/abort.ts'
+import { toDisplayHex } from '../../src/lib/bytes.ts'
+import type { RandomChain } from './chain-builder.ts'
+
+/** A daemon with a chain and nothing else, that does to blocks what a test scripts. Other calls throw. */
+export class FakeDaemon implements Daemon {
+  readonly abilities: DaemonAbilities = { rest: false, spentTxOuts: false, zmq: undefined }
+  readonly address = 'fake'
+  chain: RandomChain
+  /** Stands in for what rawBlock gives. */
+  tamper: (raw: Uint8Array, hash: string) => Uint8Array | Promise<Uint8Array> = (raw) => raw
+  /** Runs before each call is answered. */
+  before: (call: string) => void | Promise<void> = () => undefined
+  readonly calls: string[] = []
+  /** Blocks being fetched at this moment, and the most that ever were. */
+  underWay = 0
+  mostUnderWay = 0
+  /** Every block ever seen: a node keeps those of lost branches too. */
+  readonly #blocks = new Map<string, Uint8Array>()
+
+  constructor(chain: RandomChain) {
+    this.chain = chain
+  }
+
+  async height(signal?: AbortSignal): Promise<number> {
+    await this.#enter('height', signal)
+    return this.chain.height
+  }
+
+  async blockHashes(start: number, count: number, signal?: AbortSignal): Promise<string[]> {
+    await this.#enter('blockHashes', signal)
+    const blocks = this.chain.blocks.slice(start, start + count)
+    for (const { hash, raw } of blocks) this.#blocks.set(toDisplayHex(hash), raw)
+    return blocks.map(({ hash }) => toDisplayHex(hash))
+  }
+
+  async rawBlock(hash: string, signal?: AbortSignal): Promise<Uint8Array> {
+    this.underWay += 1
+    this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay)
+    try {
+      await this.#enter('rawBlock', signal)
+      const raw = this.#blocks.get(hash)
+      if (raw === undefined) throw new DaemonError(-5, 'Block not found')
+      return await this.tamper(raw, hash)
+    } finally {
+      this.underWay -= 1
+    }
+  }
+
+  chainInfo = (): Promise<ChainInfo> => this.#refuse('chainInfo')
+  networkInfo = (): Promise<never> => this.#refuse('networkInfo')
+  mempoolInfo = (): Promise<never> => this.#refuse('mempoolInfo')
+  spentTxOuts = (): Promise<never> => this.#refuse('spentTxOuts')
+  mempoolIds = (): Promise<MempoolIds> => this.#refuse('mempoolIds')
+  mempoolTransactions = (): Promise<never> => this.#refuse('mempoolTransactions')
+  rawTransaction = (): Promise<never> => this.#refuse('rawTransaction')
+  verboseTransaction = (): Promise<never> => this.#refuse('verboseTransaction')
+  broadcast = (): Promise<never> => this.#refuse('broadcast')
+  broadcastPackage = (): Promise<never> => this.#refuse('broadcastPackage')
+  testMempoolAccept = (): Promise<never> => this.#refuse('testMempoolAccept')
+  estimateFee = (): Promise<never> => this.#refuse('estimateFee')
+
+  async #enter(call: string, signal: AbortSignal | undefined): Promise<void> {
+    this.calls.push(call)
+    await this.before(call)
+    throwIfAborted(signal)
+  }
+
+  #refuse(call: string): Promise<never> {
+    return Promise.reject(new Error(`${call} is not expected of sync`))
+  }
+}
