@@ -1,0 +1,105 @@
+import type { ChainView } from '../db/view.ts'
+import { ERROR_CODES, invariant, RpcError } from '../errors.ts'
+import { LiveMoment, type LiveMomentOptions } from './live-moment.ts'
+import type { Mempool } from './mempool.ts'
+import type { Moment, MomentChange, MomentSource } from './moment.ts'
+
+/** A view with those who hold it: the moment that is current, and every use of a moment that has it. */
+interface HeldView {
+  readonly view: ChainView
+  holders: number
+}
+
+/**
+ * Holds the current moment. What is published is there for the next use at once, view and mempool together; uses that
+ * run keep the moment they began with, and its view is released after the last of them.
+ */
+export class MomentHub implements MomentSource {
+  readonly #options: LiveMomentOptions
+  readonly #mempool: Mempool
+  readonly #listeners = new Set<(change: MomentChange) => void>()
+  #current: { readonly moment: LiveMoment; readonly held: HeldView } | undefined
+  #views = 0
+  #uses = 0
+
+  constructor(options: LiveMomentOptions, collaborators: { readonly mempool: Mempool }) {
+    this.#options = options
+    this.#mempool = collaborators.mempool
+  }
+
+  get ready(): boolean {
+    return this.#current !== undefined
+  }
+
+  /** Views that are not released yet, the current one among them. */
+  get viewsHeld(): number {
+    return this.#views
+  }
+
+  /** Uses that have not settled. */
+  get usesRunning(): number {
+    return this.#uses
+  }
+
+  /**
+   * Makes `view`, with the mempool as it is now, the current moment and tells the listeners. The hub owns the view from
+   * here on and releases it.
+   */
+  publish(view: ChainView, change: MomentChange): void {
+    this.#views += 1
+    this.#replace({ view, holders: 0 }, change)
+  }
+
+  /** Publishes the mempool as it is now with the view that is current already. Throws InvariantError if there is none. */
+  renew(change: MomentChange): void {
+    invariant(this.#current !== undefined, 'no view was published yet')
+    this.#replace(this.#current.held, change)
+  }
+
+  async with<T>(use: (moment: Moment) => Promise<T>): Promise<T> {
+    const current = this.#current
+    if (current === undefined) {
+      throw new RpcError(ERROR_CODES.busy.code, 'the index has not reached the tip of the chain yet')
+    }
+    current.held.holders += 1
+    this.#uses += 1
+    try {
+      return await use(current.moment)
+    } finally {
+      this.#uses -= 1
+      this.#letGo(current.held)
+    }
+  }
+
+  listen(listener: (change: MomentChange) => void, signal: AbortSignal): void {
+    if (signal.aborted) return
+    // A function of its own each time, so that the same listener can listen twice.
+    const entry = (change: MomentChange): void => listener(change)
+    this.#listeners.add(entry)
+    signal.addEventListener('abort', () => this.#listeners.delete(entry), { once: true })
+  }
+
+  /** Lets go of the current moment: nothing is served any more. Uses that run end as usual. */
+  close(): void {
+    const before = this.#current
+    this.#current = undefined
+    if (before !== undefined) this.#letGo(before.held)
+  }
+
+  #replace(held: HeldView, change: MomentChange): void {
+    const before = this.#current
+    held.holders += 1
+    const mempool = this.#mempool.snapshot()
+    this.#current = { moment: new LiveMoment(this.#options, { view: held.view, mempool }), held }
+    if (before !== undefined) this.#letGo(before.held)
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  #letGo(held: HeldView): void {
+    invariant(held.holders > 0, 'a view is let go of more often than it is held')
+    held.holders -= 1
+    if (held.holders > 0) return
+    this.#views -= 1
+    held.view.release()
+  }
+}

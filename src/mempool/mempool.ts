@@ -1,0 +1,322 @@
+import { hashXOf, isUnspendable } from '../chain/script.ts'
+import { parseWholeTx, type Tx } from '../chain/tx.ts'
+import type { ChainInfo, Daemon } from '../daemon/daemon.ts'
+import type { ChainView } from '../db/view.ts'
+import { toDisplayHex, toLatin1 } from '../lib/bytes.ts'
+import type { Logger } from '../log.ts'
+import {
+  type Candidate,
+  coinAt,
+  forEachHashX,
+  indexOf,
+  type MempoolEntry,
+  type OutputKey,
+  prevoutAt,
+  toEntry,
+  txidOf,
+} from './entry.ts'
+import { type CompactHistogram, FeeHistogram } from './fee-histogram.ts'
+import { Fetcher, type Sources } from './fetcher.ts'
+import { MempoolGraph } from './graph.ts'
+import { Orphans } from './orphans.ts'
+import { MempoolSnapshot, RECENT_KEPT } from './snapshot.ts'
+
+const TXID_SIZE = 32
+
+export interface MempoolOptions {
+  /** Transactions that are asked for in one call. */
+  readonly batch: number
+  /** Such calls at a time. What they bring is taken in at once; only then come the next ones. */
+  readonly inFlight: number
+  /** Transactions kept that wait for a parent. */
+  readonly orphans: number
+}
+
+export const MEMPOOL_DEFAULTS: MempoolOptions = { batch: 200, inFlight: 5, orphans: 10_000 }
+
+export interface MempoolCollaborators {
+  readonly log: Logger
+  /** hashX of output scripts: the same that the index uses. */
+  readonly keyOf?: OutputKey
+  readonly parse?: (raw: Uint8Array) => Tx
+}
+
+/** Transactions, as displayed, that came into the node's mempool and left it otherwise than by a block. */
+export interface MempoolNews {
+  /** In the order in which they came. */
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+}
+
+/** How a refresh ended. */
+export interface Refreshed {
+  /** The node as it was when it named its transactions. */
+  readonly node: ChainInfo
+  /** Place of the node's list among its notices, where it told it. */
+  readonly sequence: number | undefined
+  /** Ids of the transactions that were found to be new or gone. */
+  readonly changed: readonly string[]
+  /**
+   * `current`: the mempool is what the node has, but for transactions that wait for a parent. `behind`: the node's tip
+   * is another than the view's, so nothing was changed: what is gone from its mempool could be in a block. `paused`:
+   * the caller wanted to do something else first; the next refresh goes on where this one ended.
+   */
+  readonly outcome: 'current' | 'behind' | 'paused'
+  /** hashXs (Latin-1) whose answers may have changed, but for those given to `step` before. */
+  readonly touched: Set<string>
+}
+
+/**
+ * Told of what was taken in so far while more is to come; says whether to go on. Nothing changes between such a call
+ * and the next turn of the event loop.
+ */
+export type RefreshStep = (touched: Set<string>) => 'continue' | 'pause'
+
+/**
+ * The node's mempool with resolved inputs. One owner calls refresh, update and applyBlock, one at a time; readers have
+ * snapshots, which these calls never change.
+ */
+export class Mempool {
+  readonly #options: MempoolOptions
+  readonly #log: Logger
+  readonly #fetcher: Fetcher
+  readonly #graph = new MempoolGraph()
+  readonly #orphans: Orphans
+  readonly #fees = new FeeHistogram()
+  /** In the order in which they came, with some that are gone. */
+  #arrivals: MempoolEntry[] = []
+  #histogram: CompactHistogram = []
+  #complete = false
+
+  constructor(options: Partial<MempoolOptions>, collaborators: MempoolCollaborators) {
+    this.#options = { ...MEMPOOL_DEFAULTS, ...options }
+    this.#log = collaborators.log
+    const { log, keyOf = indexedKey, parse = parseWholeTx } = collaborators
+    this.#fetcher = new Fetcher(this.#options, { log, keyOf, parse, has: (txid) => this.#graph.has(txid) })
+    this.#orphans = new Orphans(this.#options.orphans)
+  }
+
+  get size(): number {
+    return this.#graph.size
+  }
+
+  /** True once a refresh has gone through. */
+  get complete(): boolean {
+    return this.#complete
+  }
+
+  /** Transactions that wait for a parent. */
+  get waiting(): number {
+    return this.#orphans.size
+  }
+
+  /** What readers see from now on; of one instant, for as long as they keep it. */
+  snapshot(): MempoolSnapshot {
+    const facts = { complete: this.#complete, histogram: this.#histogram, recent: this.#recent() }
+    return new MempoolSnapshot(facts, this.#graph.freeze())
+  }
+
+  /** Makes the fee histogram anew for the snapshots to come. */
+  renewHistogram(): void {
+    this.#histogram = this.#fees.compact()
+  }
+
+  /**
+   * Brings the mempool to what the node has now, by its list. `view` is where confirmed outputs are looked up. Large
+   * changes are taken in by steps, of which `step` hears. Throws what the daemon throws; what was taken in stays.
+   */
+  async refresh(view: ChainView, daemon: Daemon, signal: AbortSignal, step: RefreshStep = goOn): Promise<Refreshed> {
+    const { txids, sequence } = await daemon.mempoolIds(signal)
+    // Asked after the ids: if this tip is the view's, so it was when the ids were listed.
+    const node = await daemon.chainInfo(signal)
+    if (!standsOn(view, node)) return behind(node)
+    const { gone, fresh } = this.#compare(txids)
+    const result = await this.#takeIn(gone, fresh, { view, daemon, signal, step })
+    if (result.outcome === 'current') this.#complete = true
+    return { ...result, node, sequence }
+  }
+
+  /** The same by what the node told of changes since the last refresh or update; all of them, or the two drift apart. */
+  async update(
+    news: MempoolNews,
+    view: ChainView,
+    daemon: Daemon,
+    signal: AbortSignal,
+    step: RefreshStep = goOn,
+  ): Promise<Refreshed> {
+    const node = await daemon.chainInfo(signal)
+    if (!standsOn(view, node)) return behind(node)
+    for (const txid of news.removed) {
+      this.#orphans.delete(txid)
+      this.#fetcher.unreadable.delete(txid)
+    }
+    const gone = news.removed.filter((txid) => this.#graph.has(txid))
+    const fresh = news.added.filter((txid) => !this.#isKnown(txid))
+    const result = await this.#takeIn(gone, fresh, { view, daemon, signal, step })
+    return { ...result, node, sequence: undefined }
+  }
+
+  /**
+   * Takes out what a block confirms, and what spends an outpoint that the block spends otherwise, with all that depends
+   * on it. `txids`: 32 bytes each, internal order; `spent`: outpoints of 36 bytes. Gives the touched hashXs (Latin-1).
+   */
+  applyBlock(txids: Uint8Array, spent: Iterable<Uint8Array>): Set<string> {
+    const touched = new Set<string>()
+    for (let at = 0; at < txids.length && this.#graph.size + this.#orphans.size > 0; at += TXID_SIZE) {
+      this.#drop(toDisplayHex(txids.subarray(at, at + TXID_SIZE)), touched)
+    }
+    for (const outpoint of spent) {
+      if (this.#graph.size === 0) break
+      this.#dropSpender(toLatin1(outpoint), touched)
+    }
+    return touched
+  }
+
+  async #takeIn(
+    gone: readonly string[],
+    fresh: readonly string[],
+    { view, daemon, signal, step }: Sources & { readonly step: RefreshStep },
+  ): Promise<Pick<Refreshed, 'outcome' | 'touched' | 'changed'>> {
+    const changed = [...gone, ...fresh]
+    let touched = new Set<string>()
+    // Their parents may have come meanwhile, into the mempool or into the chain.
+    let waiting = this.#orphans.takeAll()
+    const size = this.#options.batch * this.#options.inFlight
+    for (let from = 0; from === 0 || from < fresh.length; from += size) {
+      let candidates: readonly Candidate[]
+      try {
+        candidates = await this.#fetcher.fetch(fresh.slice(from, from + size), waiting, { view, daemon, signal })
+      } catch (error) {
+        for (const candidate of waiting) this.#defer(candidate)
+        throw error
+      }
+      waiting = []
+      // Together, so that nobody sees a transaction gone and the one that replaces it not yet there.
+      if (from === 0) for (const txid of gone) this.#drop(txid, touched)
+      this.#accept(candidates, touched)
+      if (from + size < fresh.length) {
+        if (step(touched) === 'pause') return { outcome: 'paused', touched: new Set(), changed }
+        touched = new Set()
+      }
+    }
+    return { outcome: 'current', touched, changed }
+  }
+
+  #isKnown(txid: string): boolean {
+    return this.#graph.has(txid) || this.#orphans.has(txid) || this.#fetcher.unreadable.has(txid)
+  }
+
+  #compare(txids: readonly string[]): { gone: string[]; fresh: string[] } {
+    const fresh: string[] = []
+    let known = 0
+    for (const txid of txids) {
+      if (this.#graph.has(txid)) known += 1
+      else if (!this.#isKnown(txid)) fresh.push(txid)
+    }
+    const gone: string[] = []
+    // The node names each id once, so if all of ours are among them none is gone.
+    if (known !== this.#graph.size || this.#orphans.size > 0 || this.#fetcher.unreadable.size > 0) {
+      const listed = new Set(txids)
+      for (const txid of this.#graph.txids()) if (!listed.has(txid)) gone.push(txid)
+      for (const txid of this.#orphans.txids()) if (!listed.has(txid)) this.#orphans.delete(txid)
+      for (const txid of this.#fetcher.unreadable) if (!listed.has(txid)) this.#fetcher.unreadable.delete(txid)
+    }
+    return { gone, fresh }
+  }
+
+  /** Takes in the candidates whose inputs are all known, parents first; the others wait. */
+  #accept(candidates: readonly Candidate[], touched: Set<string>): void {
+    const work = [...candidates].reverse()
+    for (let candidate = work.pop(); candidate !== undefined; candidate = work.pop()) {
+      if (this.#graph.has(candidate.txid)) continue
+      const missing = this.#fillFromMempool(candidate)
+      if (missing !== undefined) {
+        this.#defer(candidate, missing)
+        continue
+      }
+      const entry = toEntry(candidate)
+      for (let i = 0; i < entry.inputValues.length; i++) this.#dropSpender(prevoutAt(entry.prevouts, i), touched)
+      this.#insert(entry, touched)
+      work.push(...this.#orphans.takeChildren(entry.txid))
+    }
+  }
+
+  /** The id of the first parent that is not known, or undefined if all are. */
+  #fillFromMempool(candidate: Candidate): string | undefined {
+    for (const [input, coin] of candidate.coins.entries()) {
+      if (coin !== undefined) continue
+      const outpoint = prevoutAt(candidate.prevouts, input)
+      const txid = txidOf(outpoint)
+      const parent = this.#graph.get(txid)
+      const paid = parent === undefined ? undefined : coinAt(parent, indexOf(outpoint))
+      if (paid === undefined) return txid
+      candidate.coins[input] = paid
+    }
+    return undefined
+  }
+
+  #defer(candidate: Candidate, missing = txidOf(candidate.prevouts)): void {
+    if (!this.#orphans.add(candidate, missing)) {
+      this.#log.debug({ txid: candidate.txid }, 'no room for a transaction that waits for a parent')
+    }
+  }
+
+  #insert(entry: MempoolEntry, touched: Set<string>): void {
+    this.#graph.add(entry)
+    this.#fees.add(entry.fee, entry.vsize)
+    this.#arrivals.push(entry)
+    this.#touch(entry, touched)
+  }
+
+  /** Takes out a transaction if it is there, and leaves its dependents: those of a confirmed one stay. */
+  #drop(txid: string, touched: Set<string>): void {
+    this.#orphans.delete(txid)
+    const entry = this.#graph.get(txid)
+    if (entry === undefined) return
+    this.#touch(entry, touched)
+    this.#graph.remove(entry)
+    this.#fees.remove(entry.fee, entry.vsize)
+    if (this.#arrivals.length > 2 * this.#graph.size + 8 * RECENT_KEPT) {
+      this.#arrivals = this.#arrivals.filter((arrived) => this.#graph.get(arrived.txid) === arrived)
+    }
+  }
+
+  #dropSpender(outpoint: string, touched: Set<string>): void {
+    const spender = this.#graph.spenderOf(outpoint)
+    if (spender === undefined) return
+    for (const entry of this.#graph.descendants(spender)) this.#drop(entry.txid, touched)
+  }
+
+  /** Its own scripts, and those of its children: their height changes between 0 and -1 as their parent comes or goes. */
+  #touch(entry: MempoolEntry, touched: Set<string>): void {
+    const add = (hashX: string): void => void touched.add(hashX)
+    forEachHashX(entry, add)
+    for (const child of this.#graph.children(entry)) forEachHashX(child, add)
+  }
+
+  #recent(): readonly MempoolEntry[] {
+    const recent: MempoolEntry[] = []
+    for (let i = this.#arrivals.length - 1; i >= 0 && recent.length < RECENT_KEPT; i--) {
+      const entry = this.#arrivals[i]
+      if (entry !== undefined && this.#graph.get(entry.txid) === entry) recent.push(entry)
+    }
+    return recent
+  }
+}
+
+/** What the index keeps, so that nothing is seen in the mempool that vanishes once it is confirmed. */
+function indexedKey(script: Uint8Array): Uint8Array | undefined {
+  return isUnspendable(script) ? undefined : hashXOf(script)
+}
+
+function standsOn(view: ChainView, node: ChainInfo): boolean {
+  return node.bestBlockHash === toDisplayHex(view.tip.hash)
+}
+
+function behind(node: ChainInfo): Refreshed {
+  return { node, sequence: undefined, changed: [], outcome: 'behind', touched: new Set() }
+}
+
+function goOn(): 'continue' {
+  return 'continue'
+}

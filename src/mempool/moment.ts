@@ -1,0 +1,89 @@
+import type { ChainView, HistoryItem, Tip, Utxo } from '../db/view.ts'
+
+/** An unconfirmed transaction as clients are told of it. `txid` as displayed. */
+export interface MempoolItem {
+  readonly txid: string
+  /** 0, or -1 if it spends an unconfirmed output. */
+  readonly height: 0 | -1
+  readonly fee: bigint
+}
+
+/** An unconfirmed output that nothing in the mempool spends. */
+export interface MempoolUtxo {
+  readonly txid: string
+  readonly vout: number
+  readonly value: bigint
+}
+
+/** The mempool at one instant. Lists are copies: nobody is surprised by a later change. */
+export interface MempoolView {
+  /** False until the first load is done; what is here is then only a part. */
+  readonly complete: boolean
+  readonly size: number
+  has(txid: string): boolean
+  /** Items that touch a script in canonical order: height 0 before -1, then by txid as displayed. */
+  items(hashX: Uint8Array): readonly MempoolItem[]
+  /** Unspent outputs of a script made in the mempool. */
+  utxos(hashX: Uint8Array): readonly MempoolUtxo[]
+  /** True if a mempool transaction spends this outpoint (36 bytes). */
+  isSpent(outpoint: Uint8Array): boolean
+  /** Satoshis that the mempool adds to a script, negative where it takes away. */
+  balanceDelta(hashX: Uint8Array): bigint
+  /** [sat/vB, vsize] in falling order of the rate, binned as ElectrumX bins. */
+  feeHistogram(): readonly (readonly [number, number])[]
+  /** The newest arrivals, newest first. */
+  recent(count: number): readonly { readonly txid: string; readonly fee: bigint; readonly vsize: number }[]
+}
+
+export interface ScriptHistory {
+  readonly confirmed: readonly HistoryItem[]
+  readonly mempool: readonly MempoolItem[]
+}
+
+export interface ScriptBalance {
+  readonly confirmed: bigint
+  /** A difference: may be negative. */
+  readonly unconfirmed: bigint
+}
+
+export interface ScriptUnspent {
+  /** Confirmed and not spent in the mempool. */
+  readonly confirmed: readonly Utxo[]
+  readonly mempool: readonly MempoolUtxo[]
+}
+
+/**
+ * A view and the mempool that goes with it: what one request reads from. Both stay what they were when the moment was
+ * published, so that several answers of one request never mix two instants. Histories above the limit throw RpcError
+ * 10001.
+ */
+export interface Moment {
+  readonly tip: Tip
+  readonly view: ChainView
+  readonly mempool: MempoolView
+  history(hashX: Uint8Array): Promise<ScriptHistory>
+  balance(hashX: Uint8Array): Promise<ScriptBalance>
+  unspent(hashX: Uint8Array): Promise<ScriptUnspent>
+  /** SHA-256 (32 bytes) over `txid:height:` of the whole history, or undefined if there is none. */
+  status(hashX: Uint8Array): Promise<Uint8Array | undefined>
+}
+
+/** What changed when a new moment was published. */
+export interface MomentChange {
+  /** The tip is another one: a new block, or the other side of a reorganisation. */
+  readonly newTip: boolean
+  /** hashXs (11 bytes, one character a byte) whose answers may have changed. */
+  readonly touched: ReadonlySet<string>
+}
+
+/** Where the current moment is had from and changes are heard of. */
+export interface MomentSource {
+  /** True once there is a moment to serve: the index has reached the node's tip at least once. */
+  readonly ready: boolean
+  /**
+   * Runs `use` with the current moment and releases its view after it settled. Throws RpcError -102 while not ready.
+   */
+  with<T>(use: (moment: Moment) => Promise<T>): Promise<T>
+  /** Calls `listener` after every publication until `signal` aborts. Listeners must not throw. */
+  listen(listener: (change: MomentChange) => void, signal: AbortSignal): void
+}

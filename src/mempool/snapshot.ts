@@ -1,0 +1,87 @@
+import { toLatin1 } from '../lib/bytes.ts'
+import { coinAt, deltaOf, indexOf, type MempoolEntry, outpointsOf } from './entry.ts'
+import type { CompactHistogram } from './fee-histogram.ts'
+import { type GraphReader, heightIn } from './graph.ts'
+import type { MempoolItem, MempoolUtxo, MempoolView } from './moment.ts'
+
+/** `mempool.recent` (protocol 1.7) tells of the last ten. */
+export const RECENT_KEPT = 10
+
+export interface SnapshotFacts {
+  readonly complete: boolean
+  readonly histogram: CompactHistogram
+  /** Newest first. */
+  readonly recent: readonly MempoolEntry[]
+}
+
+/** The mempool as it was when the snapshot was taken. Costs nothing to take; later changes keep what it has to know. */
+export class MempoolSnapshot implements MempoolView {
+  readonly complete: boolean
+  readonly size: number
+  readonly #graph: GraphReader
+  readonly #histogram: CompactHistogram
+  readonly #recent: readonly MempoolEntry[]
+
+  constructor(facts: SnapshotFacts, graph: GraphReader) {
+    this.complete = facts.complete
+    this.size = graph.size
+    this.#graph = graph
+    this.#histogram = facts.histogram
+    this.#recent = facts.recent
+  }
+
+  has(txid: string): boolean {
+    return this.#graph.get(txid) !== undefined
+  }
+
+  /** How many items a script has, without making them. */
+  count(hashX: Uint8Array): number {
+    return this.#graph.countTouching(toLatin1(hashX))
+  }
+
+  items(hashX: Uint8Array): readonly MempoolItem[] {
+    const items: MempoolItem[] = []
+    for (const entry of this.#graph.touching(toLatin1(hashX))) {
+      items.push({ txid: entry.txid, height: heightIn(this.#graph, entry), fee: BigInt(entry.fee) })
+    }
+    return items.sort((a, b) => b.height - a.height || compareTxids(a, b))
+  }
+
+  utxos(hashX: Uint8Array): readonly MempoolUtxo[] {
+    const key = toLatin1(hashX)
+    const utxos: MempoolUtxo[] = []
+    for (const entry of this.#graph.touching(key)) {
+      for (const outpoint of outpointsOf(entry.txid, entry.outputValues.length)) {
+        const vout = indexOf(outpoint)
+        const coin = coinAt(entry, vout)
+        if (coin?.hashX !== key || this.#graph.spenderOf(outpoint) !== undefined) continue
+        utxos.push({ txid: entry.txid, vout, value: BigInt(coin.value) })
+      }
+    }
+    return utxos.sort((a, b) => compareTxids(a, b) || a.vout - b.vout)
+  }
+
+  isSpent(outpoint: Uint8Array): boolean {
+    return this.#graph.spenderOf(toLatin1(outpoint)) !== undefined
+  }
+
+  balanceDelta(hashX: Uint8Array): bigint {
+    const key = toLatin1(hashX)
+    let delta = 0
+    for (const entry of this.#graph.touching(key)) delta += deltaOf(entry, key)
+    return BigInt(delta)
+  }
+
+  feeHistogram(): CompactHistogram {
+    return this.#histogram
+  }
+
+  /** At most RECENT_KEPT are known. */
+  recent(count: number): readonly { readonly txid: string; readonly fee: bigint; readonly vsize: number }[] {
+    return this.#recent.slice(0, count).map(({ txid, fee, vsize }) => ({ txid, fee: BigInt(fee), vsize }))
+  }
+}
+
+function compareTxids(a: { readonly txid: string }, b: { readonly txid: string }): number {
+  return a.txid < b.txid ? -1 : a.txid > b.txid ? 1 : 0
+}

@@ -1,0 +1,89 @@
+import type { DaemonNotice } from '../daemon/daemon.ts'
+import type { MempoolNews, Refreshed } from '../mempool/mempool.ts'
+import { NewsDesk } from './mempool-news.ts'
+
+/** A refresh leaves the node and us alone for so many times as long as it took, up to the longest rest. */
+const REST_FACTOR = 4
+const SHORTEST_REST_MS = 50
+const LONGEST_REST_MS = 5_000
+/** Between lists while the node's notices have proved good. */
+const SURE_POLL_MS = 30_000
+
+/**
+ * When the node is asked for its mempool, and how: for the whole list by the clock, and at each notice until those have
+ * proved good; from then on notices are taken by their word. Times are those of the monotonic clock.
+ */
+export class MempoolSchedule {
+  readonly #pollMs: number
+  readonly #desk = new NewsDesk()
+  #listAt = 0
+  #newsAt = Number.POSITIVE_INFINITY
+  /** Notices do not call for anything before this. */
+  #restUntil = 0
+
+  constructor(options: { readonly pollMs: number }) {
+    this.#pollMs = options.pollMs
+  }
+
+  /** When something is to be asked. */
+  get at(): number {
+    return Math.min(this.#listAt, this.#newsAt)
+  }
+
+  /** Sets a time for the list. */
+  askAt(time: number): void {
+    this.#listAt = time
+  }
+
+  /** Something was not followed to its end: only the list can tell from here on. */
+  startOver(time: number): void {
+    this.#desk.lose()
+    this.#listAt = time
+  }
+
+  /** Takes note of a notice; true if it is why something is to be asked, and sooner than before. */
+  hear(notice: DaemonNotice, now: number): boolean {
+    this.#desk.hear(notice)
+    const before = this.at
+    const later = Math.max(now, this.#restUntil)
+    switch (notice.kind) {
+      case 'tx-added':
+      case 'tx-removed':
+        this.#newsAt = Math.min(this.#newsAt, later)
+        break
+      case 'gap':
+        this.#listAt = Math.min(this.#listAt, later)
+        break
+      case 'block-connected':
+      case 'block-disconnected':
+        break
+    }
+    return this.at < before
+  }
+
+  /**
+   * What to go by now: the news, or undefined for the list. What is heard from here on, and every time set, is for the
+   * next one.
+   */
+  begin(now: number): MempoolNews | undefined {
+    const byList = this.#listAt <= now || !this.#desk.trusted
+    this.#newsAt = Number.POSITIVE_INFINITY
+    if (!byList) return this.#desk.take()
+    this.#listAt = Number.POSITIVE_INFINITY
+    this.#desk.beginList()
+    return undefined
+  }
+
+  /** Sets the next times after what begin() said was done, by the list or not. */
+  done(result: Refreshed, byList: boolean, times: { readonly begun: number; readonly now: number }): void {
+    const { begun, now } = times
+    const rest = Math.min(Math.max(REST_FACTOR * (now - begun), SHORTEST_REST_MS), LONGEST_REST_MS)
+    this.#restUntil = now + rest
+    this.#newsAt = Math.max(this.#newsAt, this.#restUntil)
+    if (!byList) return
+    this.#desk.endList(result.sequence, result.changed)
+    const wait = this.#desk.trusted ? Math.max(this.#pollMs, SURE_POLL_MS) : this.#pollMs
+    // Somebody may have asked for another list meanwhile.
+    this.#listAt = Math.min(Math.max(this.#listAt, this.#restUntil), now + Math.max(rest, wait))
+  }
+}

@@ -1,0 +1,577 @@
+import { Writable } from 'node:stream'
+import { afterEach, describe, expect, it } from 'vitest'
+import { hashXOf } from '../../src/chain/script.ts'
+import type { Tx } from '../../src/chain/tx.ts'
+import { ChainError, DaemonError } from '../../src/errors.ts'
+import { toDisplayHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
+import { createLogger } from '../../src/log.ts'
+import { MomentHub } from '../../src/mempool/hub.ts'
+import { Mempool } from '../../src/mempool/mempool.ts'
+import type { MomentChange } from '../../src/mempool/moment.ts'
+import { Follower } from '../../src/sync/follower.ts'
+import type { FollowerOptions } from '../../src/sync/follower-options.ts'
+import { HandClock } from '../support/hand-clock.ts'
+import { ModelIndex } from '../support/model-index.ts'
+import { ModelNode, makeTx, scriptNumber } from '../support/model-node.ts'
+import { ScriptedDaemon } from '../support/scripted-daemon.ts'
+
+const A = hashXOf(scriptNumber(11))
+const COIN = 25_0000_0000n
+const hash = '00'.repeat(32)
+/** A wait that nothing else has, so that it can be told from being idle. */
+const PATIENCE = 7_777
+
+interface Published extends MomentChange {
+  readonly height: number
+  /** `confirmed/unconfirmed` transactions of script A. */
+  readonly history: string
+  readonly status: string
+  readonly complete: boolean
+}
+
+/** A follower on a model node; `published` has each publication as a subscriber of script A would see it. */
+class World {
+  readonly node = new ModelNode()
+  readonly daemon = new ScriptedDaemon(this.node)
+  readonly clock = new HandClock()
+  readonly index: ModelIndex
+  readonly mempool: Mempool
+  readonly hub: MomentHub
+  readonly follower: Follower
+  readonly published: Published[] = []
+  readonly failures: unknown[] = []
+  readonly logged: { readonly level: number; readonly msg: string }[] = []
+  readonly #reading: Promise<void>[] = []
+  #failed: () => void = () => undefined
+  readonly failed = new Promise<void>((resolve) => {
+    this.#failed = resolve
+  })
+
+  constructor(options: Partial<FollowerOptions> = {}, batch = 200) {
+    for (let i = 0; i < 12; i++) this.node.connect([])
+    this.index = new ModelIndex(this.node, this.daemon)
+    const lines = new Writable({
+      write: (line: Buffer, _encoding, done) => {
+        this.logged.push(JSON.parse(line.toString()) as World['logged'][number])
+        done()
+      },
+    })
+    const log = createLogger('info', lines)
+    this.mempool = new Mempool({ batch, inFlight: 1 }, { log })
+    this.hub = new MomentHub({ historyLimit: 1000 }, { mempool: this.mempool })
+    this.follower = new Follower(
+      { reorgPatienceMs: PATIENCE, ...options },
+      {
+        chain: this.index,
+        mempool: this.mempool,
+        hub: this.hub,
+        daemon: this.daemon,
+        notices: this.daemon,
+        clock: this.clock,
+        log,
+        fatal: (error) => {
+          this.failures.push(error)
+          this.#failed()
+        },
+      },
+    )
+    this.hub.listen((change) => this.#reading.push(this.#read(change)), new AbortController().signal)
+  }
+
+  coin(height: number) {
+    return { txid: this.node.blocks[height]!.txs[0]!.txid, vout: 1 }
+  }
+
+  /** A new transaction that pays script A from the coinbase of a block. */
+  pay(height: number, value = COIN): Tx {
+    const tx = makeTx([this.coin(height)], [{ script: 11, value }])
+    this.node.accept(tx)
+    return tx
+  }
+
+  async start(): Promise<void> {
+    await this.follower.start(new AbortController().signal)
+    await this.idle()
+  }
+
+  /** Settles once the follower waits for something to happen. */
+  async idle(): Promise<void> {
+    await this.clock.sleeper((ms) => ms !== PATIENCE)
+    await Promise.all(this.#reading)
+  }
+
+  async #read(change: MomentChange): Promise<void> {
+    const at = this.published.push({ ...change, height: -1, history: '', status: '', complete: false }) - 1
+    await this.hub.with(async (moment) => {
+      const history = await moment.history(A)
+      const status = await moment.status(A)
+      this.published[at] = {
+        ...change,
+        height: moment.tip.height,
+        history: `${history.confirmed.length}/${history.mempool.length}`,
+        status: status === undefined ? '' : toHex(status),
+        complete: moment.mempool.complete,
+      }
+    })
+  }
+}
+
+/** A call that gets no answer. */
+function untilAborted(signal?: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')), { once: true })
+  })
+}
+
+/** Drops repetitions of what comes right after itself. */
+function changes<T>(list: readonly T[]): T[] {
+  return list.filter((item, i) => i === 0 || item !== list[i - 1])
+}
+
+describe('Follower', () => {
+  const worlds: World[] = []
+  const begin = async (world: World): Promise<World> => {
+    worlds.push(world)
+    await world.start()
+    return world
+  }
+
+  afterEach(async () => {
+    for (const world of worlds.splice(0)) {
+      await world.follower.stop()
+      expect(world.index.heldViews()).toEqual([])
+      expect(world.daemon.listeners).toBe(0)
+      expect(world.clock.sleeping).toBe(0)
+    }
+  })
+
+  it('serves confirmed data as soon as the tip is reached, then the mempool', async () => {
+    const world = new World()
+    world.pay(1)
+    expect(world.follower.status().state).toBe('starting')
+    await begin(world)
+    expect(world.published.map(({ height, newTip, history, complete }) => [height, newTip, history, complete])).toEqual(
+      [
+        [12, true, '0/0', false],
+        [12, false, '0/1', true],
+      ],
+    )
+    expect(world.follower.status()).toMatchObject({
+      state: 'following',
+      height: 12,
+      daemonHeight: 12,
+      mempoolSize: 1,
+      mempoolComplete: true,
+      outage: undefined,
+      lastRefresh: world.clock.now(),
+    })
+  })
+
+  it('tells of a new transaction when the node does, without waiting for a poll', async () => {
+    const world = await begin(new World())
+    const before = world.published.length
+    world.clock.advance(60)
+    const tx = world.pay(1)
+    world.daemon.notify({ kind: 'tx-added', txid: toDisplayHex(tx.txid), sequence: 1n })
+    await world.idle()
+    const [change, ...more] = world.published.slice(before)
+    expect(more).toEqual([])
+    expect(change?.newTip).toBe(false)
+    expect(change?.touched.has(toLatin1(A))).toBe(true)
+    expect(change?.history).toBe('0/1')
+  })
+
+  it('asks once for many notices that come at once', async () => {
+    const world = await begin(new World())
+    world.clock.advance(60)
+    const before = world.daemon.calls.length
+    for (let i = 1; i < 10; i++) {
+      world.pay(i)
+      world.daemon.tell()
+    }
+    await world.idle()
+    expect(world.daemon.calls.slice(before)).toEqual(['mempoolIds', 'chainInfo', 'mempoolTransactions'])
+    expect(world.mempool.size).toBe(9)
+  })
+
+  it('leaves the node a rest between two refreshes, however many notices it sends', async () => {
+    const world = await begin(new World())
+    world.pay(1)
+    world.daemon.tell()
+    await world.idle()
+    expect(world.mempool.size).toBe(0)
+    world.clock.advance(49)
+    await world.idle()
+    expect(world.mempool.size).toBe(0)
+    world.clock.advance(1)
+    await world.idle()
+    expect(world.mempool.size).toBe(1)
+  })
+
+  describe('once the notices have proved good', () => {
+    const proved = async (): Promise<World> => {
+      const world = await begin(new World())
+      world.clock.advance(60)
+      world.pay(1)
+      world.daemon.tell()
+      await world.idle()
+      expect(world.daemon.calls.slice(-3)).toEqual(['mempoolIds', 'chainInfo', 'mempoolTransactions'])
+      world.clock.advance(60)
+      return world
+    }
+    const listsOf = ({ daemon }: World): number => daemon.calls.filter((call) => call === 'mempoolIds').length
+
+    it('goes by them and does not ask for the whole list', async () => {
+      const world = await proved()
+      const [victim] = world.node.mempool.values()
+      const lists = listsOf(world)
+      world.pay(2)
+      world.pay(3)
+      world.node.evict(victim!)
+      world.daemon.tell()
+      await world.idle()
+      expect(world.mempool.size).toBe(2)
+      expect(world.published.at(-1)?.history).toBe('0/2')
+      world.clock.advance(20_000)
+      await world.idle()
+      expect(listsOf(world)).toBe(lists)
+    })
+
+    it('asks for the list from time to time to be sure, and often again if that had something new', async () => {
+      const world = await proved()
+      const lists = listsOf(world)
+      world.pay(2)
+      world.clock.advance(30_000)
+      await world.idle()
+      expect([world.mempool.size, listsOf(world)]).toEqual([2, lists + 1])
+      world.clock.advance(1000)
+      await world.idle()
+      world.clock.advance(1000)
+      await world.idle()
+      expect(listsOf(world)).toBe(lists + 3)
+    })
+
+    it('asks for the list when notices were lost', async () => {
+      const world = await proved()
+      world.pay(2)
+      world.daemon.notify({ kind: 'gap' })
+      await world.idle()
+      expect(world.mempool.size).toBe(2)
+    })
+
+    it('asks for the list again when notices were lost while it was under way', async () => {
+      const world = await proved()
+      world.daemon.before = (call) => {
+        if (call !== 'chainInfo') return
+        world.daemon.before = undefined
+        world.pay(2)
+        world.daemon.notify({ kind: 'gap' })
+      }
+      world.follower.poke()
+      await world.idle()
+      world.clock.advance(50)
+      await world.idle()
+      expect(world.mempool.size).toBe(2)
+    })
+
+    it('forgets no notice when the node goes away before it was followed', async () => {
+      const world = await proved()
+      world.daemon.away = true
+      world.pay(2)
+      world.daemon.tell()
+      await world.idle()
+      expect(world.follower.status().outage).toBeDefined()
+      world.daemon.away = false
+      world.clock.advance(1000)
+      await world.idle()
+      expect(world.mempool.size).toBe(2)
+    })
+
+    it('waits for the block first when the node is ahead', async () => {
+      const world = await proved()
+      world.node.connect(world.node.minable())
+      const child = makeTx([{ txid: world.node.blocks.at(-1)!.txs[1]!.txid, vout: 0 }], [{ script: 11, value: COIN }])
+      world.node.accept(child)
+      world.daemon.tell()
+      await world.idle()
+      world.clock.advance(100)
+      await world.idle()
+      expect(world.published.at(-1)).toMatchObject({ height: 13, history: '1/1' })
+      expect(changes(world.published.map(({ history }) => history))).toEqual(['0/0', '0/1', '1/0', '1/1'])
+    })
+  })
+
+  it('finds transactions and blocks by polling where the node sends no notices', async () => {
+    const world = await begin(new World({ blockPollMs: 5000, mempoolPollMs: 1000 }))
+    world.pay(1)
+    world.clock.advance(1000)
+    await world.idle()
+    expect(world.published.at(-1)?.history).toBe('0/1')
+    world.node.connect(world.node.minable())
+    world.clock.advance(1000)
+    await world.idle()
+    // The mempool poll saw the other tip, so the block is not waited for any longer.
+    world.clock.advance(100)
+    await world.idle()
+    expect(world.published.at(-1)).toMatchObject({ height: 13, history: '1/0' })
+  })
+
+  it('tells a subscriber once when its transaction moves from the mempool to a block', async () => {
+    const world = await begin(new World())
+    const tx = world.pay(1)
+    world.daemon.notify({ kind: 'gap' })
+    world.clock.advance(60)
+    await world.idle()
+    const before = world.published.length
+    world.node.connect([tx])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    const after = world.published.slice(before)
+    expect(after.filter(({ touched }) => touched.has(toLatin1(A)))).toHaveLength(1)
+    expect(after[0]).toMatchObject({ newTip: true, height: 13, history: '1/0' })
+    expect(changes(world.published.map(({ history }) => history))).toEqual(['0/0', '0/1', '1/0'])
+    expect(changes(world.published.map(({ status }) => status))).toHaveLength(3)
+  })
+
+  it('never loses sight of a transaction whose block is lost: it is back in the mempool with the new tip', async () => {
+    const world = await begin(new World())
+    const tx = world.pay(1)
+    world.node.connect([tx])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    const before = world.published.length
+    world.node.disconnect()
+    for (let i = 0; i < 2; i++) world.node.connect([])
+    world.daemon.notify({ kind: 'block-disconnected', hash })
+    await world.idle()
+    const after = world.published.slice(before)
+    expect(after[0]).toMatchObject({ newTip: true, height: 14, history: '0/1' })
+    expect(after[0]?.touched.has(toLatin1(A))).toBe(true)
+    expect(changes(world.published.map(({ history }) => history))).toEqual(['0/0', '1/0', '0/1'])
+  })
+
+  it('drops what the other branch made impossible', async () => {
+    const world = await begin(new World())
+    const tx = world.pay(1)
+    world.node.connect([tx])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    world.node.disconnect()
+    world.node.connect([makeTx([world.coin(1)], [{ script: 12, value: COIN }])])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    expect(world.published.at(-1)).toMatchObject({ height: 13, history: '0/0', status: '' })
+  })
+
+  it('tells of all that came and went while the new branch waited for its mempool', async () => {
+    const world = await begin(new World({}, 1))
+    const lost = makeTx([world.coin(2)], [{ script: 12, value: COIN }])
+    world.node.connect([lost])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    const before = world.published.length
+    world.node.disconnect()
+    for (let i = 0; i < 2; i++) world.node.connect([])
+    for (let i = 3; i < 6; i++) world.pay(i)
+    world.daemon.notify({ kind: 'block-disconnected', hash })
+    await world.idle()
+    expect(world.published[before]).toMatchObject({ newTip: true, height: 14, history: '0/3' })
+    expect(world.published[before]?.touched.has(toLatin1(A))).toBe(true)
+  })
+
+  it('publishes on the way when a catch-up takes long, each tip with the mempool that goes with it', async () => {
+    const world = await begin(new World())
+    const tx = world.pay(1)
+    world.clock.advance(1000)
+    await world.idle()
+    world.node.connect([tx])
+    for (let i = 0; i < 5; i++) world.node.connect([])
+    world.index.before = () => world.clock.advance(4000)
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    const tips = world.published.filter(({ newTip }) => newTip)
+    expect(tips.map(({ height, history }) => [height, history])).toEqual([
+      [12, '0/0'],
+      [15, '1/0'],
+      [18, '1/0'],
+    ])
+  })
+
+  it('publishes the tip after a reorganisation also when the mempool stays silent, once its patience is over', async () => {
+    const world = await begin(new World())
+    const tx = world.pay(1)
+    world.node.connect([tx])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    world.node.disconnect()
+    for (let i = 0; i < 2; i++) world.node.connect([])
+    const answering = world.daemon.mempoolIds.bind(world.daemon)
+    world.daemon.mempoolIds = untilAborted
+    world.daemon.notify({ kind: 'block-disconnected', hash })
+    await world.clock.sleeper((ms) => ms === PATIENCE)
+    expect(world.published.at(-1)?.height).toBe(13)
+    world.daemon.mempoolIds = answering
+    world.clock.advance(PATIENCE)
+    await world.idle()
+    expect(world.published.find(({ height }) => height === 14)).toMatchObject({ newTip: true, history: '0/0' })
+    expect(world.published.at(-1)).toMatchObject({ height: 14, history: '0/1' })
+  })
+
+  it('does not take a transaction for gone when its block came between two questions', async () => {
+    const world = new World()
+    const tx = world.pay(1)
+    await begin(world)
+    world.daemon.before = (call) => {
+      if (call !== 'mempoolIds') return
+      world.daemon.before = undefined
+      world.node.connect([tx])
+    }
+    world.clock.advance(1000)
+    await world.idle()
+    world.clock.advance(100)
+    await world.idle()
+    expect(changes(world.published.map(({ history }) => history))).toEqual(['0/0', '0/1', '1/0'])
+  })
+
+  it('lets a block go first while a large mempool loads', async () => {
+    const world = new World({}, 2)
+    for (let i = 1; i < 10; i++) world.pay(i)
+    world.daemon.before = (call) => {
+      if (call !== 'mempoolTransactions' || world.mempool.size !== 2) return
+      world.daemon.before = undefined
+      world.node.connect(world.node.minable().slice(0, 1))
+      world.daemon.notify({ kind: 'block-connected', hash })
+    }
+    await begin(world)
+    const tip = world.published.findIndex(({ height }) => height === 13)
+    expect(world.published[tip]).toMatchObject({ newTip: true, complete: false })
+    expect(world.published.slice(0, tip).at(-1)?.history).toMatch(/^0\/[34]$/)
+    expect(world.published.at(-1)).toMatchObject({ height: 13, history: '1/8', complete: true })
+  })
+
+  it('lives through an outage of the node: says so once, waits longer each time, and catches up after', async () => {
+    const world = await begin(new World())
+    world.daemon.away = true
+    world.clock.advance(1000)
+    await world.idle()
+    for (let i = 0; i < 6; i++) {
+      expect(world.follower.status().outage).toContain('no answer')
+      world.clock.advance(10_000)
+      await world.idle()
+    }
+    const waits = world.clock.slept.slice(-7)
+    expect(waits.at(-1)).toBeGreaterThan(waits[0]!)
+    expect(Math.max(...waits)).toBeLessThanOrEqual(10_000)
+    expect(world.logged.filter(({ level }) => level >= 40)).toHaveLength(1)
+    const tx = world.pay(1)
+    world.node.connect([tx])
+    world.daemon.away = false
+    world.clock.advance(10_000)
+    await world.idle()
+    expect(world.follower.status().outage).toBeUndefined()
+    expect(world.published.at(-1)).toMatchObject({ height: 13, history: '1/0' })
+    expect(world.logged.at(-1)?.msg).toContain('again')
+    expect(world.failures).toEqual([])
+  })
+
+  it('takes an error that the node answers for passing, not for fatal', async () => {
+    const world = await begin(new World())
+    world.daemon.before = (call) => {
+      if (call === 'mempoolIds') throw new DaemonError(-8, 'Block not found')
+    }
+    world.clock.advance(1000)
+    await world.idle()
+    expect(world.follower.status().outage).toBe('Block not found')
+    world.daemon.before = undefined
+    world.clock.advance(1000)
+    await world.idle()
+    expect(world.follower.status().outage).toBeUndefined()
+  })
+
+  it('forgets nothing of a catch-up that breaks off half-way', async () => {
+    const world = await begin(new World())
+    const tx = world.pay(1)
+    world.clock.advance(1000)
+    await world.idle()
+    const before = world.published.length
+    world.node.connect([tx])
+    world.node.connect([])
+    world.index.before = (height) => {
+      if (height === 14) throw new DaemonError(-1, 'gone for a moment')
+    }
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    expect(world.index.height).toBe(13)
+    expect(world.published).toHaveLength(before)
+    // Who asks meanwhile has the old tip, and the transaction in the mempool that goes with it.
+    expect(await world.hub.with(async (moment) => (await moment.history(A)).mempool.length)).toBe(1)
+    world.index.before = undefined
+    world.clock.advance(1000)
+    await world.idle()
+    expect(world.published[before]).toMatchObject({ newTip: true, height: 14, history: '1/0' })
+    expect(world.published[before]?.touched.has(toLatin1(A))).toBe(true)
+  })
+
+  it('reports a chain that cannot be followed once, stops asking, and leaves what is served', async () => {
+    const world = await begin(new World())
+    const error = new ChainError('a reorganisation beyond the limit')
+    world.index.before = () => {
+      throw error
+    }
+    world.node.connect([])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.failed
+    expect(world.failures).toEqual([error])
+    const calls = world.daemon.calls.length
+    world.daemon.notify({ kind: 'gap' })
+    world.clock.advance(60_000)
+    expect(world.clock.sleeping).toBe(0)
+    expect(world.daemon.calls).toHaveLength(calls)
+    expect(world.hub.ready).toBe(true)
+  })
+
+  it('stops at once in the middle of a call, and serves nothing after', async () => {
+    const world = new World()
+    worlds.push(world)
+    const called = new Promise<void>((resolve) => {
+      world.daemon.mempoolIds = (aborts) => {
+        resolve()
+        return untilAborted(aborts)
+      }
+    })
+    const server = new AbortController()
+    await world.follower.start(server.signal)
+    await called
+    server.abort()
+    await world.follower.stop()
+    expect(world.hub.ready).toBe(false)
+    expect(world.failures).toEqual([])
+    expect(world.logged.filter(({ level }) => level >= 40)).toEqual([])
+  })
+
+  it('renews the fee histogram with a block and at its age, not with each transaction', async () => {
+    const world = new World({ histogramMs: 120_000 })
+    const bulky = (height: number) =>
+      world.node.accept(makeTx([world.coin(height)], [{ script: 12, value: COIN - 200_000n }], 160_000))
+    bulky(1)
+    await begin(world)
+    const bins = (): Promise<number> =>
+      world.hub.with((moment) => Promise.resolve(moment.mempool.feeHistogram().length))
+    expect(await bins()).toBe(1)
+    bulky(2)
+    world.clock.advance(1000)
+    await world.idle()
+    expect([world.mempool.size, await bins()]).toEqual([2, 1])
+    world.clock.advance(119_000)
+    await world.idle()
+    expect(await bins()).toBe(1)
+    const sizes = await world.hub.with((moment) =>
+      Promise.resolve(moment.mempool.feeHistogram().map(([, size]) => size)),
+    )
+    expect(sizes[0]).toBeGreaterThan(80_000)
+    world.node.connect(world.node.minable().slice(0, 2))
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    expect(await bins()).toBe(0)
+  })
+})
