@@ -1,0 +1,162 @@
+import { z } from 'zod'
+import { toDisplayHex } from '../lib/bytes.ts'
+import { type AdminMethod, defineAdminMethod } from './admin.ts'
+import type { SessionHandle, SessionManager } from './manager.ts'
+import type { SharedSession } from './shared.ts'
+
+export interface AdminSurroundings {
+  readonly shared: SharedSession
+  readonly manager: SessionManager
+  /** Begins an orderly stop of the whole server; does not wait for it. */
+  readonly stop: () => void
+  /** What other parts have to say in getinfo: sync, mempool, database. */
+  readonly info?: () => Readonly<Record<string, unknown>>
+}
+
+/** The administrator's methods that are about sessions; others come from whoever builds the server. */
+export function sessionAdminMethods(around: AdminSurroundings): readonly AdminMethod[] {
+  return [getInfo(around), listSessions(around), listGroups(around), inspect(around), disconnect(around), stop(around)]
+}
+
+const NO_PARAMS = z.object({})
+
+function getInfo({ shared, manager, info }: AdminSurroundings): AdminMethod {
+  const started = shared.clock.now()
+  return defineAdminMethod({
+    name: 'getinfo',
+    summary: 'What the server is doing: tip, node, sessions, traffic.',
+    params: NO_PARAMS,
+    example: { params: [], result: { version: 'Valence 0.1.0', pid: 1, uptime: 60 } },
+    handler: async () => ({
+      version: shared.server.software,
+      pid: process.pid,
+      uptime: Math.round((shared.clock.now() - started) / 1000),
+      daemon: shared.daemon.address,
+      ready: shared.moments.ready,
+      tip: shared.moments.ready ? await shared.moments.with(async ({ tip }) => describeTip(tip)) : null,
+      sessions: manager.counts,
+      notifications: { backlog: shared.notifier.backlog, scripts: shared.subscriptions.scripts },
+      requests: requestCounts(manager),
+      memory: process.memoryUsage.rss(),
+      ...info?.(),
+    }),
+  })
+}
+
+function listSessions({ shared, manager }: AdminSurroundings): AdminMethod {
+  return defineAdminMethod({
+    name: 'sessions',
+    summary: 'Every session with its state, cost and traffic, oldest first.',
+    params: NO_PARAMS,
+    example: { params: [], result: [{ id: 1, kind: 'tcp', state: 'active' }] },
+    handler: () =>
+      [...manager.sessions()].sort((a, b) => a.core.id - b.core.id).map((session) => describeSession(session, shared)),
+  })
+}
+
+function listGroups({ manager }: AdminSurroundings): AdminMethod {
+  return defineAdminMethod({
+    name: 'groups',
+    summary: 'Subnets with sessions, or with cost that sessions left behind.',
+    params: NO_PARAMS,
+    example: { params: [], result: [{ name: '203.0.113.0/24', sessions: 2, session_cost: 12.5, retained_cost: 0 }] },
+    handler: () =>
+      [...manager.groups.all].map((group) => ({
+        name: group.name,
+        sessions: group.members.size,
+        session_cost: round(group.sessionCost),
+        retained_cost: round(group.retainedCost),
+      })),
+  })
+}
+
+function inspect({ shared, manager }: AdminSurroundings): AdminMethod {
+  return defineAdminMethod({
+    name: 'inspect_session',
+    summary: 'One session in full, with the methods it called.',
+    params: z.object({ session_id: z.coerce.number().int() }),
+    example: { params: [1], result: { id: 1, kind: 'tcp', calls: { 'server.version': 1 } } },
+    handler: ({ session_id: id }) => {
+      const session = manager.find(id)
+      return session === undefined
+        ? null
+        : { ...describeSession(session, shared), calls: Object.fromEntries(session.core.calls) }
+    },
+  })
+}
+
+function disconnect({ manager }: AdminSurroundings): AdminMethod {
+  return defineAdminMethod({
+    name: 'disconnect',
+    summary: 'Closes sessions by id, all of a group by its name, or `all`. Says what was done with each.',
+    params: z.object({ session_ids: z.union([z.array(z.union([z.string(), z.number()])), z.string(), z.number()]) }),
+    example: { params: [['1', '203.0.113.0/24']], result: ['disconnected 1'] },
+    handler: ({ session_ids: ids }) =>
+      (Array.isArray(ids) ? ids : [ids]).flatMap((item) => {
+        const found = matching(manager, String(item))
+        for (const { core } of found) core.closeNow('operator')
+        return found.length === 0 ? [`unknown: ${item}`] : found.map(({ core }) => `disconnected ${core.id}`)
+      }),
+  })
+}
+
+function stop({ stop }: AdminSurroundings): AdminMethod {
+  return defineAdminMethod({
+    name: 'stop',
+    summary: 'Shuts the server down in order.',
+    params: NO_PARAMS,
+    example: { params: [], result: 'stopping' },
+    handler: () => {
+      // After the answer has left.
+      setImmediate(stop)
+      return 'stopping'
+    },
+  })
+}
+
+function matching(manager: SessionManager, item: string): SessionHandle[] {
+  if (item.toLowerCase() === 'all') return [...manager.sessions()]
+  const one = /^\d+$/.test(item) ? manager.find(Number(item)) : undefined
+  if (one !== undefined) return [one]
+  return [...manager.sessions()].filter(({ core }) => core.group !== undefined && core.group.name === item)
+}
+
+function describeSession({ core, subscriptionCount, unanswered }: SessionHandle, shared: SharedSession): object {
+  return {
+    id: core.id,
+    kind: core.carrier.kind,
+    direction: 'inbound',
+    state: core.state,
+    remote: shared.addressForLog(core.carrier.remote),
+    software: core.software ?? null,
+    protocol: core.protocol.join('.'),
+    cost: round(core.cost),
+    extra_cost: round(core.meter.totalCost - core.cost),
+    concurrency: core.meter.concurrency,
+    group: core.group?.name ?? null,
+    unanswered,
+    subscriptions: subscriptionCount,
+    received_messages: core.traffic.receivedMessages,
+    received_bytes: core.traffic.receivedBytes,
+    sent_messages: core.traffic.sentMessages,
+    sent_bytes: core.traffic.sentBytes,
+    errors: core.traffic.errors,
+    seconds: Math.round((shared.clock.now() - core.established) / 1000),
+  }
+}
+
+function requestCounts(manager: SessionManager): Record<string, number> {
+  const counts = new Map<string, number>()
+  for (const { core } of manager.sessions()) {
+    for (const [name, count] of core.calls) counts.set(name, (counts.get(name) ?? 0) + count)
+  }
+  return Object.fromEntries(counts)
+}
+
+function describeTip({ height, hash }: { readonly height: number; readonly hash: Uint8Array }): object {
+  return { height, hash: toDisplayHex(hash) }
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100
+}

@@ -1,0 +1,219 @@
+import { z } from 'zod'
+import type { Daemon } from '../daemon/daemon.ts'
+import { ERROR_CODES, InvariantError, RpcError } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Service } from '../lib/service.ts'
+import type { Logger } from '../log.ts'
+import type { Moment } from '../mempool/moment.ts'
+import { Envelope, type EnvelopeSession, type PendingCall, type RequestHost } from '../rpc/envelope.ts'
+import { defineMethod, type RpcClient, type RpcContext, type RpcMethod, type ServerInfo } from '../rpc/method.ts'
+import { MethodRegistry } from '../rpc/registry.ts'
+import { FIRST_PROTOCOL } from './shared.ts'
+import type { Connection, ConnectionLimits, Doorkeeper, Pass } from './transports/connection.ts'
+import type { SocketListener } from './transports/listener.ts'
+import { listenLines } from './transports/tcp.ts'
+
+/** One of the administrator's methods. Its collaborators are in the closure; there is no client and no moment. */
+export interface AdminMethod<P extends z.ZodObject = z.ZodObject> {
+  readonly name: string
+  readonly summary: string
+  /** As of RpcMethod. */
+  readonly params: P
+  readonly example: { readonly params: readonly unknown[]; readonly result: unknown }
+  handler(params: z.output<P>, signal: AbortSignal): unknown
+}
+
+/** Gives a method its types from its schema. */
+export function defineAdminMethod<P extends z.ZodObject>(method: AdminMethod<P>): AdminMethod<P> {
+  return method
+}
+
+export interface AdminOptions {
+  readonly host: string
+  readonly port: number
+  readonly connection: ConnectionLimits
+  /** Milliseconds until a method is given up; long, for a rollback may take minutes. */
+  readonly requestTimeout: number
+  readonly maxConnections: number
+}
+
+export const DEFAULT_ADMIN = { host: '127.0.0.1', port: 8000, requestTimeout: 600_000, maxConnections: 20 } as const
+
+export interface AdminCollaborators {
+  readonly methods: readonly AdminMethod[]
+  readonly daemon: Daemon
+  readonly server: ServerInfo
+  readonly clock: Clock
+  readonly log: Logger
+  requestId(): string
+}
+
+/**
+ * The administrator's port: JSON-RPC by lines, to be bound to the local host only, for whoever reaches it may do
+ * everything. It is open from the start, also while the index is built.
+ */
+export class AdminServer implements Service, Doorkeeper {
+  readonly name = 'admin'
+  readonly #options: AdminOptions
+  readonly #collaborators: AdminCollaborators
+  readonly #envelope: Envelope
+  readonly #sessions = new Set<AdminSession>()
+  #passes = 0
+  #listener: SocketListener | undefined
+
+  constructor(options: AdminOptions, collaborators: AdminCollaborators) {
+    this.#options = options
+    this.#collaborators = collaborators
+    const registry = new MethodRegistry({}, collaborators.methods.map(asRpcMethod))
+    this.#envelope = new Envelope({ maxSend: 0, maxBatch: 100 }, { ...collaborators, registry })
+  }
+
+  /** Where it listens; undefined before start(). */
+  get address(): { readonly host: string; readonly port: number } | undefined {
+    return this.#listener?.address
+  }
+
+  async start(): Promise<void> {
+    const { host, port, connection } = this.#options
+    const target = { kind: 'rpc', host, port, handshakeTimeout: connection.handshakeTimeout } as const
+    try {
+      this.#listener = await listenLines(target, connection, this, this.#collaborators.log)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      throw new Error(`cannot listen on rpc://${host}:${port}: ${why}`, { cause: error })
+    }
+    this.#collaborators.log.info({ kind: 'rpc', ...this.#listener.address }, 'listening')
+  }
+
+  /** Lets running methods answer for as long as a connection takes to close. */
+  async stop(): Promise<void> {
+    await this.#listener?.close()
+    for (const session of this.#sessions) session.close()
+    await Promise.all([...this.#sessions].map((session) => session.closed))
+  }
+
+  admit(): Pass | undefined {
+    if (this.#passes >= this.#options.maxConnections) return undefined
+    this.#passes++
+    let released = false
+    return {
+      release: () => {
+        if (!released) this.#passes--
+        released = true
+      },
+    }
+  }
+
+  welcome(connection: Connection, pass: Pass): void {
+    const session = new AdminSession(connection, this.#envelope, this.#options, this.#collaborators)
+    this.#sessions.add(session)
+    void this.#forget(session, pass)
+  }
+
+  async #forget(session: AdminSession, pass: Pass): Promise<void> {
+    await session.closed
+    this.#sessions.delete(session)
+    pass.release()
+  }
+}
+
+/** One connection of an administrator; no costs and no delays. */
+class AdminSession implements RequestHost {
+  readonly closed: Promise<void>
+  readonly #connection: Connection
+  readonly #envelope: EnvelopeSession
+  readonly #options: AdminOptions
+  readonly #collaborators: AdminCollaborators
+  readonly #gone = new AbortController()
+
+  constructor(connection: Connection, envelope: Envelope, options: AdminOptions, collaborators: AdminCollaborators) {
+    this.#connection = connection
+    this.#options = options
+    this.#collaborators = collaborators
+    this.#envelope = envelope.open(this)
+    this.closed = new Promise((resolve) => {
+      connection.onClose = () => {
+        this.#gone.abort()
+        resolve()
+      }
+    })
+    connection.onMessage = (message) => {
+      this.#envelope.handle(message).then(
+        (answer) => answer !== undefined && connection.send(answer),
+        (error: unknown) => collaborators.log.error({ err: error }, 'message of an administrator could not be handled'),
+      )
+    }
+  }
+
+  close(): void {
+    this.#connection.close('shutdown')
+  }
+
+  async run(call: PendingCall, job: (ctx: RpcContext) => Promise<unknown>): Promise<unknown> {
+    const { clock, log } = this.#collaborators
+    const { remote } = this.#connection
+    log.info({ audit: true, method: call.method.slice(0, 100), from: `${remote.host}:${remote.port}` }, 'administrator')
+    const over = new AbortController()
+    const signal = AbortSignal.any([this.#gone.signal, over.signal])
+    const late = clock.sleep(this.#options.requestTimeout, signal).then(() => {
+      over.abort()
+      throw new RpcError(ERROR_CODES.busy.code, 'server busy - request timed out')
+    })
+    try {
+      return await Promise.race([job(new AdminContext(this.#collaborators, signal)), late])
+    } finally {
+      over.abort()
+      await late.catch(() => {}) // Only says that it was stopped, or what was thrown already.
+    }
+  }
+
+  failed(): void {}
+}
+
+/** What the registry asks for; the administrator's methods look at none of it. */
+class AdminContext implements RpcContext {
+  readonly client: RpcClient = ADMINISTRATOR
+  readonly daemon: Daemon
+  readonly server: ServerInfo
+  readonly signal: AbortSignal
+
+  constructor({ daemon, server }: AdminCollaborators, signal: AbortSignal) {
+    this.daemon = daemon
+    this.server = server
+    this.signal = signal
+  }
+
+  get moment(): Moment {
+    throw new InvariantError("the administrator's methods have no moment")
+  }
+
+  charge(): void {}
+}
+
+function noHandshake(): never {
+  throw new RpcError(ERROR_CODES.badRequest.code, 'not on this port')
+}
+
+const ADMINISTRATOR: RpcClient = {
+  id: 0,
+  protocol: FIRST_PROTOCOL,
+  software: 'administrator',
+  stream: true,
+  identify: noHandshake,
+  subscribeHeaders: noHandshake,
+  subscribeScript: noHandshake,
+  unsubscribeScript: noHandshake,
+}
+
+function asRpcMethod(method: AdminMethod): RpcMethod {
+  return defineMethod({
+    name: method.name,
+    summary: method.summary,
+    params: method.params,
+    result: z.unknown(),
+    cost: () => 0,
+    since: FIRST_PROTOCOL,
+    example: { params: method.example.params, result: method.example.result },
+    handler: async (ctx, params) => method.handler(params, ctx.signal),
+  })
+}

@@ -1,0 +1,238 @@
+import { ERROR_CODES, RpcError } from '../errors.ts'
+import type { PendingCall } from '../rpc/envelope.ts'
+import type { RpcFailure } from '../rpc/failure.ts'
+import { compareVersions, type ProtocolVersion, type RpcContext } from '../rpc/method.ts'
+import { CostMeter, type CostOptions } from './cost.ts'
+import type { GroupMember, SessionGroup } from './groups.ts'
+import { type ClientOf, type RequestHooks, Requests } from './requests.ts'
+import { FIRST_PROTOCOL, type SharedSession } from './shared.ts'
+import { Slots } from './slots.ts'
+import type { CloseReason, RemoteAddress, TransportKind } from './transports/connection.ts'
+
+export type SessionState = 'handshaking' | 'active' | 'closing' | 'closed'
+
+/** What a session asks of the one who keeps the sessions. */
+export interface SessionKeeper {
+  /** What clients from there are held to. */
+  costsOf(remote: RemoteAddress): CostOptions
+  /** The first request has come. The reason to refuse it, if there is no place. */
+  activated(core: SessionCore): CloseReason | undefined
+  /** Called once. */
+  ended(core: SessionCore, reason: CloseReason): void
+}
+
+/** What carries a session: how it is closed and whether it takes more. */
+export interface SessionCarrier {
+  readonly kind: TransportKind
+  readonly remote: RemoteAddress
+  close(reason: CloseReason): void
+}
+
+/** Traffic of one session. */
+export interface Traffic {
+  receivedMessages: number
+  receivedBytes: number
+  sentMessages: number
+  sentBytes: number
+  errors: number
+}
+
+/** How long a session that is to be closed may still answer what it was asked before. */
+const CLOSING_GRACE = 1000
+
+/**
+ * What every session has, whatever carries it: its state, what it is called, what it has used, and its requests.
+ * handshaking → active with the first request; closing once there is a reason to; closed when the carrier has gone.
+ */
+export class SessionCore implements GroupMember {
+  readonly id: number
+  readonly carrier: SessionCarrier
+  /** Milliseconds since the epoch. */
+  readonly established: number
+  readonly meter: CostMeter
+  readonly requests: Requests
+  readonly traffic: Traffic = { receivedMessages: 0, receivedBytes: 0, sentMessages: 0, sentBytes: 0, errors: 0 }
+  /** Requests by name; unknown names count together. */
+  readonly calls = new Map<string, number>()
+  group: SessionGroup | undefined
+  readonly #shared: SharedSession
+  readonly #keeper: SessionKeeper
+  readonly #slots: Slots
+  readonly #begun: number
+  #state: SessionState = 'handshaking'
+  #lastReceived: number
+  #software: string | undefined
+  #protocol: ProtocolVersion = FIRST_PROTOCOL
+  #identified = false
+  #negotiation: Promise<unknown> | undefined
+  #closing: { readonly reason: CloseReason; readonly since: number } | undefined
+
+  constructor(id: number, carrier: SessionCarrier, shared: SharedSession, keeper: SessionKeeper, hooks: RequestHooks) {
+    const { clock } = shared
+    const costs = keeper.costsOf(carrier.remote)
+    this.id = id
+    this.carrier = carrier
+    this.established = clock.now()
+    this.#shared = shared
+    this.#keeper = keeper
+    this.#begun = clock.monotonic()
+    this.#lastReceived = this.#begun
+    this.#slots = new Slots(costs.initialConcurrent)
+    this.meter = new CostMeter(costs, clock, {
+      extraCost: () => this.group?.extraCost(this) ?? 0,
+      onConcurrency: (concurrency) => this.#slots.setTarget(concurrency),
+    })
+    this.requests = new Requests(shared, this.meter, this.#slots, hooks)
+  }
+
+  get cost(): number {
+    return this.meter.cost
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  get software(): string | undefined {
+    return this.#software
+  }
+
+  get protocol(): ProtocolVersion {
+    return this.#protocol
+  }
+
+  /** On the monotonic clock. */
+  get lastReceived(): number {
+    return this.#lastReceived
+  }
+
+  /** True while messages are listened to. */
+  get open(): boolean {
+    return this.#closing === undefined && this.#state !== 'closed'
+  }
+
+  received(bytes: number): void {
+    this.#lastReceived = this.#shared.clock.monotonic()
+    this.traffic.receivedBytes += bytes
+    this.meter.bumpBytes(bytes)
+  }
+
+  sent(bytes: number): void {
+    this.traffic.sentMessages++
+    this.traffic.sentBytes += bytes
+    this.meter.bumpBytes(bytes)
+  }
+
+  /** Runs a request. The first one makes the session active; others wait until a version is agreed on. */
+  run<T>(call: PendingCall, client: ClientOf, job: (ctx: RpcContext) => Promise<T>): Promise<T> {
+    const name = this.#shared.knownMethods.has(call.method) ? call.method : 'unknown method'
+    this.calls.set(name, (this.calls.get(name) ?? 0) + 1)
+    if (this.#state === 'handshaking') {
+      const refusal = this.#keeper.activated(this)
+      if (refusal !== undefined) {
+        this.end(refusal)
+        return Promise.reject(new RpcError(ERROR_CODES.busy.code, `server busy - ${refusal}`))
+      }
+      this.#state = 'active'
+    }
+    const running = this.requests.run(this.#negotiation, client, job)
+    if (call.method === 'server.version' && !this.#identified && this.#negotiation === undefined) {
+      const over = () => {
+        this.#negotiation = undefined
+      }
+      this.#negotiation = running.then(over, over)
+    }
+    return running
+  }
+
+  /** See RpcClient.identify. */
+  identify(
+    software: string,
+    wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion },
+  ): ProtocolVersion {
+    if (this.#identified) throw badRequest('server.version already sent')
+    this.#identified = true
+    if (this.#shared.options.dropClient?.test(software) === true) {
+      this.end('client refused')
+      throw badRequest(`unsupported client: ${software.slice(0, 100)}`)
+    }
+    if (software !== '') this.#software = software.slice(0, 100)
+    const version = negotiate(wanted, this.#shared.server)
+    if (version === undefined) {
+      this.end('unsupported version')
+      throw badRequest(`unsupported protocol version: ${wanted.min.join('.')} to ${wanted.max.join('.')}`)
+    }
+    this.#protocol = version
+    return version
+  }
+
+  /** Charges an error, and ends the session where the code asks for it. */
+  failed(failure: RpcFailure): void {
+    this.traffic.errors++
+    this.meter.bump(failure.cost)
+    if (failure.code !== ERROR_CODES.excessiveUsage.code || !this.open) return
+    const remote = this.#shared.addressForLog(this.carrier.remote)
+    const group = this.#shared.options.anonymous ? undefined : this.group?.name
+    const cost = Math.round(this.meter.totalCost)
+    this.#shared.log.info({ session: this.id, remote, group, cost }, 'session used too much')
+    this.end('excessive usage')
+  }
+
+  /** Nothing more is listened to; closed once what was asked is answered, or after a moment. */
+  end(reason: CloseReason): void {
+    if (!this.open) return
+    this.#closing = { reason, since: this.#shared.clock.monotonic() }
+    this.#state = 'closing'
+  }
+
+  /** Called when something was answered: closes if that was all that was waited for. */
+  settle(unanswered: number): void {
+    if (this.#closing !== undefined && unanswered === 0) this.carrier.close(this.#closing.reason)
+  }
+
+  /** Every second or so: time limits. */
+  tick(now: number): void {
+    this.requests.expire(now)
+    if (this.#closing !== undefined && now - this.#closing.since >= CLOSING_GRACE) {
+      this.carrier.close(this.#closing.reason)
+    } else if (this.#state === 'handshaking' && now - this.#begun >= this.#shared.options.handshakeTimeout) {
+      this.closeNow('handshake timeout')
+    }
+  }
+
+  /** Stops listening and closes as soon as what is written has left. */
+  closeNow(reason: CloseReason): void {
+    this.end(reason)
+    this.carrier.close(this.#closing?.reason ?? reason)
+  }
+
+  /** The carrier has gone. */
+  gone(reason: CloseReason): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.requests.abortAll(new SessionGone())
+    this.#keeper.ended(this, reason)
+  }
+}
+
+/** Why a request is given up whose client has gone. An abort, so nobody logs it. */
+class SessionGone extends Error {
+  override readonly name = 'AbortError'
+  constructor() {
+    super('the client has gone')
+  }
+}
+
+function badRequest(message: string): RpcError {
+  return new RpcError(ERROR_CODES.badRequest.code, message)
+}
+
+/** The highest version that both sides speak. */
+export function negotiate(
+  wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion },
+  offered: { readonly protocolMin: ProtocolVersion; readonly protocolMax: ProtocolVersion },
+): ProtocolVersion | undefined {
+  const highest = compareVersions(wanted.max, offered.protocolMax) < 0 ? wanted.max : offered.protocolMax
+  const lowest = compareVersions(wanted.min, offered.protocolMin) > 0 ? wanted.min : offered.protocolMin
+  return compareVersions(highest, lowest) < 0 ? undefined : highest
+}

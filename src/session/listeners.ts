@@ -1,0 +1,111 @@
+import type { Logger } from '../log.ts'
+import type { ConnectionLimits, HttpDoorkeeper, TransportKind } from './transports/connection.ts'
+import { listenHttp } from './transports/http.ts'
+import type { SocketListener, TlsMaterial } from './transports/listener.ts'
+import { listenLines } from './transports/tcp.ts'
+import { listenWebSocket } from './transports/websocket.ts'
+
+export interface ListenTarget {
+  readonly kind: TransportKind
+  readonly host: string
+  readonly port: number
+  /** Wanted for ssl, wss and https, and for no other. */
+  readonly tls?: TlsMaterial
+}
+
+/** All listeners of the server: opened, paused, resumed and closed together. */
+export class Listeners {
+  readonly #targets: readonly ListenTarget[]
+  readonly #limits: ConnectionLimits
+  readonly #doorkeeper: HttpDoorkeeper
+  readonly #log: Logger
+  #open: SocketListener[] = []
+  #paused = false
+  /** Those that could not have their port back; tried again. */
+  readonly #broken = new Set<SocketListener>()
+
+  constructor(targets: readonly ListenTarget[], limits: ConnectionLimits, doorkeeper: HttpDoorkeeper, log: Logger) {
+    this.#targets = targets
+    this.#limits = limits
+    this.#doorkeeper = doorkeeper
+    this.#log = log
+  }
+
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  get addresses(): readonly { readonly kind: TransportKind; readonly host: string; readonly port: number }[] {
+    return this.#open.map(({ kind, address }) => ({ kind, ...address }))
+  }
+
+  /** Throws with the name of the address that cannot be had; those already open are closed then. */
+  async open(): Promise<void> {
+    for (const target of this.#targets) {
+      try {
+        this.#open.push(await this.#listen(target))
+      } catch (error) {
+        await this.close()
+        const why = error instanceof Error ? error.message : String(error)
+        throw new Error(`cannot listen on ${target.kind}://${target.host}:${target.port}: ${why}`, { cause: error })
+      }
+    }
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#broken.clear()
+    for (const listener of this.#open) listener.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    for (const listener of this.#open) this.#resume(listener)
+  }
+
+  /** Tries again what could not be resumed. */
+  mend(): void {
+    if (this.#paused) return
+    for (const listener of this.#broken) {
+      this.#broken.delete(listener)
+      this.#resume(listener)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#broken.clear()
+    const open = this.#open
+    this.#open = []
+    await Promise.all(open.map((listener) => listener.close()))
+  }
+
+  #resume(listener: SocketListener): void {
+    listener.resume().catch((error: unknown) => {
+      this.#log.error({ err: error, kind: listener.kind, ...listener.address }, 'cannot listen again, will try again')
+      this.#broken.add(listener)
+    })
+  }
+
+  #listen(target: ListenTarget): Promise<SocketListener> {
+    const { kind } = target
+    const secure = kind === 'ssl' || kind === 'wss' || kind === 'https'
+    if (secure !== (target.tls !== undefined)) {
+      return Promise.reject(new Error(secure ? 'needs a certificate' : 'takes no certificate'))
+    }
+    const options = { ...target, handshakeTimeout: this.#limits.handshakeTimeout }
+    switch (kind) {
+      case 'tcp':
+      case 'ssl':
+        return listenLines(options, this.#limits, this.#doorkeeper, this.#log)
+      case 'ws':
+      case 'wss':
+        return listenWebSocket(options, this.#limits, this.#doorkeeper, this.#log)
+      case 'http':
+      case 'https':
+        return listenHttp(options, this.#limits, this.#doorkeeper, this.#log)
+      case 'rpc':
+      default:
+        return Promise.reject(new Error('is not for clients'))
+    }
+  }
+}

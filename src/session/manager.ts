@@ -1,0 +1,329 @@
+import { isAbort } from '../errors.ts'
+import type { Service } from '../lib/service.ts'
+import type { SessionCore, SessionKeeper } from './core.ts'
+import { type CostOptions, unlimited } from './cost.ts'
+import { isExceeded, type Place, SessionCounter } from './counter.ts'
+import { type GroupOptions, SessionGroups } from './groups.ts'
+import { HttpSession } from './http-session.ts'
+import { Listeners, type ListenTarget } from './listeners.ts'
+import { ElectrumXSession } from './session.ts'
+import type { SharedSession } from './shared.ts'
+import {
+  CLOSE_REASONS,
+  type CloseReason,
+  type Connection,
+  type ConnectionLimits,
+  type HttpCarrier,
+  type HttpDoorkeeper,
+  type HttpHandler,
+  type Pass,
+  type RemoteAddress,
+  type TransportKind,
+} from './transports/connection.ts'
+
+/** Milliseconds, where not said otherwise. */
+export interface ManagerOptions {
+  readonly listeners: readonly ListenTarget[]
+  /** MAX_SESSIONS: active sessions. Listeners close at this number and open again at 95 % of it. */
+  readonly maxSessions: number
+  /** Newcomers, from the first packet to the first request. */
+  readonly maxHandshaking: number
+  /** SESSION_TIMEOUT: who has sent nothing for so long is closed at the next sweep. */
+  readonly sessionTimeout: number
+  readonly groups: GroupOptions
+  readonly connection: ConnectionLimits
+  /** What running requests get at shutdown. */
+  readonly shutdownGrace: number
+  /** LOG_SESSIONS: how often the numbers are logged; 0 for never. */
+  readonly logInterval: number
+}
+
+export const DEFAULT_MANAGER = {
+  maxSessions: 1000,
+  maxHandshaking: 500,
+  sessionTimeout: 600_000,
+  shutdownGrace: 2000,
+  logInterval: 3_600_000,
+} as const
+
+const TICK = 1000
+const SWEEP_INTERVAL = 60_000
+const RECALCULATION_INTERVAL = 300_000
+
+/** What the manager holds of a session. */
+export interface SessionHandle {
+  readonly core: SessionCore
+  readonly subscriptionCount: number
+  readonly unanswered: number
+  tick(now: number): void
+}
+
+/** Numbers for the administrator and for metrics. */
+export interface SessionCounts {
+  readonly handshaking: number
+  readonly active: number
+  readonly groups: number
+  readonly paused: boolean
+  readonly accepted: number
+  readonly refused: number
+  readonly subscriptions: number
+  readonly unanswered: number
+  readonly closed: Readonly<Record<CloseReason, number>>
+}
+
+/** Accepts, counts, refuses and closes sessions; everything that is about all of them. */
+export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
+  readonly name = 'sessions'
+  readonly groups: SessionGroups
+  readonly #options: ManagerOptions
+  readonly #shared: SharedSession
+  readonly #counter: SessionCounter
+  readonly #listeners: Listeners
+  readonly #places = new WeakMap<Pass, Place>()
+  readonly #placeOf = new WeakMap<SessionCore, Place>()
+  readonly #handshaking = new Map<number, SessionHandle>()
+  readonly #active = new Map<number, SessionHandle>()
+  readonly #closed: Record<CloseReason, number>
+  readonly #stopping = new AbortController()
+  #accepting = false
+  #nextId = 1
+  #accepted = 0
+  #refused = 0
+  #loop: Promise<void> | undefined
+  #empty: (() => void) | undefined
+
+  constructor(options: ManagerOptions, shared: SharedSession) {
+    this.#options = options
+    this.#shared = shared
+    this.groups = new SessionGroups(options.groups)
+    this.#counter = new SessionCounter({
+      pending: { inbound: options.maxHandshaking, outbound: undefined },
+      active: { inbound: options.maxSessions, outbound: undefined },
+    })
+    this.#listeners = new Listeners(options.listeners, options.connection, this, shared.log)
+    this.#closed = closedCounts()
+  }
+
+  /** Where it listens, in the order of the options. */
+  get addresses(): readonly { readonly kind: TransportKind; readonly host: string; readonly port: number }[] {
+    return this.#listeners.addresses
+  }
+
+  get counts(): SessionCounts {
+    const all = [...this.sessions()]
+    return {
+      handshaking: this.#counter.count('pending', 'inbound'),
+      active: this.#counter.count('active', 'inbound'),
+      groups: this.groups.size,
+      paused: this.#listeners.paused,
+      accepted: this.#accepted,
+      refused: this.#refused,
+      subscriptions: this.#shared.subscriptions.total,
+      unanswered: all.reduce((sum, { unanswered }) => sum + unanswered, 0),
+      closed: { ...this.#closed },
+    }
+  }
+
+  /** All sessions, active ones first. */
+  *sessions(): Iterable<SessionHandle> {
+    yield* this.#active.values()
+    yield* this.#handshaking.values()
+  }
+
+  find(id: number): SessionHandle | undefined {
+    return this.#active.get(id) ?? this.#handshaking.get(id)
+  }
+
+  /**
+   * Makes sure of every address, then serves as soon as there is a moment to serve from: addresses that cannot be had
+   * show at the start, not days later when the index has caught up. Throws with the name of the one that failed.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    await this.#listeners.open()
+    if (signal.aborted) return
+    this.#shared.notifier.start(this.#stopping.signal)
+    this.#loop = this.#run(this.#stopping.signal)
+    if (this.#shared.moments.ready) this.#serve()
+    else {
+      this.#listeners.pause()
+      this.#shared.log.info('listeners wait for the index to reach the tip')
+      this.#shared.moments.listen(() => this.#serve(), this.#stopping.signal)
+    }
+  }
+
+  /** Refuses newcomers and new requests, lets running ones finish for a moment, and closes everyone. */
+  async stop(): Promise<void> {
+    this.#accepting = false
+    await this.#listeners.close()
+    for (const { core, unanswered } of this.sessions()) {
+      core.end('shutdown')
+      core.settle(unanswered)
+    }
+    await this.#drained(this.#options.shutdownGrace)
+    for (const { core } of this.sessions()) core.closeNow('shutdown')
+    await this.#drained(this.#options.connection.closeTimeout + TICK)
+    this.#stopping.abort()
+    await this.#loop
+    await this.#shared.notifier.idle()
+  }
+
+  // What listeners ask.
+
+  admit(kind: TransportKind, remote: RemoteAddress): Pass | undefined {
+    if (!this.#accepting) return undefined
+    const place = this.#counter.open('inbound')
+    if (!isExceeded(place) && this.groups.hasRoom(remote.host)) {
+      this.#places.set(place, place)
+      return place
+    }
+    if (!isExceeded(place)) place.release()
+    this.#refused++
+    this.#shared.log.debug({ kind, remote: this.#shared.addressForLog(remote) }, 'newcomer refused')
+    return undefined
+  }
+
+  welcome(connection: Connection, pass: Pass): void {
+    const session = new ElectrumXSession(this.#nextId++, connection, this.#shared, this)
+    this.#add(session, pass)
+  }
+
+  welcomeHttp(carrier: HttpCarrier, pass: Pass): HttpHandler {
+    const session = new HttpSession(this.#nextId++, carrier, this.#shared, this)
+    this.#add(session, pass)
+    return session
+  }
+
+  // What sessions ask.
+
+  costsOf({ host }: RemoteAddress): CostOptions {
+    const { costs } = this.#shared.options
+    return this.groups.isExempt(host) ? unlimited(costs) : costs
+  }
+
+  activated(core: SessionCore): CloseReason | undefined {
+    const handle = this.#handshaking.get(core.id)
+    if (handle === undefined || this.#placeOf.get(core)?.activate() !== undefined) return 'server full'
+    this.#handshaking.delete(core.id)
+    this.#active.set(core.id, handle)
+    this.#balance()
+    return undefined
+  }
+
+  ended(core: SessionCore, reason: CloseReason): void {
+    this.#handshaking.delete(core.id)
+    this.#active.delete(core.id)
+    this.#placeOf.get(core)?.release()
+    core.group?.leave(core)
+    this.#closed[reason]++
+    const seconds = Math.round((this.#shared.clock.now() - core.established) / 1000)
+    this.#shared.log.debug({ session: core.id, kind: core.carrier.kind, reason, seconds }, 'session closed')
+    this.#balance()
+    if (this.#active.size + this.#handshaking.size === 0) this.#empty?.()
+  }
+
+  #add(session: SessionHandle, pass: Pass): void {
+    const { core } = session
+    const place = this.#places.get(pass)
+    if (place !== undefined) this.#placeOf.set(core, place)
+    this.#handshaking.set(core.id, session)
+    core.group = this.groups.join(core.carrier.remote.host, core)
+    core.meter.recalculate()
+    this.#accepted++
+    const remote = this.#shared.addressForLog(core.carrier.remote)
+    this.#shared.log.debug({ session: core.id, kind: core.carrier.kind, remote }, 'session opened')
+    if (!this.#accepting) core.closeNow('shutdown')
+  }
+
+  #serve(): void {
+    if (this.#accepting || !this.#shared.moments.ready || this.#stopping.signal.aborted) return
+    this.#accepting = true
+    if (this.#listeners.paused) this.#listeners.resume()
+    for (const { kind, host, port } of this.addresses) this.#shared.log.info({ kind, host, port }, 'listening')
+  }
+
+  /** Listeners close at the high mark and open at the low one, all of them alike. */
+  #balance(): void {
+    if (!this.#accepting) return
+    const active = this.#counter.count('active', 'inbound')
+    const { maxSessions } = this.#options
+    if (!this.#listeners.paused && active >= maxSessions) {
+      this.#shared.log.warn({ active }, 'as many sessions as there may be, listeners closed')
+      this.#listeners.pause()
+    } else if (this.#listeners.paused && active <= Math.floor((maxSessions * 19) / 20)) {
+      this.#shared.log.info({ active }, 'listeners open again')
+      this.#listeners.resume()
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#shared
+    const started = clock.monotonic()
+    const tasks = [
+      { interval: TICK, due: started, run: (now: number) => this.#tick(now) },
+      { interval: SWEEP_INTERVAL, due: started + SWEEP_INTERVAL, run: (now: number) => this.#sweep(now) },
+      { interval: RECALCULATION_INTERVAL, due: started + RECALCULATION_INTERVAL, run: () => this.#recalculate() },
+      { interval: this.#options.logInterval, due: started + this.#options.logInterval, run: () => this.#report() },
+    ].filter(({ interval }) => interval > 0)
+    try {
+      for (;;) {
+        await clock.sleep(TICK, signal)
+        const now = clock.monotonic()
+        for (const task of tasks.filter(({ due }) => due <= now)) {
+          task.due = now + task.interval
+          try {
+            task.run(now)
+          } catch (error) {
+            log.error({ err: error }, 'upkeep of sessions failed')
+          }
+        }
+      }
+    } catch (error) {
+      if (!isAbort(error)) throw error
+    }
+  }
+
+  #tick(now: number): void {
+    for (const session of this.sessions()) session.tick(now)
+    if (this.#accepting) this.#listeners.mend()
+  }
+
+  #sweep(now: number): void {
+    const cutoff = now - this.#options.sessionTimeout
+    for (const { core } of this.sessions()) if (core.lastReceived < cutoff) core.closeNow('idle timeout')
+  }
+
+  #recalculate(): void {
+    this.groups.refund(RECALCULATION_INTERVAL / 1000, this.#shared.options.costs.hardLimit)
+    for (const { core, subscriptionCount } of this.sessions()) {
+      core.meter.setSubscriptions(subscriptionCount)
+      core.meter.recalculate()
+    }
+  }
+
+  #report(): void {
+    this.#shared.log.info(this.counts, 'sessions')
+  }
+
+  /** Settles when nobody is left, or after `ms`. */
+  async #drained(ms: number): Promise<void> {
+    if (this.#active.size + this.#handshaking.size === 0) return
+    const over = new AbortController()
+    const empty = new Promise<void>((resolve) => {
+      this.#empty = resolve
+    })
+    const late = this.#shared.clock.sleep(ms, over.signal).catch((error: unknown) => {
+      if (!isAbort(error)) throw error
+    })
+    await Promise.race([empty, late])
+    over.abort()
+    this.#empty = undefined
+  }
+}
+
+function closedCounts(): Record<CloseReason, number> {
+  const counts: Partial<Record<CloseReason, number>> = {}
+  for (const reason of CLOSE_REASONS) counts[reason] = 0
+  // Every reason of the closed list was just set.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return counts as Record<CloseReason, number>
+}

@@ -1,0 +1,200 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { ERROR_CODES, isAbort, RpcError } from '../errors.ts'
+import { fromLatin1, toHex } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../log.ts'
+import type { Moment, MomentChange, MomentSource } from '../mempool/moment.ts'
+import type { ScriptSubscription, Subscriber, Subscriptions, TipNotice } from './subscriptions.ts'
+
+export interface NotifierOptions {
+  /** Scripts whose status is worked out side by side before others get a turn. */
+  readonly batch: number
+  /** Clients written to before others get a turn. */
+  readonly sendsPerTurn: number
+  /** Milliseconds until what failed is tried again. */
+  readonly retryDelay: number
+}
+
+export const DEFAULT_NOTIFIER: NotifierOptions = { batch: 64, sendsPerTurn: 500, retryDelay: 1000 }
+
+export interface NotifierCollaborators {
+  readonly moments: MomentSource
+  readonly subscriptions: Subscriptions
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** What became of a status: text (null for no history), too long to tell, or not to be had at the moment. */
+type Found = { readonly status: string | null } | 'too long' | 'failed'
+
+/**
+ * Tells clients what changed: a new tip once, a script's status when it differs from what that client was last told. A
+ * status is worked out once, however many follow the script; changes that come while it is at work are merged.
+ */
+export class Notifier {
+  readonly #options: NotifierOptions
+  readonly #collaborators: NotifierCollaborators
+  /** Scripts to look at. */
+  readonly #due = new Set<string>()
+  #tipDue = false
+  #sequence = 0
+  #working: Promise<void> | undefined
+  #signal: AbortSignal = AbortSignal.abort()
+  #visits = 0
+
+  constructor(options: NotifierOptions, collaborators: NotifierCollaborators) {
+    this.#options = options
+    this.#collaborators = collaborators
+  }
+
+  /** Publications heard of. What is read from a moment after this was looked at is at least as new. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** Scripts that wait to be looked at. */
+  get backlog(): number {
+    return this.#due.size
+  }
+
+  start(signal: AbortSignal): void {
+    this.#signal = signal
+    this.#collaborators.moments.listen((change) => this.#changed(change), signal)
+  }
+
+  /** Settles when nothing is left to do, or the notifier was stopped. */
+  async idle(): Promise<void> {
+    while (this.#working !== undefined) await this.#working
+  }
+
+  /** A script is to be looked at again, because a client could not be told when it changed. */
+  recheck(key: string): void {
+    this.#due.add(key)
+    this.#wake()
+  }
+
+  recheckTip(): void {
+    this.#tipDue = true
+    this.#wake()
+  }
+
+  #changed(change: MomentChange): void {
+    this.#sequence++
+    if (change.newTip) this.#tipDue = true
+    for (const key of this.#collaborators.subscriptions.among(change.touched)) this.#due.add(key)
+    this.#wake()
+  }
+
+  #wake(): void {
+    if (this.#working !== undefined || this.#signal.aborted || !(this.#tipDue || this.#due.size > 0)) return
+    this.#working = this.#work().finally(() => {
+      this.#working = undefined
+      this.#wake()
+    })
+  }
+
+  async #work(): Promise<void> {
+    // What changes in one turn of the event loop is told as one change.
+    await turn()
+    while (!this.#signal.aborted && (this.#tipDue || this.#due.size > 0)) {
+      const failed = await this.#round()
+      if (failed) await this.#rest()
+      else await turn()
+    }
+  }
+
+  /** One moment: the tip if it is due, and as many scripts as fit. True if something has to be tried again. */
+  async #round(): Promise<boolean> {
+    const round = this.#sequence
+    const tip = this.#tipDue
+    const keys = this.#take()
+    this.#tipDue = false
+    try {
+      return await this.#collaborators.moments.with(async (moment) => {
+        if (tip) await this.#tellTip(moment, round)
+        return this.#tellScripts(moment, keys, round)
+      })
+    } catch (error) {
+      this.#collaborators.log.warn({ err: error, scripts: keys.length }, 'notifying failed, will be tried again')
+      this.#tipDue ||= tip
+      for (const key of keys) this.#due.add(key)
+      return true
+    }
+  }
+
+  #take(): string[] {
+    const keys: string[] = []
+    for (const key of this.#due) {
+      if (keys.length >= this.#options.batch) break
+      this.#due.delete(key)
+      keys.push(key)
+    }
+    return keys
+  }
+
+  async #tellTip(moment: Moment, round: number): Promise<void> {
+    const notice = tipNotice(moment)
+    if (notice === undefined) return
+    const told = (subscriber: Subscriber) => subscriber.tellTip(notice, round)
+    await this.#each(this.#collaborators.subscriptions.tipFollowers, told)
+  }
+
+  async #tellScripts(moment: Moment, keys: readonly string[], round: number): Promise<boolean> {
+    const found = await Promise.all(keys.map((key) => this.#status(moment, key)))
+    let failed = false
+    for (const [i, key] of keys.entries()) {
+      const status = found[i]
+      if (status === undefined || status === 'failed') {
+        failed = true
+        this.#due.add(key)
+      } else {
+        await this.#each(this.#collaborators.subscriptions.of(key), (subscription) => tell(subscription, status, round))
+      }
+    }
+    return failed
+  }
+
+  async #status(moment: Moment, key: string): Promise<Found> {
+    try {
+      const status = await moment.status(fromLatin1(key))
+      return { status: status === undefined ? null : toHex(status) }
+    } catch (error) {
+      if (error instanceof RpcError && error.code === ERROR_CODES.historyTooLong.code) return 'too long'
+      this.#collaborators.log.warn({ err: error }, 'status of a script could not be worked out')
+      return 'failed'
+    }
+  }
+
+  /** Lets others have a turn every so many sends. */
+  async #each<T>(items: Iterable<T>, send: (item: T) => void): Promise<void> {
+    for (const item of items) {
+      send(item)
+      this.#visits++
+      if (this.#visits % this.#options.sendsPerTurn === 0) await turn()
+    }
+  }
+
+  async #rest(): Promise<void> {
+    try {
+      await this.#collaborators.clock.sleep(this.#options.retryDelay, this.#signal)
+    } catch (error) {
+      if (!isAbort(error)) throw error
+    }
+  }
+}
+
+/** What is told of the tip of `moment`; undefined for an empty chain. */
+export function tipNotice(moment: Moment): TipNotice | undefined {
+  const { height, hash } = moment.tip
+  const header = moment.view.header(height)
+  if (header === undefined) return undefined
+  return { key: toHex(hash), params: JSON.stringify([{ hex: toHex(header), height }]) }
+}
+
+function tell(subscription: ScriptSubscription, found: Exclude<Found, 'failed'>, round: number): void {
+  // Whoever subscribed after this round began has heard something at least as new.
+  if (subscription.since > round) return
+  if (subscription.held > 0) subscription.stale = true
+  else if (found === 'too long') subscription.subscriber.cannotFollow(subscription)
+  else if (found.status !== subscription.told) subscription.subscriber.tellStatus(subscription, found.status)
+}

@@ -1,0 +1,163 @@
+import { ERROR_CODES, RpcError } from '../errors.ts'
+
+/** A client as those see it who have something to tell it. */
+export interface Subscriber {
+  readonly id: number
+  /** Writes a notification, or keeps it in mind while the client does not take what it was sent already. */
+  tellStatus(subscription: ScriptSubscription, status: string | null): void
+  /** The same for a new tip; `round` as for subscriptions. */
+  tellTip(tip: TipNotice, round: number): void
+  /** Its status cannot be worked out for it any more. */
+  cannotFollow(subscription: ScriptSubscription): void
+}
+
+/** A tip as it is told: `params` is the JSON text of the notification's parameters. */
+export interface TipNotice {
+  /** Tells tips apart. */
+  readonly key: string
+  readonly params: string
+}
+
+/** What one client follows, and what it knows of it. */
+export interface ScriptSubscription {
+  readonly subscriber: Subscriber
+  /** hashX, one character a byte. */
+  readonly key: string
+  /** What the client calls the script. */
+  alias: string
+  /** The status that the client was last told, in an answer or a notification. */
+  told: string | null
+  /** Publications the notifier had heard of when `told` was worked out; what was worked out earlier is old news. */
+  since: number
+  /** Answers not sent yet that tell `told`: as long, no notification may be sent. */
+  held: number
+  /** Something changed while nothing could be sent: to be looked at again. */
+  stale: boolean
+}
+
+export interface SubscriptionOptions {
+  /** Scripts that one client may follow; 0 for any number. */
+  readonly maxPerSession: number
+  /** Scripts that all clients together may follow; 0 for any number. */
+  readonly maxTotal: number
+}
+
+/** Who follows which script. */
+export class Subscriptions {
+  readonly #options: SubscriptionOptions
+  readonly #byKey = new Map<string, ScriptSubscription | Set<ScriptSubscription>>()
+  readonly #bySubscriber = new Map<Subscriber, Map<string, ScriptSubscription>>()
+  readonly #tipFollowers = new Set<Subscriber>()
+  #total = 0
+
+  constructor(options: SubscriptionOptions) {
+    this.#options = options
+  }
+
+  /** Subscriptions in all. */
+  get total(): number {
+    return this.#total
+  }
+
+  /** Different scripts that somebody follows. */
+  get scripts(): number {
+    return this.#byKey.size
+  }
+
+  get tipFollowers(): ReadonlySet<Subscriber> {
+    return this.#tipFollowers
+  }
+
+  count(subscriber: Subscriber): number {
+    return this.#bySubscriber.get(subscriber)?.size ?? 0
+  }
+
+  followTip(subscriber: Subscriber): void {
+    this.#tipFollowers.add(subscriber)
+  }
+
+  /**
+   * Notes that `subscriber` is about to be told `status` in an answer, and holds notifications until the caller takes
+   * one off `held`. A second subscription to a script takes the place of the first. Throws RpcError -101 at a limit.
+   */
+  add(
+    subscriber: Subscriber,
+    news: { readonly key: string; readonly alias: string; readonly status: string | null; readonly since: number },
+  ): ScriptSubscription {
+    const own = this.#bySubscriber.get(subscriber) ?? new Map<string, ScriptSubscription>()
+    const known = own.get(news.key)
+    if (known !== undefined) {
+      known.alias = news.alias
+      known.told = news.status
+      known.since = news.since
+      known.held++
+      return known
+    }
+    this.#assertRoom(own.size)
+    const { key, alias, status, since } = news
+    const subscription: ScriptSubscription = { subscriber, key, alias, told: status, since, held: 1, stale: false }
+    own.set(key, subscription)
+    this.#bySubscriber.set(subscriber, own)
+    this.#index(subscription)
+    this.#total++
+    return subscription
+  }
+
+  /** True if there was such a subscription. */
+  remove(subscriber: Subscriber, key: string): boolean {
+    const own = this.#bySubscriber.get(subscriber)
+    const subscription = own?.get(key)
+    if (own === undefined || subscription === undefined) return false
+    own.delete(key)
+    if (own.size === 0) this.#bySubscriber.delete(subscriber)
+    this.#unindex(subscription)
+    return true
+  }
+
+  /** Forgets everything of a client that has gone. */
+  removeAll(subscriber: Subscriber): void {
+    this.#tipFollowers.delete(subscriber)
+    for (const subscription of this.#bySubscriber.get(subscriber)?.values() ?? []) this.#unindex(subscription)
+    this.#bySubscriber.delete(subscriber)
+  }
+
+  of(key: string): Iterable<ScriptSubscription> {
+    const found = this.#byKey.get(key)
+    if (found === undefined) return []
+    return found instanceof Set ? found : [found]
+  }
+
+  /** Keys of both sets; takes the time of the smaller one. */
+  *among(touched: ReadonlySet<string>): Iterable<string> {
+    if (touched.size <= this.#byKey.size) {
+      for (const key of touched) if (this.#byKey.has(key)) yield key
+    } else {
+      for (const key of this.#byKey.keys()) if (touched.has(key)) yield key
+    }
+  }
+
+  #assertRoom(own: number): void {
+    const { maxPerSession, maxTotal } = this.#options
+    if ((maxPerSession > 0 && own >= maxPerSession) || (maxTotal > 0 && this.#total >= maxTotal)) {
+      throw new RpcError(ERROR_CODES.excessiveUsage.code, 'excessive resource usage: too many subscriptions')
+    }
+  }
+
+  /** Most scripts have one follower, and a set for each of them would cost more than the subscription. */
+  #index(subscription: ScriptSubscription): void {
+    const found = this.#byKey.get(subscription.key)
+    if (found === undefined) this.#byKey.set(subscription.key, subscription)
+    else if (found instanceof Set) found.add(subscription)
+    else this.#byKey.set(subscription.key, new Set([found, subscription]))
+  }
+
+  #unindex(subscription: ScriptSubscription): void {
+    this.#total--
+    const found = this.#byKey.get(subscription.key)
+    if (found === subscription) this.#byKey.delete(subscription.key)
+    else if (found instanceof Set) {
+      found.delete(subscription)
+      if (found.size === 0) this.#byKey.delete(subscription.key)
+    }
+  }
+}

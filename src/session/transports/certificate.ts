@@ -1,0 +1,74 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import { generate } from 'selfsigned'
+import type { TlsMaterial } from './listener.ts'
+
+const CERT_FILE = 'selfsigned.crt'
+const KEY_FILE = 'selfsigned.key'
+const YEARS = 10
+
+/** Reads certificate chain and key (PEM). Throws what the file system says, with the path in it. */
+export async function readCertificate(certFile: string, keyFile: string): Promise<TlsMaterial> {
+  const [cert, key] = await Promise.all([readFile(certFile, 'utf8'), readFile(keyFile, 'utf8')])
+  return { cert, key }
+}
+
+/**
+ * The self-signed certificate kept in `directory`; made at the first call. Wallets pin it at their first contact, so it
+ * must stay the same from then on. P-256, because handshakes with it cost a third of those with RSA.
+ */
+export async function selfSignedCertificate(directory: string, hosts: readonly string[] = []): Promise<TlsMaterial> {
+  const certFile = join(directory, CERT_FILE)
+  const keyFile = join(directory, KEY_FILE)
+  const kept = await existing(certFile, keyFile)
+  if (kept !== undefined) return kept
+  await mkdir(directory, { recursive: true })
+  const made = await make(hosts)
+  // The key first: a certificate that is there means that the pair is whole.
+  await writeWhole(keyFile, made.key)
+  await writeWhole(certFile, made.cert)
+  return made
+}
+
+async function existing(certFile: string, keyFile: string): Promise<TlsMaterial | undefined> {
+  try {
+    return await readCertificate(certFile, keyFile)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+async function make(hosts: readonly string[]): Promise<TlsMaterial> {
+  const names = [...new Set([...hosts, 'localhost', '127.0.0.1'])]
+  const start = new Date()
+  const end = new Date(start)
+  end.setFullYear(end.getFullYear() + YEARS)
+  const pems = await generate([{ name: 'commonName', value: names[0] ?? 'localhost' }], {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    notBeforeDate: start,
+    notAfterDate: end,
+    extensions: [
+      // A certificate that is its own authority, without a list of uses: otherwise OpenSSL does not take it as the
+      // root of the chain that a wallet which pinned it builds.
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'subjectAltName', altNames: names.map(altName) },
+    ],
+  })
+  return { cert: pems.cert, key: pems.private }
+}
+
+function altName(name: string): { type: 7; ip: string } | { type: 2; value: string } {
+  return isIP(name) === 0 ? { type: 2, value: name } : { type: 7, ip: name }
+}
+
+/** Under another name first, so that a crash leaves no half file. */
+async function writeWhole(path: string, text: string): Promise<void> {
+  const draft = `${path}.new`
+  await rm(draft, { force: true })
+  await writeFile(draft, text, { mode: 0o600, flag: 'wx' })
+  await rename(draft, path)
+}

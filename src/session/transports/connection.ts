@@ -1,0 +1,146 @@
+/**
+ * A stream to one client, whatever carries it. The session layer knows this contract and nothing else of sockets.
+ * test/contract/transport runs on every implementation.
+ */
+export interface Connection {
+  /** tcp, ssl, ws, wss or rpc */
+  readonly kind: TransportKind
+  readonly remote: RemoteAddress
+
+  /**
+   * Called for each whole message (one line, or one WebSocket message), in order, as bytes without the line feed; never
+   * after `onClose`. A message above the limit is dropped: `onOversized` is told instead.
+   */
+  onMessage: (message: Uint8Array) => void
+  /** Once for each dropped message, with the bytes of it seen so far. A WebSocket is closed after it, a line is not. */
+  onOversized: (bytes: number) => void
+  /** Called for whatever arrives, also parts of a message and dropped bytes, before what it completes is told. */
+  onReceived: (bytes: number) => void
+  /** Called when what waited unsent has left, after send() returned false. */
+  onDrain: () => void
+  /** Called once, when the connection is gone. */
+  onClose: (reason: CloseReason) => void
+
+  /**
+   * Queues one message (without line feed). Messages of one tick leave in one write. Returns false once more than the
+   * high mark waits unsent; the connection then stops reading until it has drained.
+   */
+  send(message: string | Uint8Array): boolean
+  /** Bytes accepted by send() that the system has not taken yet. */
+  readonly unsent: number
+  /** True from the send() that returned false until `onDrain`. */
+  readonly congested: boolean
+  /** Sends what is queued, then closes. `onClose` is told `reason`. Later calls change nothing. */
+  close(reason: CloseReason): void
+  /**
+   * Stops and resumes reading, for back-pressure from above. Messages that were read already may still be told after
+   * pause().
+   */
+  pause(): void
+  resume(): void
+}
+
+export const TRANSPORT_KINDS = ['tcp', 'ssl', 'ws', 'wss', 'http', 'https', 'rpc'] as const
+/** `rpc` is the administrator's own port: plain lines, local only. */
+export type TransportKind = (typeof TRANSPORT_KINDS)[number]
+
+export interface RemoteAddress {
+  /** IPv4 or IPv6 text, IPv4-mapped addresses unmapped. */
+  readonly host: string
+  readonly port: number
+}
+
+/** Why a connection ended: a closed list that shows in logs and metrics. */
+export const CLOSE_REASONS = [
+  'client closed',
+  'client reset',
+  'handshake timeout',
+  'idle timeout',
+  'slow reader',
+  'excessive usage',
+  'protocol breach',
+  'unsupported version',
+  'client refused',
+  'server full',
+  'operator',
+  'shutdown',
+  'transport error',
+] as const
+export type CloseReason = (typeof CLOSE_REASONS)[number]
+
+/** Accepts connections of one kind at one address. */
+export interface Listener {
+  readonly kind: TransportKind
+  /** Host and port it really listens on. */
+  readonly address: { readonly host: string; readonly port: number }
+  /** Stops accepting (the port stays ours where the system allows it) and starts again. */
+  pause(): void
+  resume(): Promise<void>
+  /** Stops accepting for good; existing connections live on. */
+  close(): Promise<void>
+}
+
+/** What one connection may use. Bytes and milliseconds. */
+export interface ConnectionLimits {
+  /** A message longer than this is dropped (MAX_RECV). */
+  readonly maxReceive: number
+  /** Above this the connection is congested: reading stops until all has left. At least 64 KiB. */
+  readonly highMark: number
+  /** Above this the client is closed as a slow reader. */
+  readonly maxUnsent: number
+  /** A congested connection that takes no byte for so long is closed as a slow reader. */
+  readonly sendTimeout: number
+  /** TLS and the WebSocket upgrade have to be done within this. */
+  readonly handshakeTimeout: number
+  /** What close() waits for the rest to leave before it cuts. */
+  readonly closeTimeout: number
+}
+
+/** A place that was given to a newcomer, from the first packet on. release() may be called more than once. */
+export interface Pass {
+  release(): void
+}
+
+/** Decides who may come in; the session manager. Asked before a handshake is begun or anything is allocated. */
+export interface Doorkeeper {
+  /** Undefined: there is no place, and the newcomer is cut. */
+  admit(kind: TransportKind, remote: RemoteAddress): Pass | undefined
+  /** The transport's own handshake is done; handlers are set before this returns. The pass is the session's now. */
+  welcome(connection: Connection, pass: Pass): void
+}
+
+/** One HTTP request, read whole. */
+export interface HttpRequest {
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly body: Uint8Array
+}
+
+export interface HttpReply {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+}
+
+/** A keep-alive connection that carries HTTP requests, as the session layer sees it. */
+export interface HttpCarrier {
+  readonly kind: TransportKind
+  readonly remote: RemoteAddress
+  /** Lets the running exchange end, then closes. The handler's closed() is told `reason`. */
+  close(reason: CloseReason): void
+}
+
+/** What the session layer does with such a connection. */
+export interface HttpHandler {
+  received(bytes: number): void
+  /** Never throws: what goes wrong is a reply. */
+  exchange(request: HttpRequest): Promise<HttpReply>
+  /** Called once, when the connection is gone. */
+  closed(reason: CloseReason): void
+}
+
+export interface HttpDoorkeeper extends Doorkeeper {
+  welcomeHttp(carrier: HttpCarrier, pass: Pass): HttpHandler
+}

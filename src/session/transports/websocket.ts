@@ -1,0 +1,204 @@
+import { createServer, type Server as HttpServer } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { type RawData, type WebSocket, WebSocketServer } from 'ws'
+import { asBuffer } from '../../lib/bytes.ts'
+import type { Logger } from '../../log.ts'
+import type {
+  CloseReason,
+  Connection,
+  ConnectionLimits,
+  Doorkeeper,
+  RemoteAddress,
+  TransportKind,
+} from './connection.ts'
+import { FlowControl, reasonOf } from './flow.ts'
+import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
+
+/** Bytes of a masked frame's header; what a frame costs besides its payload. */
+const FRAME_OVERHEAD = 6
+const MAX_HEADER_BYTES = 8192
+
+/** One message a frame over a WebSocket; text and binary frames mean the same, answers are text. */
+export class WebSocketConnection implements Connection {
+  readonly kind: TransportKind
+  readonly remote: RemoteAddress
+  onMessage: (message: Uint8Array) => void = ignore
+  onOversized: (bytes: number) => void = ignore
+  onReceived: (bytes: number) => void = ignore
+  onDrain: () => void = ignore
+  onClose: (reason: CloseReason) => void = ignore
+
+  readonly #limits: ConnectionLimits
+  readonly #ws: WebSocket
+  readonly #socket: Socket
+  readonly #flow: FlowControl
+  #corked = false
+  #reason: CloseReason | undefined
+  #cutTimer: NodeJS.Timeout | undefined
+
+  constructor(kind: TransportKind, remote: RemoteAddress, limits: ConnectionLimits, ws: WebSocket, socket: Socket) {
+    this.kind = kind
+    this.remote = remote
+    this.#limits = limits
+    this.#ws = ws
+    this.#socket = socket
+    this.#flow = new FlowControl(
+      limits,
+      socket,
+      { pause: () => ws.pause(), resume: () => ws.resume() },
+      { onDrain: () => this.onDrain(), onSlow: () => this.#cut('slow reader') },
+    )
+    ws.on('message', (data) => this.#message(bytesOf(data)))
+    ws.on('ping', (data) => this.#control(data.length))
+    ws.on('pong', (data) => this.#control(data.length))
+    ws.on('error', (error) => this.#failed(error))
+    ws.once('close', () => {
+      clearTimeout(this.#cutTimer)
+      this.#reason ??= 'client closed'
+      this.onClose(this.#reason)
+    })
+  }
+
+  get unsent(): number {
+    return this.#ws.bufferedAmount
+  }
+
+  get congested(): boolean {
+    return this.#flow.congested
+  }
+
+  send(message: string | Uint8Array): boolean {
+    if (this.#reason !== undefined || this.#ws.readyState !== this.#ws.OPEN) return false
+    if (!this.#corked) {
+      this.#corked = true
+      this.#socket.cork()
+      setImmediate(() => this.#uncork())
+    }
+    this.#ws.send(message, { binary: false })
+    return this.#flow.sent(this.unsent)
+  }
+
+  close(reason: CloseReason): void {
+    if (this.#reason !== undefined || this.#ws.readyState > this.#ws.OPEN) return
+    this.#reason = reason
+    this.#uncork()
+    this.#ws.close(CLOSE_CODES[reason], reason)
+    this.#flow.unhold()
+    this.#ws.resume()
+    this.#cutTimer = setTimeout(() => this.#ws.terminate(), this.#limits.closeTimeout)
+  }
+
+  pause(): void {
+    this.#flow.hold()
+  }
+
+  resume(): void {
+    this.#flow.unhold()
+  }
+
+  #message(data: Uint8Array): void {
+    if (this.#reason !== undefined) return
+    this.onReceived(data.length + FRAME_OVERHEAD)
+    // Clients that were written for lines send a line feed here too.
+    const end = data.at(-1) === 0x0a ? data.length - 1 : data.length
+    this.onMessage(data.subarray(0, end))
+  }
+
+  #control(bytes: number): void {
+    if (this.#reason === undefined) this.onReceived(bytes + FRAME_OVERHEAD)
+  }
+
+  #failed(error: Error): void {
+    const code = 'code' in error ? error.code : undefined
+    if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
+      if (this.#reason === undefined) this.onOversized(this.#limits.maxReceive)
+      this.#reason ??= 'protocol breach'
+    } else if (typeof code === 'string' && code.startsWith('WS_ERR_')) {
+      this.#reason ??= 'protocol breach'
+    } else {
+      this.#reason ??= reasonOf(error)
+    }
+  }
+
+  #uncork(): void {
+    if (!this.#corked) return
+    this.#corked = false
+    this.#socket.uncork()
+    this.#flow.written()
+  }
+
+  #cut(reason: CloseReason): void {
+    this.#reason ??= reason
+    this.#ws.terminate()
+  }
+}
+
+/** Close codes of RFC 6455 section 7.4 for our reasons. */
+const CLOSE_CODES: Readonly<Record<CloseReason, number>> = {
+  'client closed': 1000,
+  'client reset': 1000,
+  'handshake timeout': 1008,
+  'idle timeout': 1001,
+  'slow reader': 1008,
+  'excessive usage': 1008,
+  'protocol breach': 1002,
+  'unsupported version': 1000,
+  'client refused': 1008,
+  'server full': 1013,
+  operator: 1001,
+  shutdown: 1001,
+  'transport error': 1011,
+}
+
+/** Listens for WebSockets, over TLS if `options.tls` is there. Any path and any origin will do. */
+export async function listenWebSocket(
+  options: ListenerOptions,
+  limits: ConnectionLimits,
+  doorkeeper: Doorkeeper,
+  log: Logger,
+): Promise<SocketListener> {
+  const arrivals = new WeakMap<Duplex, { readonly socket: Socket; readonly arrival: Arrival }>()
+  const http = upgradeServer((socket, ws) => {
+    const found = arrivals.get(socket)
+    if (found === undefined) {
+      ws.terminate()
+      return
+    }
+    found.arrival.settle()
+    const connection = new WebSocketConnection(options.kind, found.arrival.remote, limits, ws, found.socket)
+    doorkeeper.welcome(connection, found.arrival.pass)
+  }, limits)
+  const listener = new SocketListener(options, doorkeeper, log, (socket, arrival) => {
+    arrivals.set(socket, { socket, arrival })
+    // Until the upgrade is done the listener's own time limit runs; Node's limits need a server that listens itself.
+    http.emit('connection', socket)
+  })
+  await listener.start()
+  return listener
+}
+
+function upgradeServer(upgraded: (socket: Duplex, ws: WebSocket) => void, limits: ConnectionLimits): HttpServer {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: limits.maxReceive,
+  })
+  const http = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 1 }, (_request, response) => {
+    response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' })
+    response.end('a WebSocket is spoken here\n')
+  })
+  http.on('upgrade', (request, socket, head) => {
+    sockets.handleUpgrade(request, socket, head, (ws) => upgraded(socket, ws))
+  })
+  http.on('clientError', (_error, socket) => socket.destroy())
+  return http
+}
+
+function bytesOf(data: RawData): Uint8Array {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data)
+  return Array.isArray(data) ? Buffer.concat(data) : asBuffer(data)
+}
+
+function ignore(): void {}

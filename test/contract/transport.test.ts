@@ -1,0 +1,295 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { ConnectionLimits } from '../../src/session/transports/connection.ts'
+import type { SocketListener } from '../../src/session/transports/listener.ts'
+import { type Accepted, LIMITS, listen, TestDoorkeeper } from '../support/transport-kit.ts'
+import { WireClient, type WireKind } from '../support/wire-client.ts'
+
+const KINDS: readonly WireKind[] = ['tcp', 'ssl', 'ws', 'wss']
+const BIG = 'x'.repeat(64 * 1024)
+
+interface Pair {
+  readonly client: WireClient
+  readonly accepted: Accepted
+}
+
+describe.each(KINDS)('transport %s', (kind) => {
+  let doorkeeper = new TestDoorkeeper()
+  let listener: SocketListener | undefined
+  const clients: WireClient[] = []
+  const sockets: Socket[] = []
+
+  async function open(limits: Partial<ConnectionLimits> = {}): Promise<number> {
+    doorkeeper = new TestDoorkeeper()
+    listener = await listen(kind, doorkeeper, limits)
+    return listener.address.port
+  }
+
+  async function pair(limits: Partial<ConnectionLimits> = {}): Promise<Pair> {
+    const port = await open(limits)
+    return { client: await join(port), accepted: await doorkeeper.arrival() }
+  }
+
+  async function join(port: number): Promise<WireClient> {
+    const client = await WireClient.connect({ kind, port })
+    clients.push(client)
+    return client
+  }
+
+  function silent(port: number): Socket {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {}) // It is expected to be cut.
+    sockets.push(socket)
+    return socket
+  }
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.destroy()
+    for (const socket of sockets.splice(0)) socket.destroy()
+    await listener?.close()
+    listener = undefined
+  })
+
+  it('names its kind and where the client is', async () => {
+    const { accepted } = await pair()
+    expect(accepted.connection.kind).toBe(kind)
+    expect(accepted.connection.remote.host).toBe('127.0.0.1')
+    expect(accepted.connection.remote.port).toBeGreaterThan(0)
+  })
+
+  it('tells each message once, whole and in order, also a long one', async () => {
+    const { client, accepted } = await pair()
+    const sent = [...Array(50).keys()].map((i) => `{"n":${i}}`).concat(BIG, 'ü€')
+    for (const message of sent) client.sendRaw(message)
+    await accepted.until(({ messages }) => messages.length === sent.length)
+    expect(accepted.messages).toEqual(sent)
+    expect(accepted.receivedBytes).toBeGreaterThan(BIG.length)
+  })
+
+  it('sends texts and bytes, each one message, in order', async () => {
+    const { client, accepted } = await pair()
+    accepted.connection.send('{"a":1}')
+    accepted.connection.send(Buffer.from('{"b":"ü"}'))
+    accepted.connection.send('{"c":3}')
+    await client.next((message) => 'c' in message)
+    expect(client.received).toEqual([{ a: 1 }, { b: 'ü' }, { c: 3 }])
+  })
+
+  it('sends what is queued before it closes, and gives the reason once', async () => {
+    const { client, accepted } = await pair()
+    accepted.connection.send('{"last":true}')
+    accepted.connection.close('operator')
+    accepted.connection.close('shutdown')
+    expect(accepted.connection.send('{"late":true}')).toBe(false)
+    await client.closed
+    await accepted.until(({ closings }) => closings.length > 0)
+    expect(client.received).toEqual([{ last: true }])
+    expect(accepted.closings).toEqual(['operator'])
+  })
+
+  it('tells no message after close() was called', async () => {
+    const { client, accepted } = await pair()
+    accepted.connection.close('operator')
+    client.sendRaw('{"late":true}')
+    await client.closed
+    await accepted.until(({ closings }) => closings.length > 0)
+    expect(accepted.messages).toEqual([])
+  })
+
+  it('cuts a client that does not close its side in time', async () => {
+    const { client, accepted } = await pair({ closeTimeout: 50 })
+    client.pause()
+    for (let i = 0; i < 100; i++) accepted.connection.send(BIG)
+    accepted.connection.close('operator')
+    await accepted.until(({ closings }) => closings.length > 0)
+    expect(accepted.closings).toEqual(['operator'])
+  })
+
+  it('says that the client closed, or broke off', async () => {
+    const { client, accepted } = await pair()
+    await client.close()
+    await accepted.until(({ closings }) => closings.length > 0)
+    expect(accepted.closings).toEqual(['client closed'])
+
+    const other = await join(listener!.address.port)
+    const second = await doorkeeper.arrival()
+    other.destroy()
+    await second.until(({ closings }) => closings.length > 0)
+    expect(['client closed', 'client reset']).toContain(second.closings[0])
+  })
+
+  it('stops reading while the client does not, and goes on with both when it does', async () => {
+    const { client, accepted } = await pair()
+    client.pause()
+    // More than the buffers of the system on both sides.
+    for (let i = 0; i < 300; i++) accepted.connection.send(`"${BIG}"`)
+    expect(accepted.connection.send('"more"')).toBe(false)
+    expect(accepted.connection.congested).toBe(true)
+    expect(accepted.connection.unsent).toBeGreaterThan(LIMITS.highMark)
+    client.sendRaw('{"n":1}')
+    expect(accepted.messages).toEqual([])
+    client.resume()
+    await accepted.until(({ connection }) => !connection.congested)
+    expect(accepted.drains).toBeGreaterThan(0)
+    await accepted.until(({ messages }) => messages.length === 1)
+    await client.next((message) => JSON.stringify(message) === '"more"')
+    expect(client.received).toHaveLength(301)
+  })
+
+  it('is congested no longer than until the end of the turn if the system takes everything at once', async () => {
+    const { accepted } = await pair()
+    while (accepted.connection.send(JSON.stringify(BIG.slice(0, 8192))));
+    await accepted.until(({ drains }) => drains === 1)
+    expect(accepted.connection.congested).toBe(false)
+  })
+
+  it('closes a slow reader that takes nothing for the send timeout', async () => {
+    const { client, accepted } = await pair({ sendTimeout: 100 })
+    client.pause()
+    // More than the buffers of the system on both sides.
+    for (let i = 0; i < 300; i++) accepted.connection.send(BIG)
+    await accepted.until(({ closings }) => closings.length > 0)
+    expect(accepted.closings).toEqual(['slow reader'])
+  })
+
+  it('closes a slow reader at the bound on unsent bytes, whatever the time', async () => {
+    const { client, accepted } = await pair({ maxUnsent: 1024 * 1024 })
+    client.pause()
+    let sent = 0
+    while (accepted.connection.unsent <= 1024 * 1024 && accepted.connection.send(BIG) !== undefined && sent < 1000)
+      sent++
+    await accepted.until(({ closings }) => closings.length > 0)
+    expect(accepted.closings).toEqual(['slow reader'])
+    expect(sent).toBeLessThan(1000)
+  })
+
+  it('holds messages back while it is paused', async () => {
+    const { client, accepted } = await pair()
+    client.sendRaw('{"n":1}')
+    await accepted.until(({ messages }) => messages.length === 1)
+    accepted.connection.pause()
+    client.sendRaw('{"n":2}')
+    // Something that travels the same way meanwhile, so that the message had its time to arrive.
+    accepted.connection.send('{"ping":1}')
+    await client.next()
+    expect(accepted.messages).toHaveLength(1)
+    accepted.connection.resume()
+    await accepted.until(({ messages }) => messages.length === 2)
+  })
+
+  it('drops a message above the limit and says so', async () => {
+    const { client, accepted } = await pair({ maxReceive: 1000 })
+    client.sendRaw('x'.repeat(1000))
+    await accepted.until(({ messages }) => messages.length === 1)
+    client.sendRaw('y'.repeat(1001))
+    await accepted.until(({ oversized }) => oversized.length === 1)
+    if (kind === 'tcp' || kind === 'ssl') {
+      client.sendRaw('z')
+      await accepted.until(({ messages }) => messages.length === 2)
+      expect(accepted.messages[1]).toBe('z')
+      expect(accepted.closings).toEqual([])
+    } else {
+      await client.closed
+      expect(client.closeCode).toBe(1009)
+      await accepted.until(({ closings }) => closings.length > 0)
+      expect(accepted.closings).toEqual(['protocol breach'])
+    }
+    expect(accepted.oversized).toHaveLength(1)
+  })
+
+  it('refuses a newcomer for whom there is no place before any handshake', async () => {
+    const port = await open()
+    doorkeeper.welcoming = false
+    await once(silent(port), 'close')
+    expect(doorkeeper.admitted).toBe(0)
+  })
+
+  it('cuts a newcomer that never finishes the handshake and gives the place back', async () => {
+    const port = await open({ handshakeTimeout: 100 })
+    const socket = silent(port)
+    if (kind === 'tcp') {
+      // Nothing to finish on plain lines: the session's own time limit begins.
+      await doorkeeper.arrival()
+      expect(doorkeeper.released).toBe(0)
+    } else {
+      await once(socket, 'close')
+      await doorkeeper.release(1)
+      expect(doorkeeper.admitted).toBe(1)
+    }
+  })
+
+  it('gives the place of a newcomer back that speaks something else', async () => {
+    if (kind === 'tcp') return
+    const port = await open()
+    const socket = silent(port)
+    socket.write('{"method":"server.version","id":0}\n')
+    await once(socket, 'close')
+    await doorkeeper.release(1)
+    expect(doorkeeper.released).toBe(1)
+  })
+
+  it('refuses connections while the listener is paused, keeps the old ones, and takes its port again', async () => {
+    const { client, accepted } = await pair()
+    const { port } = listener!.address
+    listener!.pause()
+    await expect(WireClient.connect({ kind, port })).rejects.toThrow(/ECONNREFUSED/)
+    client.sendRaw('{"n":1}')
+    await accepted.until(({ messages }) => messages.length === 1)
+    await listener!.resume()
+    expect(listener!.address.port).toBe(port)
+    await join(port)
+    await doorkeeper.arrival()
+  })
+
+  it('ends up as last told when it is paused and resumed in quick succession', async () => {
+    const port = await open()
+    listener!.pause()
+    const first = listener!.resume()
+    listener!.pause()
+    const second = listener!.resume()
+    await Promise.all([first, second])
+    await join(port)
+    listener!.pause()
+    const third = listener!.resume()
+    listener!.pause()
+    await third
+    await expect(WireClient.connect({ kind, port })).rejects.toThrow(/ECONNREFUSED/)
+  })
+})
+
+describe('transport tcp', () => {
+  it('sends the messages of one turn in one write, also those that took a few promises to make', async () => {
+    const doorkeeper = new TestDoorkeeper()
+    const listener = await listen('tcp', doorkeeper)
+    const socket = connect(listener.address.port, '127.0.0.1')
+    try {
+      const chunks: Buffer[] = []
+      socket.on('data', (chunk) => chunks.push(chunk))
+      const { connection } = await doorkeeper.arrival()
+      const late = async (i: number): Promise<void> => {
+        for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+        connection.send(`late ${i}`)
+      }
+      for (let i = 0; i < 50; i++) connection.send(`message ${i}`)
+      await Promise.all([...Array(50).keys()].map(late))
+      connection.close('operator')
+      await once(socket, 'close')
+      expect(Buffer.concat(chunks).toString().split('\n')).toHaveLength(101)
+      expect(chunks).toHaveLength(1)
+    } finally {
+      socket.destroy()
+      await listener.close()
+    }
+  })
+
+  it('says why an address cannot be had', async () => {
+    const doorkeeper = new TestDoorkeeper()
+    const first = await listen('tcp', doorkeeper)
+    try {
+      await expect(listen('tcp', doorkeeper, {}, first.address.port)).rejects.toThrow(/EADDRINUSE/)
+    } finally {
+      await first.close()
+    }
+  })
+})

@@ -1,0 +1,157 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { silentLogger } from '../../../src/log.ts'
+import { AdminServer, DEFAULT_ADMIN, defineAdminMethod } from '../../../src/session/admin.ts'
+import { sessionAdminMethods } from '../../../src/session/admin-methods.ts'
+import { FakeDaemon, FakeServer } from '../../support/fake-context.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+import { SessionKit } from '../../support/session-kit.ts'
+import { awaited, LIMITS } from '../../support/transport-kit.ts'
+import { WireClient } from '../../support/wire-client.ts'
+
+describe('administrator', () => {
+  let kit: SessionKit | undefined
+  let admin: AdminServer | undefined
+  const clients: WireClient[] = []
+  const clock = new HandClock()
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.destroy()
+    await admin?.stop()
+    await kit?.stop()
+    kit = undefined
+    admin = undefined
+  })
+
+  async function start({
+    stop = () => {},
+    wait,
+  }: {
+    stop?: () => void
+    wait?: Promise<unknown>
+  } = {}): Promise<WireClient> {
+    kit = await new SessionKit().start()
+    const { shared, manager } = kit
+    const extra = defineAdminMethod({
+      name: 'regtest',
+      summary: 'test',
+      params: z.object({ command: z.string(), count: z.coerce.number().optional() }),
+      example: { params: ['mine', 1], result: null },
+      handler: async ({ command, count }) => {
+        await wait
+        return `${command} ${count ?? 0}`
+      },
+    })
+    let requests = 0
+    admin = new AdminServer(
+      { ...DEFAULT_ADMIN, port: 0, connection: LIMITS, maxConnections: 2 },
+      {
+        methods: [...sessionAdminMethods({ shared, manager, stop, info: () => ({ sync: 'done' }) }), extra],
+        daemon: new FakeDaemon(),
+        server: new FakeServer(),
+        clock,
+        log: silentLogger(),
+        requestId: () => `a${++requests}`,
+      },
+    )
+    await admin.start()
+    return connect()
+  }
+
+  async function connect(): Promise<WireClient> {
+    const client = await WireClient.connect({ kind: 'tcp', port: admin!.address!.port })
+    clients.push(client)
+    return client
+  }
+
+  it('is told what the server is doing', async () => {
+    const client = await start()
+    await kit!.active()
+    kit!.clock.advance(5000)
+    expect(await client.request('getinfo')).toMatchObject({
+      version: 'Valence 0.1.0',
+      uptime: 5,
+      daemon: 'fake',
+      ready: true,
+      tip: { height: 0 },
+      sessions: { active: 1, handshaking: 0, paused: false },
+      requests: { 'server.version': 1 },
+      sync: 'done',
+    })
+  })
+
+  it('is served also while there is nothing to serve clients from', async () => {
+    const client = await start()
+    kit!.moments.ready = false
+    expect(await client.request('getinfo')).toMatchObject({ ready: false, tip: null })
+  })
+
+  it('sees every session and one in full', async () => {
+    const client = await start()
+    const wallet = await kit!.active()
+    await kit!.connect()
+    await wallet.request('blockchain.scripthash.subscribe', ['aa'.repeat(11)])
+    await wallet.request('made up').catch(() => {})
+    await kit!.until(() => kit!.manager.counts.handshaking === 1)
+    const sessions = (await client.request('sessions')) as object[]
+    expect(sessions).toMatchObject([
+      { id: 1, kind: 'tcp', state: 'active', software: 'kit', protocol: '1.4.0', subscriptions: 1, errors: 1 },
+      { id: 2, kind: 'tcp', state: 'handshaking', software: null },
+    ])
+    expect(await client.request('inspect_session', [1])).toMatchObject({
+      id: 1,
+      calls: { 'server.version': 1, 'blockchain.scripthash.subscribe': 1, 'unknown method': 1 },
+    })
+    expect(await client.request('inspect_session', [99])).toBe(null)
+  })
+
+  it('disconnects by id, and says what it does not know', async () => {
+    const client = await start()
+    const [first, second] = [await kit!.active(), await kit!.active()]
+    expect(await client.request('disconnect', [['1', '77']])).toEqual(['disconnected 1', 'unknown: 77'])
+    await first.closed
+    expect(await second.request('echo', ['alive'])).toBe('alive')
+    expect(await client.request('disconnect', ['all'])).toEqual(['disconnected 2'])
+    await second.closed
+    await kit!.until(() => kit!.manager.counts.closed.operator === 2)
+  })
+
+  it('sees the cost that subnets left behind', async () => {
+    const client = await start()
+    const member = { cost: 12.345 }
+    kit!.manager.groups.join('198.99.1.2', member)!.leave(member)
+    expect(await client.request('groups')).toEqual([
+      { name: '198.99.1.0/24', sessions: 0, session_cost: 0, retained_cost: 12.35 },
+    ])
+  })
+
+  it('stops the server after it was answered', async () => {
+    const stopped = awaited<string>()
+    const client = await start({ stop: () => stopped.resolve('stopped') })
+    expect(await client.request('stop')).toBe('stopping')
+    expect(await stopped.promise).toBe('stopped')
+  })
+
+  it('reaches the methods that the rest of the server brings along, by position and by name', async () => {
+    const client = await start()
+    expect(await client.request('regtest', ['mine', '5'])).toBe('mine 5')
+    expect(await client.request('regtest', { command: 'mine', count: 7 })).toBe('mine 7')
+    await expect(client.request('regtest', [])).rejects.toMatchObject({ code: -32602 })
+    await expect(client.request('blockchain.headers.subscribe')).rejects.toMatchObject({ code: -32601 })
+  })
+
+  it('is told when a method takes too long', async () => {
+    const client = await start({ wait: new Promise(() => {}) })
+    const answer = client.request('regtest', ['mine'])
+    await clock.sleeper((ms) => ms === DEFAULT_ADMIN.requestTimeout)
+    clock.advance(DEFAULT_ADMIN.requestTimeout)
+    await expect(answer).rejects.toMatchObject({ code: -102 })
+  })
+
+  it('has a bounded number of connections', async () => {
+    await start()
+    await connect()
+    const third = await connect()
+    await third.closed
+  })
+})

@@ -1,0 +1,249 @@
+import { once } from 'node:events'
+import { Agent, request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { connect } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
+import { HandMoments, type KitOptions, SessionKit } from '../../support/session-kit.ts'
+import { LIMITS, testCertificate } from '../../support/transport-kit.ts'
+
+const HOST = '127.0.0.1'
+const HTTP = { kind: 'http', host: HOST, port: 0 } as const
+
+interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly text: string
+  readonly json: () => unknown
+}
+
+interface Ask {
+  readonly method?: string
+  readonly path?: string
+  readonly body?: string
+}
+
+describe('HTTP', () => {
+  let kit: SessionKit | undefined
+  const agents: Agent[] = []
+
+  async function start(options: KitOptions = {}): Promise<SessionKit> {
+    kit = new SessionKit({ listeners: [HTTP], ...options })
+    return kit.start()
+  }
+
+  afterEach(async () => {
+    for (const agent of agents.splice(0)) agent.destroy()
+    await kit?.stop()
+    kit = undefined
+  })
+
+  /** All of one agent's requests go over one connection. */
+  function browser(kind: 'http' | 'https' = 'http') {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    agents.push(agent)
+    return ({ method = 'POST', path = '/', body }: Ask): Promise<Answer> =>
+      new Promise((resolve, reject) => {
+        const options = { host: HOST, port: kit!.port(kind), method, path }
+        const request =
+          kind === 'http'
+            ? httpRequest({ ...options, agent })
+            : httpsRequest({ ...options, rejectUnauthorized: false, agent: false })
+        request.once('error', reject)
+        request.once('response', (response) => {
+          const parts: Buffer[] = []
+          response.on('data', (part: Buffer) => parts.push(part))
+          response.once('end', () => {
+            const text = Buffer.concat(parts).toString()
+            const { statusCode: status = 0, headers } = response
+            resolve({ status, headers, text, json: () => JSON.parse(text) as unknown })
+          })
+        })
+        request.end(body)
+      })
+  }
+
+  function call(method: string, params: readonly unknown[] = [], id: unknown = 1): string {
+    return JSON.stringify({ jsonrpc: '2.0', id, method, params })
+  }
+
+  it('answers JSON-RPC like a stream: requests, batches, errors', async () => {
+    await start()
+    const ask = browser()
+    expect((await ask({ body: call('echo', ['hi']) })).json()).toEqual({ jsonrpc: '2.0', id: 1, result: 'hi' })
+    const batch = await ask({ body: `[${call('echo', ['a'], 'x')},${call('nothing', [], 'y')}]` })
+    expect(batch.json()).toMatchObject([{ result: 'a' }, { error: { code: -32601 } }])
+    const notification = await ask({ body: '{"jsonrpc":"2.0","method":"echo","params":["x"]}' })
+    expect(notification).toMatchObject({ status: 204, text: '' })
+    expect((await ask({ body: '{' })).json()).toMatchObject({ error: { code: -32700 } })
+    expect(kit!.manager.counts).toMatchObject({ active: 1, accepted: 1 })
+  })
+
+  it('decides on the dialect for each request, because a connection may carry many clients', async () => {
+    await start()
+    const ask = browser()
+    expect((await ask({ body: '{"id":1,"method":"echo","params":["a"]}' })).json()).toMatchObject({ result: 'a' })
+    expect((await ask({ body: call('echo', ['b']) })).json()).toMatchObject({ jsonrpc: '2.0', result: 'b' })
+    expect((await ask({ body: '{"id":1,"method":"echo","params":["c"]}' })).json()).toMatchObject({ result: 'c' })
+  })
+
+  it('lets server.version be asked by each of them', async () => {
+    await start()
+    const ask = browser()
+    for (let i = 0; i < 2; i++) {
+      const answer = await ask({ body: call('server.version', ['me', [1, 4]]) })
+      expect(answer.json()).toMatchObject({ result: ['kit', '1.4.0'] })
+    }
+  })
+
+  it('refuses subscriptions', async () => {
+    await start()
+    const answer = await browser()({ body: call('blockchain.headers.subscribe') })
+    expect(answer.json()).toMatchObject({ error: { code: 1 } })
+  })
+
+  it('spells calls in the manner of the Atomicals proxy, with GET and POST', async () => {
+    await start()
+    const ask = browser()
+    const ok = { success: true, response: 'hi' }
+    expect((await ask({ method: 'GET', path: '/proxy/echo?params=%5B%22hi%22%5D' })).json()).toEqual(ok)
+    expect((await ask({ path: '/proxy/echo', body: '{"params":["hi"]}' })).json()).toEqual(ok)
+    expect((await ask({ path: '/proxy/protocol' })).json()).toEqual({ success: true, response: '1.4.0' })
+    expect((await ask({ method: 'GET', path: '/proxy/protocol' })).status).toBe(200)
+  })
+
+  it.each([
+    { path: '/proxy/nothing', body: '{}', code: -32601, message: 'unknown method "nothing"' },
+    {
+      path: '/proxy/echo',
+      body: '{"params":[]}',
+      code: -32602,
+      message: expect.stringContaining('requires 1') as string,
+    },
+    { path: '/proxy/echo', body: '{', code: -32700, message: 'invalid JSON' },
+    { path: '/proxy/fail', body: '', code: -32603, message: expect.stringContaining('request r') as string },
+  ])('says in the same manner what is wrong with $path $body', async ({ path, body, code, message }) => {
+    await start()
+    const answer = await browser()({ path, body })
+    expect(answer.status).toBe(500)
+    expect(answer.json()).toEqual({ success: false, code, message })
+    expect([...kit!.manager.sessions()][0]!.core.cost).toBeGreaterThan(100)
+  })
+
+  it('lets web pages of any origin ask', async () => {
+    await start()
+    const ask = browser()
+    const preflight = await ask({ method: 'OPTIONS', path: '/proxy/echo' })
+    expect(preflight.status).toBe(204)
+    expect(preflight.headers).toMatchObject({
+      'access-control-allow-origin': '*',
+      'access-control-allow-methods': 'GET, POST, OPTIONS',
+    })
+    const answer = await ask({ body: call('echo', ['hi']) })
+    expect(answer.headers['access-control-allow-origin']).toBe('*')
+    expect(answer.headers['content-type']).toMatch(/^application\/json/)
+  })
+
+  it('says whether it is healthy', async () => {
+    const moments = new HandMoments()
+    await start({ moments })
+    const ask = browser()
+    expect(await ask({ method: 'GET', path: '/health' })).toMatchObject({ status: 200 })
+    moments.ready = false
+    expect(await ask({ method: 'GET', path: '/health' })).toMatchObject({ status: 503 })
+  })
+
+  it('answers what it does not know with the codes of HTTP', async () => {
+    await start()
+    const ask = browser()
+    expect((await ask({ method: 'GET', path: '/nowhere' })).status).toBe(404)
+    expect((await ask({ method: 'DELETE', path: '/' })).status).toBe(405)
+    expect((await ask({ method: 'GET', path: '/' })).status).toBe(405)
+  })
+
+  it('refuses a body above the limit and closes', async () => {
+    await start()
+    const answer = await browser()({ body: 'x'.repeat(LIMITS.maxReceive + 1) })
+    expect(answer.status).toBe(413)
+    expect(answer.headers['connection']).toBe('close')
+    await kit!.until(() => kit!.manager.counts.active + kit!.manager.counts.handshaking === 0)
+  })
+
+  it('counts what is used like a stream does, and closes at the hard limit', async () => {
+    await start()
+    const ask = browser()
+    await ask({ body: call('spend', [500]) })
+    const [session] = [...kit!.manager.sessions()]
+    expect(session!.core.cost).toBeGreaterThan(505)
+    expect(session!.core.traffic.receivedBytes).toBeGreaterThan(60)
+    const answer = await ask({ body: call('spend', [20_000]) })
+    expect(answer.json()).toMatchObject({ error: { code: -101 } })
+    await kit!.until(() => kit!.manager.counts.closed['excessive usage'] === 1)
+  })
+
+  it('delays requests of one that used much', async () => {
+    await start({ shared: { costs: { ...DEFAULT_COSTS, softLimit: 10, hardLimit: 1000 } } })
+    const ask = browser()
+    await ask({ body: call('spend', [500]) })
+    const answer = ask({ body: call('echo', ['late']) })
+    await kit!.clock.sleeper((ms) => ms !== 1000)
+    kit!.clock.advance(3000)
+    expect((await answer).json()).toMatchObject({ result: 'late' })
+  })
+
+  it('gives up a request that takes too long with -102', async () => {
+    await start()
+    const answer = browser()({ body: call('hold') })
+    await kit!.held.begun(1)
+    kit!.clock.advance(30_000)
+    expect((await answer).json()).toMatchObject({ error: { code: -102 } })
+  })
+
+  it('cuts a connection that never finishes its first request', async () => {
+    await start()
+    const socket = connect(kit!.port('http'), HOST)
+    socket.write('POST / HTTP/1.1\r\nHost: x\r\n')
+    await kit!.until(() => kit!.manager.counts.handshaking === 1)
+    kit!.clock.advance(60_000)
+    await once(socket, 'close')
+    await kit!.until(() => kit!.manager.counts.closed['handshake timeout'] === 1)
+  })
+
+  it('cuts one that never finishes its body', async () => {
+    await start({ manager: { connection: { ...LIMITS, handshakeTimeout: 100 } } })
+    const socket = connect(kit!.port('http'), HOST)
+    socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly a part')
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 4\d\d /)
+    await once(socket, 'close')
+  })
+
+  it('answers what is no HTTP with 400 and closes', async () => {
+    await start()
+    const socket = connect(kit!.port('http'), HOST)
+    socket.write('{"id":0,"method":"server.version"}\n')
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 400 /)
+    await once(socket, 'close')
+  })
+
+  it('works over TLS', async () => {
+    await start({ listeners: [{ kind: 'https', host: HOST, port: 0, tls: await testCertificate() }] })
+    const answer = await browser('https')({ body: call('echo', ['safe']) })
+    expect(answer.json()).toMatchObject({ result: 'safe' })
+  })
+
+  it('lets a running exchange finish at shutdown', async () => {
+    await start()
+    const ask = browser()
+    await ask({ body: call('echo', ['x']) })
+    const answer = ask({ body: call('hold') })
+    await kit!.held.begun(1)
+    const stopped = kit!.manager.stop()
+    kit!.held.release()
+    expect((await answer).json()).toMatchObject({ result: 'released' })
+    await stopped
+    expect(kit!.manager.counts.closed.shutdown).toBe(1)
+    kit = undefined
+  })
+})

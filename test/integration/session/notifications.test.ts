@@ -1,0 +1,267 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { RpcError } from '../../../src/errors.ts'
+import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
+import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
+import { awaited } from '../../support/transport-kit.ts'
+import type { WireClient } from '../../support/wire-client.ts'
+
+/** No limits, so that nothing has to wait for the clock. */
+const FREE = { ...DEFAULT_COSTS, softLimit: 0, hardLimit: 0 }
+const SCRIPT = 'aa'.repeat(11)
+const OTHER = 'bb'.repeat(11)
+const STATUS = 'blockchain.scripthash.subscribe'
+const TIP = 'blockchain.headers.subscribe'
+const [S1, S2, S3] = ['01', '02', '03'].map((byte) => byte.repeat(32)) as [string, string, string]
+
+describe('notifications', () => {
+  let kit: SessionKit | undefined
+
+  async function start(options: KitOptions = {}): Promise<SessionKit> {
+    kit = await new SessionKit(options).start()
+    return kit
+  }
+
+  afterEach(async () => {
+    await kit?.stop()
+    kit = undefined
+  })
+
+  /** What the client was sent unasked up to now: an answer comes behind everything that was written before it. */
+  async function told(client: WireClient): Promise<unknown[]> {
+    await kit!.notifier.idle()
+    await client.request('echo', ['mark'])
+    return client.unread.map(({ method, params }) => [method, params])
+  }
+
+  it('tell of a new tip once, and only those who asked', async () => {
+    const { moments, active } = own(await start())
+    const [follower, other] = [await active(), await active()]
+    await follower.request(TIP)
+    moments.publish({}, true)
+    moments.publish({})
+    expect(await told(follower)).toEqual([[TIP, [{ height: 1, hex: expect.any(String) as string }]]])
+    expect(await told(other)).toEqual([])
+  })
+
+  it('tell of the newest tip only when several come at once', async () => {
+    const { moments, active } = own(await start())
+    const client = await active()
+    await client.request(TIP)
+    for (let i = 0; i < 3; i++) moments.publish({}, true)
+    expect(await told(client)).toMatchObject([[TIP, [{ height: 3 }]]])
+  })
+
+  it('tell of a status when it is another than the client was last told, and never twice', async () => {
+    const { moments, active } = own(await start())
+    moments.publish({ [SCRIPT]: S1 })
+    const client = await active()
+    expect(await client.request(STATUS, [SCRIPT])).toBe(S1)
+    moments.announce([SCRIPT])
+    expect(await told(client)).toEqual([])
+    moments.publish({ [SCRIPT]: S2 })
+    await kit!.notifier.idle()
+    moments.publish({ [SCRIPT]: S2 }, true)
+    expect(await told(client)).toEqual([[STATUS, [SCRIPT, S2]]])
+    moments.publish({ [SCRIPT]: undefined })
+    expect(await told(client)).toEqual([
+      [STATUS, [SCRIPT, S2]],
+      [STATUS, [SCRIPT, null]],
+    ])
+  })
+
+  it('have each status worked out once however many follow the script, and none that nobody follows', async () => {
+    const { moments, active } = own(await start())
+    const clients = [await active(), await active(), await active()]
+    for (const client of clients) await client.request(STATUS, [SCRIPT])
+    moments.asked.length = 0
+    moments.publish({ [SCRIPT]: S1, [OTHER]: S2 })
+    for (const client of clients) expect(await told(client)).toEqual([[STATUS, [SCRIPT, S1]]])
+    expect(moments.askedInHex()).toEqual([SCRIPT])
+  })
+
+  it('end with unsubscribing and with the session', async () => {
+    const { moments, active } = own(await start())
+    const [client, gone] = [await active(), await active()]
+    for (const one of [client, gone]) await one.request(STATUS, [SCRIPT])
+    expect(await client.request('blockchain.scripthash.unsubscribe', [SCRIPT])).toBe(true)
+    expect(await client.request('blockchain.scripthash.unsubscribe', [SCRIPT])).toBe(false)
+    await gone.close()
+    await kit!.until(() => kit!.subscriptions.total === 0)
+    moments.asked.length = 0
+    moments.publish({ [SCRIPT]: S1 })
+    expect(await told(client)).toEqual([])
+    expect(moments.asked).toEqual([])
+  })
+
+  it('never come before the answer to the subscription, and then tell what changed meanwhile', async () => {
+    const { moments, active, held } = own(await start())
+    const client = await active()
+    const answer = client.request(STATUS, [SCRIPT, true])
+    await held.begun(1)
+    moments.publish({ [SCRIPT]: S1 })
+    await kit!.notifier.idle()
+    expect(client.unread).toEqual([])
+    held.release()
+    expect(await answer).toBe(null)
+    expect(await client.notification(STATUS)).toEqual([SCRIPT, S1])
+    expect(client.received.slice(-2)).toMatchObject([{ result: null }, { method: STATUS }])
+  })
+
+  it('come after the whole batch that the subscription was a part of', async () => {
+    const { moments, active, held } = own(await start())
+    const client = await active()
+    client.send([
+      { jsonrpc: '2.0', id: 'a', method: STATUS, params: [SCRIPT] },
+      { jsonrpc: '2.0', id: 'b', method: TIP },
+      { jsonrpc: '2.0', id: 'c', method: 'hold' },
+    ])
+    await held.begun(1)
+    moments.publish({ [SCRIPT]: S1 }, true)
+    await kit!.notifier.idle()
+    expect(client.received).toHaveLength(1)
+    held.release()
+    await client.notification(STATUS)
+    await client.notification(TIP)
+    expect(client.received.slice(1)).toMatchObject([
+      [{ id: 'a' }, { id: 'b' }, { id: 'c' }],
+      { method: TIP },
+      { method: STATUS },
+    ])
+  })
+
+  it('tell of a change that came while the first status was being worked out', async () => {
+    const { moments, active } = own(await start())
+    const client = await active()
+    const gate = awaited<void>()
+    moments.gate = gate.promise
+    const answer = client.request(STATUS, [SCRIPT])
+    await kit!.until(() => moments.asked.length === 1)
+    moments.publish({ [SCRIPT]: S1 }) // Nobody follows the script yet.
+    gate.resolve()
+    expect(await answer).toBe(null)
+    expect(await client.notification(STATUS)).toEqual([SCRIPT, S1])
+    expect(await told(client)).toEqual([])
+  })
+
+  it('do not tell one who subscribed meanwhile the older status that a slow round had found', async () => {
+    const { moments, active } = own(await start())
+    const [first, second] = [await active(), await active()]
+    await first.request(STATUS, [SCRIPT])
+    const gate = awaited<void>()
+    moments.gate = gate.promise
+    moments.asked.length = 0
+    moments.publish({ [SCRIPT]: S1 })
+    await kit!.until(() => moments.asked.length === 1) // The round reads S1 and waits.
+    moments.gate = Promise.resolve()
+    moments.publish({ [SCRIPT]: S2 })
+    expect(await second.request(STATUS, [SCRIPT])).toBe(S2)
+    gate.resolve()
+    expect(await told(second)).toEqual([])
+    expect((await told(first)).at(-1)).toEqual([STATUS, [SCRIPT, S2]])
+  })
+
+  it('of thousands of scripts in one block reach everyone once, without standing in the way of requests', async () => {
+    const { moments, active } = own(await start({ shared: { costs: FREE } }))
+    const client = await active()
+    const scripts = [...Array(3000).keys()].map((i) => i.toString(16).padStart(22, '0'))
+    await Promise.all(scripts.map((script) => client.request(STATUS, [script])))
+    moments.asked.length = 0
+    moments.publish(Object.fromEntries(scripts.map((script) => [script, S1])), true)
+    await client.request('echo', ['in between'])
+    expect(client.unread.length).toBeLessThan(3000)
+    await kit!.notifier.idle()
+    await kit!.until(() => client.unread.length === 3000)
+    expect(new Set(client.unread.map(({ params }) => (params as string[])[0])).size).toBe(3000)
+    expect(moments.asked).toHaveLength(3000)
+  })
+
+  it('that fail are tried again', async () => {
+    const { moments, active } = own(await start())
+    const client = await active()
+    await client.request(STATUS, [SCRIPT])
+    moments.failures.set(String.fromCharCode(...Buffer.from(SCRIPT, 'hex')), new Error('disk on fire'))
+    moments.publish({ [SCRIPT]: S1 })
+    await kit!.until(() => kit!.clock.slept.filter((ms) => ms === 1000).length > 1)
+    moments.failures.clear()
+    kit!.clock.advance(1000)
+    expect(await client.notification(STATUS)).toEqual([SCRIPT, S1])
+  })
+
+  it('that cannot be told because the history grew too long end the session', async () => {
+    const { moments, active } = own(await start())
+    const client = await active()
+    await client.request(STATUS, [SCRIPT])
+    moments.failures.set(String.fromCharCode(...Buffer.from(SCRIPT, 'hex')), new RpcError(10001, 'history too long'))
+    moments.announce([SCRIPT])
+    await client.closed
+  })
+
+  it('have the name of the method of protocol 1.7 there', async () => {
+    const { moments, connect } = own(await start())
+    const client = await connect()
+    await client.request('server.version', ['new', [1, 7]])
+    await client.request(STATUS, [SCRIPT])
+    moments.publish({ [SCRIPT]: S1 })
+    expect(await client.notification('blockchain.scriptpubkey.subscribe')).toEqual([SCRIPT, S1])
+  })
+
+  it('speak the dialect of the session', async () => {
+    const { moments, connect } = own(await start())
+    const client = await connect()
+    client.send({ jsonrpc: '1.0', id: 0, method: STATUS, params: [SCRIPT] })
+    await client.next()
+    moments.publish({ [SCRIPT]: S1 })
+    const notification = await client.next((message) => message.method === STATUS)
+    expect(notification).toMatchObject({ id: null, params: [SCRIPT, S1] })
+  })
+
+  it('wait for a client that does not read, and then tell the last state once', async () => {
+    const { client, clog } = await slow(await start({ shared: { costs: FREE } }))
+    const { moments } = kit!
+    await clog()
+    for (const status of [S1, S2, S3]) {
+      moments.publish({ [SCRIPT]: status }, true)
+      await kit!.notifier.idle()
+    }
+    client.resume()
+    await client.notification(STATUS)
+    await client.notification(TIP)
+    await kit!.notifier.idle()
+    await client.request('echo', ['mark'])
+    const unasked = client.received.filter((message) => (message as { method?: string }).method !== undefined)
+    expect(unasked).toHaveLength(2)
+    expect(unasked).toContainEqual(expect.objectContaining({ params: [SCRIPT, S3] }))
+  })
+
+  it('that wait for 30 seconds close the session as a slow reader', async () => {
+    const { clog } = await slow(await start({ shared: { costs: FREE } }))
+    await clog()
+    kit!.moments.publish({ [SCRIPT]: S1 })
+    await kit!.notifier.idle()
+    kit!.clock.advance(29_000)
+    await kit!.clock.sleeper((ms) => ms === 1000)
+    expect(kit!.manager.counts.active).toBe(1)
+    kit!.clock.advance(1000)
+    await kit!.until(() => kit!.manager.counts.closed['slow reader'] === 1)
+  })
+
+  /** A client that follows a script and the tip, and then does not read until nothing more can be sent to it. */
+  async function slow(kit: SessionKit) {
+    const client = await kit.active()
+    await client.request(STATUS, [SCRIPT])
+    await client.request(TIP)
+    const clog = async (): Promise<void> => {
+      client.pause()
+      const before = kit.manager.find(1)!.core.traffic.sentMessages
+      // More than the buffers of the system on both sides.
+      for (let i = 0; i < 3; i++) client.request('big', [8_000_000]).catch(() => {})
+      await kit.until(() => kit.manager.find(1)!.core.traffic.sentMessages > before)
+    }
+    return { client, clog }
+  }
+})
+
+function own(kit: SessionKit) {
+  const { moments, held } = kit
+  return { moments, held, connect: kit.connect.bind(kit), active: kit.active.bind(kit) }
+}

@@ -1,0 +1,200 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
+import { DEFAULT_GROUPS } from '../../../src/session/groups.ts'
+import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
+
+/** No limits, so that nothing has to wait for the clock. */
+const FREE = { ...DEFAULT_COSTS, softLimit: 0, hardLimit: 0 }
+
+describe('requests of a session', () => {
+  let kit: SessionKit | undefined
+
+  async function start(options: KitOptions = {}): Promise<SessionKit> {
+    kit = await new SessionKit(options).start()
+    return kit
+  }
+
+  afterEach(async () => {
+    await kit?.stop()
+    kit = undefined
+  })
+
+  it('are answered singly, in batches, and with errors under the codes of the protocol', async () => {
+    const { connect } = bind(await start())
+    const client = await connect()
+    expect(await client.request('server.version', ['me', [1, 6]])).toEqual(['kit', '1.6.0'])
+    expect(await client.request('echo', ['hello'])).toBe('hello')
+    await expect(client.request('nothing')).rejects.toMatchObject({ code: -32601 })
+    await expect(client.request('echo', [])).rejects.toMatchObject({ code: -32602 })
+    await expect(client.request('fail')).rejects.toThrow(/^internal server error \(request r\d+\)$/)
+    client.send([
+      { jsonrpc: '2.0', id: 'a', method: 'echo', params: ['1'] },
+      { jsonrpc: '2.0', id: 'b', method: 'nothing' },
+      { jsonrpc: '2.0', id: 'c', method: 'echo', params: ['3'] },
+    ])
+    await client.next((message) => message.id === 'c')
+    expect(client.received.at(-1)).toMatchObject([
+      { id: 'a', result: '1' },
+      { id: 'b', error: { code: -32601 } },
+      { id: 'c', result: '3' },
+    ])
+  })
+
+  it('wait for the version when they come right behind server.version', async () => {
+    const { connect } = bind(await start())
+    const client = await connect()
+    const version = client.request('server.version', ['me', [1, 6]])
+    const protocol = client.request('protocol')
+    expect(await protocol).toBe('1.6.0')
+    expect(await version).toEqual(['kit', '1.6.0'])
+  })
+
+  it('are served at 1.4 without server.version, which may still come once', async () => {
+    const { connect } = bind(await start())
+    const client = await connect()
+    expect(await client.request('protocol')).toBe('1.4.0')
+    await client.request('server.version', ['me', [1, 6]])
+    expect(await client.request('protocol')).toBe('1.6.0')
+    const again = client.request('server.version', ['me', [1, 4]])
+    await expect(again).rejects.toMatchObject({ code: 1, message: 'server.version already sent' })
+    expect(await client.request('protocol')).toBe('1.6.0')
+  })
+
+  it('end with the session when no version fits, or the client is not wanted', async () => {
+    const { connect } = bind(await start({ shared: { dropClient: /^bad/ } }))
+    const old = await connect()
+    await expect(old.request('server.version', ['me', [1, 2]])).rejects.toMatchObject({ code: 1 })
+    await old.closed
+    const bad = await connect()
+    const refused = bad.request('server.version', ['bad client', [1, 4]])
+    await expect(refused).rejects.toMatchObject({ code: 1, message: 'unsupported client: bad client' })
+    await bad.closed
+    await kit!.until(() => kit!.manager.counts.closed['client refused'] === 1)
+    expect(kit!.manager.counts.closed['unsupported version']).toBe(1)
+  })
+
+  it('run as many at once as the limit says, the others afterwards', async () => {
+    const { active } = bind(await start({ shared: { costs: { ...DEFAULT_COSTS, initialConcurrent: 3 } } }))
+    const client = await active()
+    const answers = [...Array(5).keys()].map(() => client.request('hold'))
+    await kit!.held.begun(3)
+    expect(kit!.held.count).toBe(3)
+    kit!.held.release()
+    await kit!.held.begun(5)
+    kit!.held.release()
+    expect(await Promise.all(answers)).toEqual(Array(5).fill('released'))
+  })
+
+  it('wait longer the more the client has used', async () => {
+    const { active } = bind(await start())
+    const client = await active()
+    await client.request('spend', [5495]) // 5500 with the connection: half way, half of 2,500 ms.
+    const answer = client.request('echo', ['late'])
+    await kit!.clock.sleeper((ms) => ms !== 1000)
+    const delay = kit!.clock.slept.find((ms) => ms !== 1000)!
+    expect(delay).toBeGreaterThan(1249)
+    expect(delay).toBeLessThan(1252)
+    expect(client.unread).toEqual([])
+    kit!.clock.advance(2000)
+    expect(await answer).toBe('late')
+  })
+
+  it('are answered -101 and the session closed at the hard limit', async () => {
+    const { active } = bind(await start())
+    const client = await active()
+    await expect(client.request('spend', [20_000])).rejects.toMatchObject({ code: -101 })
+    await client.closed
+    await kit!.until(() => kit!.manager.counts.closed['excessive usage'] === 1)
+  })
+
+  it('of clients from exempt subnets are never slowed down or cut off', async () => {
+    const { active } = bind(await start({ manager: { groups: { ...DEFAULT_GROUPS, exempt: ['127.0.0.0/8'] } } }))
+    const client = await active()
+    expect(await client.request('spend', [1_000_000])).toBe('spent')
+    expect(await client.request('echo', ['at once'])).toBe('at once')
+    expect(kit!.manager.find(1)!.core.cost).toBeGreaterThan(1_000_000)
+  })
+
+  it('cost 1100 each if they are not JSON, so that ten of them close the session', async () => {
+    const { active } = bind(await start())
+    const client = await active()
+    for (let i = 0; i < 9; i++) client.sendRaw('{')
+    await kit!.until(() => client.received.length === 10)
+    expect(client.received.at(-1)).toMatchObject({ error: { code: -32700 } })
+    expect([...kit!.manager.sessions()][0]!.core.cost).toBeGreaterThan(9900)
+    client.sendRaw('{')
+    const last = client.request('echo', ['x'])
+    await expect(last).rejects.toMatchObject({ code: -101 })
+    await client.closed
+  })
+
+  it('are given up after the request time with -102, the handler told by its signal', async () => {
+    const { active } = bind(await start())
+    const client = await active()
+    const answer = client.request('hold')
+    await kit!.held.begun(1)
+    kit!.clock.advance(29_000)
+    await Promise.resolve()
+    expect(client.unread).toEqual([])
+    await kit!.clock.sleeper((ms) => ms === 1000)
+    kit!.clock.advance(1000)
+    await expect(answer).rejects.toMatchObject({ code: -102, message: 'server busy - request timed out' })
+    expect(kit!.held.signals[0]!.aborted).toBe(true)
+  })
+
+  it('are aborted when the client goes, and give back the moment they read from', async () => {
+    const { active } = bind(await start())
+    const client = await active()
+    const answer = client.request('hold')
+    await kit!.held.begun(1)
+    expect(kit!.moments.outstanding).toBe(1)
+    client.destroy()
+    await expect(answer).rejects.toThrow('connection closed')
+    await kit!.until(() => kit!.held.signals[0]!.aborted)
+    kit!.held.release()
+    await kit!.until(() => kit!.moments.outstanding === 0)
+  })
+
+  it('go on after a line above the limit, which is dropped and charged', async () => {
+    const { active } = bind(await start())
+    const client = await active()
+    const before = [...kit!.manager.sessions()][0]!.core.cost
+    client.sendRaw('x'.repeat(200_000))
+    expect(await client.request('echo', ['still here'])).toBe('still here')
+    // 100 for the error and 40 for the bytes.
+    expect([...kit!.manager.sessions()][0]!.core.cost - before).toBeGreaterThan(140)
+    expect(client.received).toHaveLength(2)
+  })
+
+  it('stop being read while too many of them wait, and all are answered in the end', async () => {
+    const options = { maxPipelined: 10, costs: { ...FREE, initialConcurrent: 1 } }
+    const { active } = bind(await start({ shared: options }))
+    const client = await active()
+    const answers = [client.request('hold')]
+    await kit!.held.begun(1)
+    // Much more than is read at once.
+    const text = 'y'.repeat(10_000)
+    for (let i = 0; i < 400; i++) answers.push(client.request('echo', [text]))
+    await kit!.until(() => kit!.manager.counts.unanswered >= 10)
+    expect(kit!.manager.counts.unanswered).toBeLessThan(100)
+    kit!.held.release()
+    expect(await Promise.all(answers)).toHaveLength(401)
+  })
+
+  it('do not begin while the client does not take its answers', async () => {
+    const { active } = bind(await start({ shared: { costs: FREE } }))
+    const client = await active()
+    client.pause()
+    const answers = [...Array(40).keys()].map(() => client.request('big', [1_000_000]))
+    await kit!.until(() => [...kit!.manager.sessions()][0]!.core.traffic.sentBytes > 1_000_000)
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
+    // What the system takes on both sides, what runs beside each other at first, and not much more.
+    expect([...kit!.manager.sessions()][0]!.core.traffic.sentBytes).toBeLessThan(22_000_000)
+    client.resume()
+    expect(await Promise.all(answers)).toHaveLength(40)
+  })
+})
+
+function bind(kit: SessionKit) {
+  return { connect: kit.connect.bind(kit), active: kit.active.bind(kit) }
+}

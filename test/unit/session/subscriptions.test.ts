@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import { type Subscriber, Subscriptions } from '../../../src/session/subscriptions.ts'
+
+function subscriber(id: number): Subscriber {
+  return { id, tellStatus: () => {}, tellTip: () => {}, cannotFollow: () => {} }
+}
+
+function news(key: string, status: string | null = null) {
+  return { key, alias: `alias of ${key}`, status, since: 0 }
+}
+
+describe('subscriptions', () => {
+  it('finds the followers of a script, one or many, and forgets those who left', () => {
+    const table = new Subscriptions({ maxPerSession: 0, maxTotal: 0 })
+    const [a, b, c] = [subscriber(1), subscriber(2), subscriber(3)]
+    for (const who of [a, b, c]) table.add(who, news('x'))
+    table.add(a, news('y'))
+    const followers = (key: string) => [...table.of(key)].map((subscription) => subscription.subscriber.id)
+    expect(followers('x')).toEqual([1, 2, 3])
+    expect(followers('y')).toEqual([1])
+    expect(table.remove(b, 'x')).toBe(true)
+    expect(table.remove(b, 'x')).toBe(false)
+    expect(followers('x')).toEqual([1, 3])
+    expect(table.total).toBe(3)
+    table.removeAll(a)
+    table.removeAll(c)
+    expect([followers('x'), followers('y'), table.total, table.scripts]).toEqual([[], [], 0, 0])
+  })
+
+  it('counts a second subscription to a script as the same with a newer status', () => {
+    const table = new Subscriptions({ maxPerSession: 1, maxTotal: 1 })
+    const a = subscriber(1)
+    const first = table.add(a, news('x', 'old'))
+    const second = table.add(a, news('x', 'new'))
+    expect(second).toBe(first)
+    expect(second).toMatchObject({ told: 'new', held: 2 })
+    expect(table.total).toBe(1)
+  })
+
+  it('refuses with -101 above the limit of a client and above that of all', () => {
+    const table = new Subscriptions({ maxPerSession: 2, maxTotal: 3 })
+    const [a, b] = [subscriber(1), subscriber(2)]
+    table.add(a, news('x'))
+    table.add(a, news('y'))
+    expect(() => table.add(a, news('z'))).toThrow(expect.objectContaining({ code: -101 }))
+    table.add(b, news('x'))
+    expect(() => table.add(b, news('y'))).toThrow(expect.objectContaining({ code: -101 }))
+    table.remove(a, 'x')
+    table.add(b, news('y'))
+    expect(table.total).toBe(3)
+  })
+
+  it('intersects with what was touched from whichever side is smaller', () => {
+    const table = new Subscriptions({ maxPerSession: 0, maxTotal: 0 })
+    const a = subscriber(1)
+    for (const key of ['a', 'b', 'c']) table.add(a, news(key))
+    expect([...table.among(new Set(['b', 'z']))]).toEqual(['b'])
+    expect([...table.among(new Set('cdefghijkla'.split('')))].sort()).toEqual(['a', 'c'])
+  })
+})
