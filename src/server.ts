@@ -1,0 +1,353 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Coin } from './coins/coin.ts'
+import { coinOf } from './coins/registry.ts'
+import type { Settings } from './config.ts'
+import { Bitcoind } from './daemon/bitcoind.ts'
+import { IndexDatabase } from './db/index-db.ts'
+import { ChainError, isAbort } from './errors.ts'
+import { fromDisplayHex } from './lib/bytes.ts'
+import { systemClock } from './lib/clock.ts'
+import type { Service } from './lib/service.ts'
+import type { Logger } from './log.ts'
+import { MomentHub } from './mempool/hub.ts'
+import { Mempool } from './mempool/mempool.ts'
+import { RegtestNode } from './regtest/node.ts'
+import { regtestAdminMethods } from './regtest-admin.ts'
+import { Envelope } from './rpc/envelope.ts'
+import { electrumMethods } from './rpc/methods/table.ts'
+import { MethodRegistry } from './rpc/registry.ts'
+import { serverInfo } from './server-info.ts'
+import { AdminServer, DEFAULT_ADMIN } from './session/admin.ts'
+import { sessionAdminMethods } from './session/admin-methods.ts'
+import type { ListenTarget } from './session/listeners.ts'
+import { DEFAULT_MANAGER, SessionManager } from './session/manager.ts'
+import { DEFAULT_NOTIFIER, Notifier } from './session/notifier.ts'
+import { DEFAULT_TIMES, SharedSession } from './session/shared.ts'
+import { Subscriptions } from './session/subscriptions.ts'
+import { readCertificate, selfSignedCertificate } from './session/transports/certificate.ts'
+import type { ConnectionLimits } from './session/transports/connection.ts'
+import type { TlsMaterial } from './session/transports/listener.ts'
+import { BlockProcessor } from './sync/block-processor.ts'
+import { Follower } from './sync/follower.ts'
+import { type StatusTerminal, SyncProgress } from './sync/progress.ts'
+
+/** Blocks that the built-in node begins with: coinbases mature after 100, so the faucet has ten to give from. */
+const INITIAL_REGTEST_BLOCKS = 110
+const MIB = 1024 * 1024
+/** Bytes of a history item as JSON, and of what stands around the list: ElectrumX's arithmetic of the history limit. */
+const HISTORY_ITEM_BYTES = 99
+const HISTORY_FRAME_BYTES = 100
+/** Shares of CACHE_MB. */
+const SHARE = { pendingBlocks: 1 / 2, database: 1 / 4, proofs: 1 / 4 } as const
+
+export interface Surroundings {
+  readonly log: Logger
+  /** Aborts when the server is to stop. */
+  readonly stop: AbortSignal
+  /** Where progress is shown on a line of its own; undefined without a terminal. */
+  readonly terminal: StatusTerminal | undefined
+}
+
+/** Runs the server until it is told to stop. Settles with why it could not go on, or undefined after an orderly stop. */
+export async function runServer(settings: Settings, { log, stop, terminal }: Surroundings): Promise<unknown> {
+  let failure: unknown
+  const ending = new AbortController()
+  stop.addEventListener('abort', () => ending.abort(), { once: true })
+  if (stop.aborted) ending.abort()
+  const fail = (error: unknown): void => {
+    failure ??= error
+    ending.abort()
+  }
+  const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve(), { once: true }))
+  for (const note of settings.notes) log.warn(note)
+  const server = new Server(settings, { log, terminal, fail, stop: () => ending.abort() })
+  try {
+    await server.start(ending.signal)
+    await ended
+  } catch (error) {
+    if (!(ending.signal.aborted && isAbort(error))) fail(error)
+  }
+  await server.stop().catch(fail)
+  if (failure === undefined) log.info('stopped')
+  return failure
+}
+
+interface ServerCollaborators {
+  readonly log: Logger
+  readonly terminal: StatusTerminal | undefined
+  /** Told once of a fault after which the server cannot go on. */
+  readonly fail: (error: unknown) => void
+  /** Begins an orderly stop. */
+  readonly stop: () => void
+}
+
+/** Everything there is, built in order: the node and the index first, then who reads them, then who answers. */
+class Server {
+  readonly #settings: Settings
+  readonly #around: ServerCollaborators
+  readonly #coin: Coin
+  /** Index, nodes and whoever moves the index, in the order of their start; stopped in reverse. */
+  readonly #back: Service[] = []
+  /** Who answers clients; stopped first, so that what was asked is still answered. */
+  readonly #front: Service[] = []
+
+  constructor(settings: Settings, collaborators: ServerCollaborators) {
+    this.#settings = settings
+    this.#around = collaborators
+    this.#coin = coinOf(settings.coin, settings.net)
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { log } = this.#around
+    const settings = this.#settings
+    const coin = this.#coin
+    const clock = systemClock
+    const reorgLimit = settings.reorgLimit ?? coin.reorgLimit
+    await mkdir(settings.dbDirectory, { recursive: true })
+
+    const db = await this.#openIndex(reorgLimit)
+    const node = await this.#builtInNode(signal)
+    const daemon = new Bitcoind(this.#daemonOptions(node), { log, clock })
+
+    const mempool = new Mempool({}, { log })
+    const historyLimit = Math.floor((settings.maxSend - HISTORY_FRAME_BYTES) / HISTORY_ITEM_BYTES)
+    const hub = new MomentHub({ historyLimit }, { mempool })
+    const info = serverInfo(
+      { ...settings, coin, reorgLimit, reported: settings.reportServices },
+      { daemon, moments: hub },
+    )
+    const shared = this.#sharedSession({ daemon, hub, info })
+    const manager = new SessionManager(await this.#managerOptions(), shared)
+
+    let follower: Follower | undefined
+    const admin = new AdminServer(
+      { ...DEFAULT_ADMIN, ...this.#adminPlace(), connection: connectionLimits(settings) },
+      {
+        daemon,
+        server: info,
+        clock,
+        log,
+        requestId: shared.requestId,
+        methods: [
+          ...sessionAdminMethods({
+            shared,
+            manager,
+            stop: this.#around.stop,
+            info: () => ({
+              coin: coin.name,
+              net: coin.net,
+              index: { height: db.tip.height, transactions: db.tip.txCount },
+              sync: follower?.status() ?? { state: 'waiting for bitcoind' },
+            }),
+          }),
+          ...(node === undefined ? [] : regtestAdminMethods(node)),
+        ],
+      },
+    )
+
+    if (this.#settings.services.some(({ kind }) => kind === 'rpc')) await this.#start(admin, this.#front, signal)
+    await this.#start(manager, this.#front, signal)
+    hub.listen(
+      once(() => log.info('serving')),
+      signal,
+    )
+    await this.#start(daemon, this.#back, signal)
+    await this.#checkNode(daemon, signal)
+    const processor = new BlockProcessor(
+      {},
+      { db, daemon, clock, log, progress: new SyncProgress({ terminal: this.#around.terminal }, { log, clock }) },
+    )
+    follower = new Follower(
+      { blockPollMs: settings.pollBlocks, mempoolPollMs: settings.pollMempool },
+      { chain: processor, mempool, hub, daemon, notices: daemon.notices, clock, log, fatal: this.#around.fail },
+    )
+    await this.#start(follower, this.#back, signal)
+  }
+
+  /** Stops whatever was started. Throws once all of it has been tried. */
+  async stop(): Promise<void> {
+    const failures: unknown[] = []
+    for (const service of [...this.#front, ...this.#back.toReversed()]) {
+      try {
+        await service.stop()
+      } catch (error) {
+        this.#around.log.error({ err: error, service: service.name }, 'did not stop in order')
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'some parts did not stop in order')
+  }
+
+  async #start(service: Service, running: Service[], signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    running.push(service)
+    await service.start(signal)
+  }
+
+  async #openIndex(reorgLimit: number): Promise<IndexDatabase> {
+    const { dbDirectory, cacheMb } = this.#settings
+    const db = await IndexDatabase.open({
+      directory: dbDirectory,
+      coin: this.#coin.name,
+      net: this.#coin.net,
+      genesisHash: fromDisplayHex(this.#coin.genesisHash),
+      reorgLimit,
+      cacheBytes: cacheMb * MIB * SHARE.database,
+      pendingBytes: cacheMb * MIB * SHARE.pendingBlocks,
+    })
+    this.#back.push({ name: 'index', start: () => Promise.resolve(), stop: () => db.close() })
+    this.#around.log.info({ directory: dbDirectory, height: db.tip.height }, 'index opened')
+    return db
+  }
+
+  /** The regtest node of our own, where no bitcoind is named. */
+  async #builtInNode(signal: AbortSignal): Promise<RegtestNode | undefined> {
+    if (this.#settings.daemonUrls !== undefined) return undefined
+    const { log } = this.#around
+    const directory = join(this.#settings.dbDirectory, 'regtest-node')
+    const options = { directory, initialBlocks: INITIAL_REGTEST_BLOCKS, policy: 'ordinary' } as const
+    const node = new RegtestNode(options, { log })
+    await this.#start(node, this.#back, signal)
+    log.warn(
+      { height: node.height },
+      'DAEMON_URL is not set: serving a built-in regtest node. This is not the Bitcoin network; its coins are worth nothing',
+    )
+    return node
+  }
+
+  #daemonOptions(node: RegtestNode | undefined) {
+    const { daemonUrls = [], daemonCookieFile, daemonZmq } = this.#settings
+    return node === undefined
+      ? { urls: daemonUrls, cookieFile: daemonCookieFile, zmq: daemonZmq, defaultPort: this.#coin.rpcPort }
+      : { urls: [node.url], cookieFile: node.cookieFile, zmq: node.zmqEndpoint }
+  }
+
+  async #checkNode(daemon: Bitcoind, signal: AbortSignal): Promise<void> {
+    const { chain, pruned } = await daemon.chainInfo(signal)
+    if (chain !== this.#coin.daemonChain) {
+      throw new ChainError(
+        `bitcoind at ${daemon.address} is on the network "${chain}", NET=${this.#coin.net} wants "${this.#coin.daemonChain}"`,
+      )
+    }
+    if (pruned) {
+      throw new ChainError(`bitcoind at ${daemon.address} is pruned: the index needs every block; run it without prune`)
+    }
+  }
+
+  #sharedSession(parts: {
+    readonly daemon: Bitcoind
+    readonly hub: MomentHub
+    readonly info: ReturnType<typeof serverInfo>
+  }): SharedSession {
+    const settings = this.#settings
+    const { log } = this.#around
+    const clock = systemClock
+    const requestId = requestIds()
+    const proofCacheBytes = settings.cacheMb * MIB * SHARE.proofs
+    const registry = new MethodRegistry({}, electrumMethods({ maxSend: settings.maxSend, proofCacheBytes }, { clock }))
+    const envelope = new Envelope(
+      { maxSend: settings.maxSend, maxBatch: settings.maxBatch },
+      { registry, log, requestId },
+    )
+    const subscriptions = new Subscriptions({
+      maxPerSession: settings.maxSubscriptionsPerSession,
+      maxTotal: settings.maxSubscriptions,
+    })
+    const notifier = new Notifier(DEFAULT_NOTIFIER, { moments: parts.hub, subscriptions, clock, log })
+    return new SharedSession(
+      {
+        ...DEFAULT_TIMES,
+        requestTimeout: settings.requestTimeout * 1000,
+        costs: {
+          softLimit: settings.costSoftLimit,
+          hardLimit: settings.costHardLimit,
+          bandwidthUnit: settings.bandwidthUnitCost,
+          requestSleep: settings.requestSleep,
+          initialConcurrent: settings.initialConcurrent,
+        },
+        anonymous: settings.anonLogs,
+        ...(settings.dropClient === undefined ? {} : { dropClient: settings.dropClient }),
+      },
+      {
+        registry,
+        envelope,
+        moments: parts.hub,
+        daemon: parts.daemon,
+        server: parts.info,
+        subscriptions,
+        notifier,
+        clock,
+        log,
+        requestId,
+      },
+    )
+  }
+
+  async #managerOptions() {
+    const settings = this.#settings
+    return {
+      ...DEFAULT_MANAGER,
+      listeners: await this.#listenTargets(),
+      maxSessions: settings.maxSessions,
+      sessionTimeout: settings.sessionTimeout * 1000,
+      groups: {
+        ipv4Bits: settings.groupBitsIpv4,
+        ipv6Bits: settings.groupBitsIpv6,
+        exempt: settings.limitExemptSubnets,
+        maxSessions: 0,
+      },
+      connection: connectionLimits(settings),
+    }
+  }
+
+  async #listenTargets(): Promise<readonly ListenTarget[]> {
+    const { services } = this.#settings
+    const secure = services.some(({ kind }) => kind === 'ssl' || kind === 'wss')
+    const tls = secure ? await this.#certificate() : undefined
+    return services.flatMap(({ kind, host, port }): ListenTarget[] => {
+      if (kind === 'rpc') return []
+      return [kind === 'ssl' || kind === 'wss' ? { kind, host, port, ...(tls && { tls }) } : { kind, host, port }]
+    })
+  }
+
+  #certificate(): Promise<TlsMaterial> {
+    const { sslCertFile, sslKeyFile, dbDirectory } = this.#settings
+    return sslCertFile !== undefined && sslKeyFile !== undefined
+      ? readCertificate(sslCertFile, sslKeyFile)
+      : selfSignedCertificate(dbDirectory)
+  }
+
+  #adminPlace(): { readonly host: string; readonly port: number } {
+    const place = this.#settings.services.find(({ kind }) => kind === 'rpc')
+    return { host: place?.host ?? DEFAULT_ADMIN.host, port: place?.port ?? DEFAULT_ADMIN.port }
+  }
+}
+
+function connectionLimits(settings: Settings): ConnectionLimits {
+  return {
+    maxReceive: settings.maxRecv,
+    highMark: MIB,
+    // A few of the largest answers may wait for a reader before it counts as slow.
+    maxUnsent: 4 * settings.maxSend,
+    sendTimeout: 20_000,
+    handshakeTimeout: 60_000,
+    closeTimeout: 2000,
+  }
+}
+
+/** Short texts that never repeat: a random beginning for the process, then a count. */
+function requestIds(): () => string {
+  const prefix = randomBytes(3).toString('hex')
+  let count = 0
+  return () => `${prefix}-${(count++).toString(36)}`
+}
+
+function once(work: () => void): () => void {
+  let done = false
+  return () => {
+    if (!done) work()
+    done = true
+  }
+}
