@@ -435,7 +435,8 @@ export function readSettings(environment: Environment): Settings {
   for (const [env, reason] of Object.entries(FOREIGN_SETTINGS)) {
     if ((environment[env] ?? '') !== '') notes.push(`${env} has no effect: ${reason}`)
   }
-  // One cast where the table's keys become the type that is computed from the same table.
+  // The table's keys become the type that is computed from the same table.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   const parsed = values as unknown as Parsed
   const settings = withDependentDefaults(parsed, notes)
   problems.push(...contradictions(settings))
@@ -476,8 +477,9 @@ function contradictions(settings: Settings): string[] {
     problems.push(`COIN ${settings.coin} has no network ${settings.net}`)
   }
   if (settings.net !== 'regtest') {
+    const given: Readonly<Record<string, unknown>> = settings
     for (const [key, entry] of Object.entries<Setting>(SETTINGS)) {
-      if (key.startsWith('atomicalsActivation') && settings[key as keyof Settings] !== undefined) {
+      if (key.startsWith('atomicalsActivation') && given[key] !== undefined) {
         problems.push(`${entry.env} is set on ${settings.net}: it is for regtest only`)
       }
     }

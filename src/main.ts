@@ -21,9 +21,9 @@ async function main(words: readonly string[]): Promise<number> {
   switch (command) {
     case undefined:
     case 'serve':
-      return await serve(readSettings(process.env))
+      return serve(readSettings(process.env))
     case 'rpc':
-      return rest.length === 0 ? usage(EXIT.settings) : await ask(readSettings(process.env), rest)
+      return rest.length === 0 ? usage(EXIT.settings) : ask(readSettings(process.env), rest)
     case 'version':
     case '--version':
       process.stdout.write(`${SOFTWARE}\n`)
@@ -79,13 +79,10 @@ function usage(code: number): number {
   return code
 }
 
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code
-  },
-  (error: unknown) => {
-    const known = error instanceof ConfigError
-    process.stderr.write(`${known ? error.message : String(error instanceof Error ? error.stack : error)}\n`)
-    process.exitCode = known ? EXIT.settings : EXIT.failed
-  },
-)
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const known = error instanceof ConfigError
+  process.stderr.write(`${known ? error.message : String(error instanceof Error ? error.stack : error)}\n`)
+  process.exitCode = known ? EXIT.settings : EXIT.failed
+}

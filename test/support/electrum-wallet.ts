@@ -24,8 +24,8 @@ export interface WalletBalance {
 }
 
 /** True if Debian's Electrum is installed. */
-export async function hasElectrum(): Promise<boolean> {
-  return await run('electrum', ['version', '--offline']).then(
+export function hasElectrum(): Promise<boolean> {
+  return run('electrum', ['version', '--offline']).then(
     () => true,
     () => false,
   )
@@ -89,12 +89,12 @@ export class ElectrumWallet {
     return body.result as T
   }
 
-  async address(): Promise<string> {
-    return await this.call<string>('getunusedaddress')
+  address(): Promise<string> {
+    return this.call<string>('getunusedaddress')
   }
 
-  async balance(): Promise<WalletBalance> {
-    return await this.call<WalletBalance>('getbalance')
+  balance(): Promise<WalletBalance> {
+    return this.call<WalletBalance>('getbalance')
   }
 
   async history(): Promise<readonly WalletTransaction[]> {
@@ -102,18 +102,18 @@ export class ElectrumWallet {
     return transactions
   }
 
-  async info(): Promise<{
+  info(): Promise<{
     readonly connected: boolean
     readonly blockchain_height: number
     readonly server_height: number
   }> {
-    return await this.call('getinfo')
+    return this.call('getinfo')
   }
 
   /** Signs a payment and hands it to the server; the txid. */
   async pay(address: string, amount: string): Promise<string> {
     const raw = await this.call<string>('payto', { destination: address, amount })
-    return await this.call<string>('broadcast', [raw])
+    return this.call<string>('broadcast', [raw])
   }
 
   /** Asks until `holds` is true; throws with what the wallet logged last if it never is. */
@@ -127,7 +127,7 @@ export class ElectrumWallet {
       } catch (error) {
         last = error
       }
-      if (this.#child?.exitCode != null) throw new Error(`electrum ended: ${this.#output}`)
+      if (this.#child !== undefined && this.#child.exitCode !== null) throw new Error(`electrum ended: ${this.#output}`)
       if (Date.now() > deadline)
         throw new Error(`not within ${timeoutMs} ms: ${what} (${String(last)})\n${this.#output}`)
       await delay(100)

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as delay } from 'node:timers/promises'
 import { callAdmin } from '../../src/rpc-client.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../dist/main.js')
@@ -81,22 +80,17 @@ export class ServerProcess {
 
   /** Sends the signal and settles with the exit code once the process is gone; null if the signal killed it. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = 15_000): Promise<number | null> {
-    if (!this.exited) {
-      const gone = once(this.#child, 'exit')
-      this.#child.kill(signal)
-      const timer = new AbortController()
-      await Promise.race([
-        gone,
-        delay(timeoutMs, undefined, { signal: timer.signal }).then(
-          () => {
-            this.#child.kill('SIGKILL')
-            throw new Error(`the server did not stop within ${timeoutMs} ms: ${this.#tail()}`)
-          },
-          () => undefined,
-        ),
-      ])
-      timer.abort()
-    }
+    if (this.exited) return this.#child.exitCode
+    const gone = once(this.#child, 'exit')
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      this.#child.kill('SIGKILL')
+    }, timeoutMs)
+    this.#child.kill(signal)
+    await gone
+    clearTimeout(timer)
+    if (late) throw new Error(`the server did not stop within ${timeoutMs} ms: ${this.#tail()}`)
     return this.#child.exitCode
   }
 
@@ -114,19 +108,16 @@ export class ServerProcess {
   }
 
   #changed(): void {
-    for (const watcher of [...this.#watchers]) watcher()
+    for (const watcher of this.#watchers) watcher()
   }
 
   async #change(timeoutMs: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer)
-        this.#watchers.delete(done)
-        resolve()
-      }
-      const timer = setTimeout(done, timeoutMs)
-      this.#watchers.add(done)
-    })
+    const { promise, resolve } = withResolvers()
+    const timer = setTimeout(resolve, timeoutMs)
+    this.#watchers.add(resolve)
+    await promise
+    clearTimeout(timer)
+    this.#watchers.delete(resolve)
   }
 
   #tail(): string {
@@ -143,4 +134,13 @@ function parseLine(line: string): LogLine {
   } catch {
     return { msg: line }
   }
+}
+
+/** Promise.withResolvers, which Node 20 does not have. */
+function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
 }
