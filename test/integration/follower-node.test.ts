@@ -108,6 +108,11 @@ class Station {
     }, new AbortController().signal)
   }
 
+  /** Settles once every publication so far was read, and its moment given back. */
+  async readings(): Promise<void> {
+    await this.#reading
+  }
+
   get last(): Seen | undefined {
     return this.seen.at(-1)
   }
@@ -203,6 +208,7 @@ async function station(
   const made = new Station({ node, daemon, db }, watched, mempoolPollMs)
   undo.push(async () => {
     await made.follower.stop()
+    await made.readings()
     expect(db.outstandingViews).toBe(0)
     expect(made.failures).toEqual([])
   })
