@@ -1,0 +1,154 @@
+import type { Clock } from '../../lib/clock.ts'
+import { type Json, JsonError, type JsonObject, readJson, writeJson } from '../../rpc/json.ts'
+import type { CloseReason, Connection } from '../transports/connection.ts'
+import type { RequestOptions } from './conversation.ts'
+import { AbortedError } from './errors.ts'
+import { ConversationManager, type ManagerOptions } from './manager.ts'
+import type { Dialect, Port } from './port.ts'
+
+/** A question in JSON-RPC 2.0, but for its id. */
+export interface ElectrumRequest {
+  readonly method: string
+  readonly params: readonly unknown[]
+}
+
+/** The server answered, with an error. */
+export class RemoteError extends Error {
+  override readonly name = 'RemoteError'
+  /** As the server gave it; 0 if it gave none. */
+  readonly code: number
+  constructor(code: number, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+const METHOD_NOT_FOUND = -32601
+
+/** JSON-RPC 2.0 in which answers alone are part of conversations of ours. */
+export const electrumDialect: Dialect<ElectrumRequest, string, JsonObject> = {
+  write: (id, { method, params }) => writeJson({ jsonrpc: '2.0', id, method, params }),
+  idOf: ({ id, method }) => (method === undefined && typeof id === 'number' ? id : undefined),
+  faultOf: (message) =>
+    'result' in message || isObject(message['error']) || typeof message['error'] === 'string'
+      ? undefined
+      : 'an answer without result and without error',
+}
+
+export type ElectrumManager = ConversationManager<ElectrumRequest, string, JsonObject>
+
+export function createElectrumManager(options: ManagerOptions, clock: Clock): ElectrumManager {
+  return new ConversationManager(options, { clock, dialect: electrumDialect })
+}
+
+export interface ElectrumClientOptions extends ManagerOptions {
+  /** Names the remote among all of the manager's. */
+  readonly name: string
+}
+
+export interface ElectrumClientCollaborators {
+  readonly connection: Connection
+  readonly manager: ElectrumManager
+  /** Told what the server says by itself. Must not throw. */
+  readonly onNotification?: (method: string, params: Json) => void
+  /** Told of answers that nobody waits for (any more). Must not throw. */
+  readonly onStray?: (message: JsonObject) => void
+}
+
+/** An Electrum server as its client sees it. */
+export class ElectrumClient {
+  /** Settles when the connection is gone. */
+  readonly closed: Promise<CloseReason>
+  readonly #collaborators: ElectrumClientCollaborators
+  readonly #port: Port<ElectrumRequest, string, JsonObject>
+
+  /** Throws InvalidError if the manager has a remote of that name, AbortedError if it is destroyed. */
+  constructor(options: ElectrumClientOptions, collaborators: ElectrumClientCollaborators) {
+    const { connection, manager } = collaborators
+    const { name, ...portOptions } = options
+    this.#collaborators = collaborators
+    this.#port = manager.openPort(
+      name,
+      connection,
+      {
+        onForeign: (message) => this.#foreign(message),
+        onBreach: () => connection.close('protocol breach'),
+      },
+      portOptions,
+    )
+    connection.onMessage = (bytes) => this.#received(bytes)
+    connection.onOversized = () => this.#port.receivedBad()
+    connection.onDrain = () => this.#port.drained()
+    this.closed = new Promise((resolve) => {
+      connection.onClose = (reason) => {
+        this.#port.destroy(new AbortedError('connection closed', { cause: reason }))
+        resolve(reason)
+      }
+    })
+  }
+
+  /** Smoothed, in milliseconds; undefined before the first answer. */
+  get roundTrip(): number | undefined {
+    return this.#port.roundTrip
+  }
+
+  /**
+   * Settles with the result. Rejects with RemoteError if the server answers with an error, otherwise with one of the
+   * errors of conversations.
+   */
+  async request(method: string, params: readonly unknown[] = [], options: RequestOptions = {}): Promise<Json> {
+    const conversation = this.#port.open()
+    try {
+      const answer = await conversation.request({ method, params }, options)
+      const { error, result } = answer
+      if (error !== undefined && error !== null) throw remoteError(error)
+      return result ?? null
+    } finally {
+      conversation.end()
+    }
+  }
+
+  /** Ends every request and the connection; settles when that is gone. */
+  async close(reason: CloseReason): Promise<void> {
+    this.#port.destroy()
+    this.#collaborators.connection.close(reason)
+    await this.closed
+  }
+
+  #received(bytes: Uint8Array): void {
+    try {
+      const message = readJson(bytes)
+      if (isObject(message)) this.#port.receive(message)
+      else this.#port.receivedBad()
+    } catch (error) {
+      if (!(error instanceof JsonError)) throw error
+      this.#port.receivedBad()
+    }
+  }
+
+  #foreign(message: JsonObject): void {
+    const { id, method, params } = message
+    if (typeof method !== 'string') {
+      if (typeof id !== 'number') this.#port.receivedBad()
+      this.#collaborators.onStray?.(message)
+    } else if (id === undefined) {
+      this.#collaborators.onNotification?.(method, params ?? null)
+    } else {
+      const error = { code: METHOD_NOT_FOUND, message: 'this is a client' }
+      this.#collaborators.connection.send(writeJson({ jsonrpc: '2.0', id, error }))
+    }
+  }
+}
+
+function remoteError(error: Json): RemoteError {
+  if (!isObject(error)) return new RemoteError(0, typeof error === 'string' ? error : 'an error that is none')
+  const { code, message } = error
+  return new RemoteError(
+    typeof code === 'number' ? code : 0,
+    typeof message === 'string' ? message : 'an error without a message',
+  )
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
