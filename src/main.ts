@@ -37,12 +37,17 @@ async function main(words: readonly string[]): Promise<number> {
   }
 }
 
+/** One Ctrl-C under npm arrives twice, from the terminal and from npm: only later than this is it a second one. */
+const SECOND_SIGNAL_MS = 1000
+
 /** Runs until SIGINT, SIGTERM or a fault; a second signal does not wait any longer. */
 async function serve(settings: Settings): Promise<number> {
   const stop = new AbortController()
+  let asked = Number.POSITIVE_INFINITY
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(EXIT.failed)
+      if (performance.now() - asked > SECOND_SIGNAL_MS) process.exit(EXIT.failed)
+      asked = Math.min(asked, performance.now())
       stop.abort()
     })
   }

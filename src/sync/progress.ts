@@ -89,10 +89,8 @@ interface Rates {
 
 function statusLine({ height, target }: SyncPosition, rates: Rates): string {
   const eta = rates.etaSeconds === undefined ? '?' : duration(rates.etaSeconds)
-  return (
-    `block ${height} of ${target} (${rates.percent.toFixed(2)} %)  ` +
-    `${rates.blocksPerSecond} blocks/s  ${rates.txPerSecond} tx/s  ETA ${eta}`
-  )
+  const { percent, blocksPerSecond, txPerSecond } = rates
+  return `block ${height}/${target} ${percent.toFixed(2)} %  ${blocksPerSecond} blocks/s  ${txPerSecond} tx/s  ETA ${eta}`
 }
 
 /** `1d 02:03:04`, without the days where there are none. */

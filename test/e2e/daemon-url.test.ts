@@ -98,6 +98,18 @@ describe.each(NODE_KINDS)('the server with DAEMON_URL at $kind', (kind) => {
   })
 })
 
+describe('the server told to stop', () => {
+  it('stops in order although one Ctrl-C under npm arrives twice', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'valence-e2e-'))
+    const server = ServerProcess.start({ DB_DIRECTORY: directory, SERVICES })
+    await server.ready()
+    process.kill(server.pid, 'SIGINT')
+    expect(await server.stop('SIGINT')).toBe(0)
+    expect(server.log.at(-1)).toMatchObject({ msg: 'stopped' })
+    await rm(directory, { recursive: true, force: true })
+  })
+})
+
 describe('the server with wrong settings', () => {
   it('names all of them at once and ends with exit code 2', async () => {
     const server = ServerProcess.start({ NET: 'moon', SERVICES: 'gopher://:70', LOG_LEVEL: 'loud' })

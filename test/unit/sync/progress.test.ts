@@ -38,7 +38,7 @@ describe('progress of a catch-up', () => {
     progress.update({ height: 0, txCount: 0, target: 1000 })
     pass(500)
     progress.update({ height: 250, txCount: 1000, target: 1000 })
-    expect(written).toEqual(['\r\u001b[2Kblock 250 of 1000 (25.00 %)  500 blocks/s  2000 tx/s  ETA 00:00:02'])
+    expect(written).toEqual(['\r\u001b[2Kblock 250/1000 25.00 %  500 blocks/s  2000 tx/s  ETA 00:00:02'])
     progress.finish()
     expect(written.at(-1)).toBe('\r\u001b[2K')
     expect(logged).toEqual([])
