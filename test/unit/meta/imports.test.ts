@@ -17,7 +17,7 @@ const ORDER = [
   ['config-values'],
   ['config'],
   ['sync', 'session'],
-  ['server-info', 'regtest-admin'],
+  ['server-info', 'server-peers', 'regtest-admin'],
   ['server'],
   ['rpc-client'],
   ['main'],
@@ -25,7 +25,7 @@ const ORDER = [
 
 /** Folders that know nothing of each other although they stand on one line, or that know less than their line allows. */
 const ONLY: Readonly<Record<string, readonly string[]>> = {
-  lib: [],
+  lib: ['errors'],
   chain: ['lib', 'errors'],
   regtest: ['lib', 'chain', 'errors', 'log'],
   atomicals: ['lib', 'chain', 'db', 'errors', 'log', 'metrics'],
