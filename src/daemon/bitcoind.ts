@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { ConfigError, DaemonError } from '../errors.ts'
 import { linkSignals } from '../lib/abort.ts'
+import { fromHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Service } from '../lib/service.ts'
 import type { Logger } from '../log.ts'
@@ -21,6 +22,8 @@ import type {
   MempoolIds,
   MempoolInfo,
   NetworkInfo,
+  NodeOutput,
+  Outpoint,
   PackageResult,
 } from './daemon.ts'
 import { parseEndpoint } from './endpoint.ts'
@@ -36,6 +39,7 @@ import { ZmqNotices } from './zmq.ts'
 /** Calls in one batch: hashes are short, transactions are not. */
 const HASHES_PER_BATCH = 2000
 const TRANSACTIONS_PER_BATCH = 200
+const OUTPUTS_PER_BATCH = 500
 /** Batches of transactions at once; half the connections, so that others get through. */
 const BATCHES_AT_ONCE = 4
 
@@ -178,6 +182,15 @@ export class Bitcoind implements Daemon, Service {
 
   spentTxOuts(hash: string, signal?: AbortSignal): Promise<Uint8Array> {
     return this.#ask((node, bounds) => node.spentTxOuts(hash, bounds), 'spentTxOuts', signal)
+  }
+
+  async unspentOutputs(outpoints: readonly Outpoint[], signal?: AbortSignal): Promise<(NodeOutput | undefined)[]> {
+    const found: (NodeOutput | undefined)[] = []
+    for (let start = 0; start < outpoints.length; start += OUTPUTS_PER_BATCH) {
+      const some = outpoints.slice(start, start + OUTPUTS_PER_BATCH)
+      found.push(...(await this.#ask((node, bounds) => outputsOf(node, some, bounds), 'bulk', signal)))
+    }
+    return found
   }
 
   async mempoolIds(signal?: AbortSignal): Promise<MempoolIds> {
@@ -361,6 +374,27 @@ export class Bitcoind implements Daemon, Service {
       this.#log.info({ endpoint, reason: error.message }, 'listening over ZMQ; bitcoind does not say what it publishes')
     }
   }
+}
+
+const SATOSHIS = 100_000_000
+
+/** Undefined for what is spent or was never there. */
+async function outputsOf(
+  node: BitcoinNode,
+  outpoints: readonly Outpoint[],
+  bounds: Bounds,
+): Promise<(NodeOutput | undefined)[]> {
+  // False: outputs that the mempool spends are unspent still.
+  const params = outpoints.map(({ txid, vout }) => [txid, vout, false])
+  const outcomes = await node.rpc.batch('gettxout', params, bounds)
+  return outcomes.map((outcome) => {
+    if (outcome instanceof DaemonError) throw outcome
+    const reply = readReply('gettxout', outcome, replies.TxOutReply)
+    if (reply === null) return undefined
+    const { bestblock, value, scriptPubKey } = reply
+    // Eight decimals below 2^53 satoshis come back exact.
+    return { bestBlock: bestblock, script: fromHex(scriptPubKey.hex), value: BigInt(Math.round(value * SATOSHIS)) }
+  })
 }
 
 /** Undefined for what bitcoind no longer has. */

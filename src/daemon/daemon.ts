@@ -25,6 +25,12 @@ export interface Daemon {
    */
   spentTxOuts(hash: string, signal?: AbortSignal): Promise<Uint8Array>
 
+  /**
+   * What outpoints pay that are unspent in the node's chain, whatever its mempool does to them, in the order asked;
+   * undefined for the others.
+   */
+  unspentOutputs(outpoints: readonly Outpoint[], signal?: AbortSignal): Promise<(NodeOutput | undefined)[]>
+
   /** Ids of the transactions in the mempool and, where the node tells it, the sequence number that goes with them. */
   mempoolIds(signal?: AbortSignal): Promise<MempoolIds>
   /** Raw mempool transactions, in the order asked; undefined for one that is no longer there. */
@@ -80,6 +86,20 @@ export interface MempoolInfo {
   readonly mempoolMinFee: number
   readonly minRelayTxFee: number
   readonly incrementalRelayFee: number
+}
+
+export interface Outpoint {
+  readonly txid: string
+  readonly vout: number
+}
+
+/** An output as the node has it. */
+export interface NodeOutput {
+  /** Hash of the node's best block when it answered. */
+  readonly bestBlock: string
+  readonly script: Uint8Array
+  /** Satoshis. */
+  readonly value: bigint
 }
 
 export interface MempoolIds {

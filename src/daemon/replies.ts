@@ -53,6 +53,15 @@ export const MempoolIdsReply = z.union([
   HashList.transform((txids) => ({ txids, mempool_sequence: undefined })),
 ])
 
+/** Null for an output that is spent or was never there. `value` in BTC. */
+export const TxOutReply = z
+  .object({
+    bestblock: Hash,
+    value: z.number().nonnegative(),
+    scriptPubKey: z.object({ hex: z.string().regex(/^(?:[0-9a-f]{2})*$/) }),
+  })
+  .nullable()
+
 export const TransactionReply = z.object({ txid: Hash })
 
 export const FeeEstimateReply = z.object({ feerate: z.number().optional() })

@@ -105,6 +105,51 @@ export const varint: Field<number> = {
   },
 }
 
+/** Values below this one are their own byte; from it on the first byte says how many follow. */
+const ORDERED_LONG = 0xf8
+const ORDERED_MOST_BYTES = 6
+
+/** An unsigned number below 2^48 in one byte if it is small, in up to seven else: it sorts as its bytes do. */
+export const orderedVarint: Field<number> = {
+  label: 'ordered varint',
+  fixed: false,
+  size(value) {
+    return value < ORDERED_LONG ? 1 : 1 + bytesOf(value)
+  },
+  write(value, target, offset) {
+    if (!Number.isInteger(value) || value < 0 || value >= 256 ** ORDERED_MOST_BYTES) {
+      throw new RangeError(`${value} is no ordered varint`)
+    }
+    if (value < ORDERED_LONG) {
+      target[offset] = value
+      return offset + 1
+    }
+    const count = bytesOf(value)
+    target[offset] = ORDERED_LONG + count - 1
+    let rest = value
+    for (let i = offset + count; i > offset; i--) {
+      target[i] = rest % 256
+      rest = Math.floor(rest / 256)
+    }
+    return offset + 1 + count
+  },
+  read(cursor) {
+    const first = cursor.uint8()
+    if (first < ORDERED_LONG) return first
+    const count = first - ORDERED_LONG + 1
+    if (count > ORDERED_MOST_BYTES) throw corrupt('ordered varint too large')
+    let value = 0
+    for (let i = 0; i < count; i++) value = value * 256 + cursor.uint8()
+    return value
+  },
+}
+
+function bytesOf(value: number): number {
+  let count = 1
+  for (let rest = Math.floor(value / 256); rest > 0; rest = Math.floor(rest / 256)) count += 1
+  return count
+}
+
 /** Exactly `length` bytes. What is read is a copy. */
 export function bytes(length: number): Field<Uint8Array> {
   return {

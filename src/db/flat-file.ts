@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { InvariantError, invariant, StorageError } from '../errors.ts'
 import { concat } from '../lib/bytes.ts'
 import { type Disk, storageErrorOf } from './disk.ts'
@@ -8,6 +8,8 @@ import { type Disk, storageErrorOf } from './disk.ts'
 const GAP_BYTES = 4096
 const LONGEST_READ_BYTES = 64 * 1024
 const READS_AT_ONCE = 64
+/** Bytes that are put together for one write, about. */
+const WRITE_BYTES = 1 << 20
 
 /** Rows one after the other that are not, or no longer, in the file. Never changed. */
 export interface Segment {
@@ -34,6 +36,7 @@ export interface FlatFileReader {
  * back only lowers the count; the bytes are overwritten by the next rows. Readers that still need them are given copies.
  */
 export class FlatFile {
+  readonly #name: string
   readonly #file: FileHandle
   readonly #disk: Disk
   readonly #rowSize: number
@@ -43,7 +46,8 @@ export class FlatFile {
   #tail: Segment[] = []
   #count: number
 
-  private constructor(file: FileHandle, rowSize: number, count: number, disk: Disk) {
+  private constructor(name: string, file: FileHandle, rowSize: number, count: number, disk: Disk) {
+    this.#name = name
     this.#file = file
     this.#disk = disk
     this.#rowSize = rowSize
@@ -60,7 +64,7 @@ export class FlatFile {
         throw new StorageError('corrupt', `${path} has ${size} bytes, the database counts on ${count * rowSize}`)
       }
       if (size > count * rowSize) await disk.truncate(file, count * rowSize)
-      return new FlatFile(file, rowSize, count, disk)
+      return new FlatFile(basename(path), file, rowSize, count, disk)
     } catch (error) {
       await file.close()
       throw storageErrorOf(error, `open ${path}`)
@@ -80,19 +84,33 @@ export class FlatFile {
     this.#count += bytes.length / this.#rowSize
   }
 
-  /** Writes what was appended; settles once it would outlive a loss of power. */
+  /**
+   * Writes what was appended before the call; settles once it would outlive a loss of power. Further rows may be appended
+   * meanwhile. One at a time.
+   */
   async write(): Promise<void> {
-    const tail = this.#tail
+    const tail = [...this.#tail]
     if (tail.length === 0) return
-    const bytes = concat(...tail.map((segment) => segment.bytes))
+    const end = this.#count
     try {
-      await this.#disk.writeAt(this.#file, bytes, this.#written * this.#rowSize)
+      let position = this.#written * this.#rowSize
+      for (let next = 0; next < tail.length; ) {
+        const parts: Uint8Array[] = []
+        for (let size = 0; next < tail.length && size < WRITE_BYTES; next++) {
+          const bytes = tail[next]?.bytes ?? new Uint8Array(0)
+          parts.push(bytes)
+          size += bytes.length
+        }
+        const bytes = concat(...parts)
+        await this.#disk.writeAt(this.#file, bytes, position)
+        position += bytes.length
+      }
       await this.#disk.sync(this.#file)
     } catch (error) {
-      throw storageErrorOf(error, 'write transaction ids')
+      throw storageErrorOf(error, `write ${this.#name}`)
     }
     this.#tail = this.#tail.slice(tail.length)
-    this.#written += bytes.length / this.#rowSize
+    this.#written = end
   }
 
   /** The last `count` rows, for cut(). Everything must have been written before. */
@@ -131,7 +149,7 @@ export class FlatFile {
     try {
       await this.#file.close()
     } catch (error) {
-      throw storageErrorOf(error, 'close transaction ids')
+      throw storageErrorOf(error, `close ${this.#name}`)
     }
   }
 
@@ -140,7 +158,7 @@ export class FlatFile {
     try {
       await this.#disk.readAt(this.#file, bytes, start * this.#rowSize)
     } catch (error) {
-      throw storageErrorOf(error, 'read transaction ids')
+      throw storageErrorOf(error, `read ${this.#name}`)
     }
     return bytes
   }
@@ -183,7 +201,7 @@ class Reader implements FlatFileReader {
   }
 
   async rows(start: number, count: number): Promise<Uint8Array> {
-    if (!this.#open) throw new InvariantError('read of transaction ids from a view that was released')
+    if (!this.#open) throw new InvariantError('read of a file from a view that was released')
     if (start < 0 || count < 0 || start + count > this.count)
       throw new RangeError(`no rows ${start} to ${start + count}`)
     const fromFile = Math.min(count, Math.max(0, this.#inFile - start))

@@ -9,6 +9,8 @@ interface Chunk {
   readonly headers: Uint8Array
   /** Transactions up to and with each block. */
   readonly txCounts: Float64Array
+  /** Their inputs. */
+  readonly inputCounts: Float64Array
 }
 
 /** The headers as they were when it was made, whatever happens to the table. Costs nothing to make or to forget. */
@@ -62,6 +64,13 @@ export class HeaderList {
     return this.#chunk(height).txCounts[height % CHUNK] ?? 0
   }
 
+  /** Inputs up to and with block `height`; 0 for -1. */
+  inputCount(height: number): number {
+    if (height < 0) return 0
+    invariant(height < this.count, 'no such height')
+    return this.#chunk(height).inputCounts[height % CHUNK] ?? 0
+  }
+
   /** Height of the block that has transaction `txNum`. */
   heightOf(txNum: number): number {
     let low = 0
@@ -82,7 +91,7 @@ export class HeaderList {
 }
 
 /**
- * All headers in memory (88 bytes a block), where the many reads that want them are synchronous and cheap. Lists given
+ * All headers in memory (96 bytes a block), where the many reads that want them are synchronous and cheap. Lists given
  * out stay what they are: appending never disturbs them, and cutting back goes on in new memory.
  */
 export class HeaderTable {
@@ -95,15 +104,20 @@ export class HeaderTable {
     return this.#count
   }
 
-  append(header: Uint8Array, txCount: number): void {
+  append(header: Uint8Array, txCount: number, inputCount: number): void {
     const row = this.#count % CHUNK
     if (row === 0) {
-      this.#chunks.push({ headers: new Uint8Array(CHUNK * HEADER_SIZE), txCounts: new Float64Array(CHUNK) })
+      this.#chunks.push({
+        headers: new Uint8Array(CHUNK * HEADER_SIZE),
+        txCounts: new Float64Array(CHUNK),
+        inputCounts: new Float64Array(CHUNK),
+      })
     }
     const chunk = this.#chunks.at(-1)
     invariant(chunk !== undefined, 'there is a chunk to append to')
     chunk.headers.set(header.subarray(0, HEADER_SIZE), row * HEADER_SIZE)
     chunk.txCounts[row] = txCount
+    chunk.inputCounts[row] = inputCount
     this.#count += 1
   }
 
@@ -113,8 +127,13 @@ export class HeaderTable {
     const chunks = this.#chunks.slice(0, Math.ceil(count / CHUNK))
     const last = chunks.at(-1)
     // Lists given out may still read what the next headers would overwrite.
-    if (last !== undefined)
-      chunks[chunks.length - 1] = { headers: last.headers.slice(), txCounts: last.txCounts.slice() }
+    if (last !== undefined) {
+      chunks[chunks.length - 1] = {
+        headers: last.headers.slice(),
+        txCounts: last.txCounts.slice(),
+        inputCounts: last.inputCounts.slice(),
+      }
+    }
     this.#chunks = chunks
     this.#count = count
     this.#cuts.push(count)

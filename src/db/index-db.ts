@@ -1,36 +1,50 @@
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ParsedBlock } from '../chain/block.ts'
+import { HASHX_SIZE } from '../chain/script.ts'
 import { ChainError, InvariantError, invariant, StorageError } from '../errors.ts'
-import { equalBytes, toDisplayHex } from '../lib/bytes.ts'
+import { equalBytes, toDisplayHex, toLatin1 } from '../lib/bytes.ts'
+import { undoRows, utxoKey } from './base-undo.ts'
+import {
+  type BlockDelta,
+  blockDelta,
+  EMPTY_DELTA,
+  type ListedTx,
+  PLACE_SIZE,
+  withListed,
+  writePlace,
+} from './block-delta.ts'
 import { type Disk, realDisk, storageErrorOf } from './disk.ts'
 import { dumpRows } from './dump.ts'
-import { FlatFile } from './flat-file.ts'
-import { flush, flushIsDue, stageWrites } from './flush.ts'
+import { IndexFiles } from './files.ts'
+import { type FlushWriter, StoreWriter } from './flush-writer.ts'
 import { HeaderProofs } from './header-proofs.ts'
 import type { HeaderTable } from './header-table.ts'
 import { IndexView } from './index-view.ts'
-import type { Indexer } from './indexer.ts'
-import { headersIndexer } from './indexers/headers.ts'
-import { historyIndexer } from './indexers/history.ts'
-import { txsIndexer } from './indexers/txs.ts'
-import { utxosIndexer } from './indexers/utxos.ts'
-import { hashXOfKey, isHistoryKey } from './keys.ts'
-import { STATE, type StateRow, UNDO } from './layout.ts'
+import type { BlockContext, Indexer } from './indexer.ts'
+import { readUnspent } from './keys.ts'
+import type { Layer } from './layer.ts'
+import { HEADERS, STATE, type StateRow, UNDO } from './layout.ts'
 import { openLevelStore } from './level-store.ts'
 import { loadHeaders, loadState, prepareDirectory } from './load.ts'
 import { type DatabaseIdentity, freshState } from './migrations.ts'
-import { BlockOverlay } from './overlay.ts'
-import { PendingBlocks } from './pending.ts'
+import { listOutputs } from './output-list.ts'
+import { BlockOverlay, type FinishedBlock } from './overlay.ts'
+import { PendingRows } from './pending.ts'
 import { SharedSnapshot } from './shared-snapshot.ts'
-import { lookUpSpent, NOTHING_SPENT, type SpentSource } from './spent.ts'
+import { NOTHING_SPENT, type SpentOutputs } from './spent.ts'
+import { lookUpSpent } from './spent-lookup.ts'
+import { SpentTexts } from './spent-texts.ts'
 import type { OpenStore, Store } from './store.ts'
+import { ThreadWriter } from './thread-writer.ts'
 import { UndoKeeper } from './undo.ts'
-import type { ChainView, Tip } from './view.ts'
+import { LayerPool, UnflushedBlocks } from './unflushed.ts'
+import type { OutputSource, Tip } from './view.ts'
 
-/** The indexes that every coin has, in the order in which they see a block. */
-export const BASE_INDEXERS: readonly Indexer[] = [headersIndexer, txsIndexer, utxosIndexer, historyIndexer]
-
-const TXID_SIZE = 32
+/** The indexes that every coin has, as the state row names them. */
+const BASE_INDEXES = ['headers', 'txs', 'utxos', 'history', 'spenders']
+/** Rows of a rollback between two turns. */
+const SCRIPTS_PER_TURN = 1000
 
 export interface IndexOptions {
   readonly directory: string
@@ -42,18 +56,24 @@ export interface IndexOptions {
   readonly reorgLimit: number
   /** Bytes of LevelDB's cache. */
   readonly cacheBytes: number
-  /** Bytes of memory that finished blocks may take before they are written while catching up. */
+  /** Bytes of memory that finished blocks may take, those that a flush is writing and what it makes of them included. */
   readonly pendingBytes: number
   /** Settings that decide what rows mean: a database made with others is refused. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
 export interface IndexCollaborators {
-  /** BASE_INDEXERS, and what the coin adds after them. */
+  /** What the coin adds to the indexes that every coin has. */
   readonly indexers?: readonly Indexer[]
   readonly openStore?: OpenStore
   readonly disk?: Disk
-  readonly spentSource?: SpentSource
+}
+
+/** What is known of a block besides its bytes, where the node tells what it spends. */
+export interface KnownBlock {
+  readonly spent: SpentOutputs
+  /** blockDelta of the block and what it spends. */
+  readonly delta: BlockDelta
 }
 
 /** What one block changed. */
@@ -62,64 +82,80 @@ export interface BlockChange {
   readonly from: Tip
   /** The tip now. */
   readonly to: Tip
-  /** hashXs (one character a byte) whose answers may have changed. */
+  /** hashXs (one character a byte) whose answers may have changed; some of them more than once. */
+  readonly touched: Iterable<string>
+}
+
+interface BlockParts extends KnownBlock {
+  readonly block: ParsedBlock
+  readonly height: number
+}
+
+/** A block and what the indexes of the coin have made of it. */
+interface IndexedBlock {
+  readonly finished: FinishedBlock
+  readonly delta: BlockDelta
   readonly touched: ReadonlySet<string>
 }
 
+interface Parts {
+  readonly indexers: readonly Indexer[]
+  readonly identity: DatabaseIdentity
+  readonly store: Store
+  readonly writer: FlushWriter
+  readonly files: IndexFiles
+  readonly headers: HeaderTable
+  readonly undo: UndoKeeper
+  readonly state: StateRow
+}
+
 /**
- * The index on disk: advances and goes back block by block, and gives out views. One writer: advance(), rollBack() and
- * flush() are called one after the other, each once the one before has settled. Views may be taken at any time.
+ * The index on disk: advances and goes back block by block, and gives out views. advance(), rollBack() and flush() are
+ * called one after the other, each once the one before has settled; what startFlush() began goes on meanwhile. Views may
+ * be taken at any time.
  */
 export class IndexDatabase {
   readonly #options: IndexOptions
   readonly #indexers: readonly Indexer[]
-  readonly #spentSource: SpentSource
   readonly #identity: DatabaseIdentity
   readonly #store: Store
-  readonly #txids: FlatFile
+  readonly #writer: FlushWriter
+  readonly #files: IndexFiles
   readonly #headers: HeaderTable
   readonly #proofs: HeaderProofs
   readonly #undo: UndoKeeper
-  readonly #pending: PendingBlocks
-  /** The store below the pending blocks, whatever a flush is doing at the moment. */
+  readonly #layers = new LayerPool()
+  /** The store below the blocks that are not on disk, whatever a flush is doing at the moment. */
   #base: SharedSnapshot
+  /** Blocks that a flush is writing, and its end. */
+  #flushing: { readonly blocks: UnflushedBlocks; readonly done: Promise<void> } | undefined
+  /** Blocks above those. */
+  #unflushed: UnflushedBlocks
   #tip: Tip
   #flushedHeight: number
+  #listsOutputs: boolean
   #views = 0
   #closings = new Set<Promise<void>>()
   #writing: Promise<unknown> | undefined
   /** Why nothing can be written any more. */
-  #failure: unknown
+  #failure: Error | undefined
   #closed = false
 
-  private constructor(
-    options: IndexOptions,
-    parts: {
-      readonly indexers: readonly Indexer[]
-      readonly spentSource: SpentSource
-      readonly identity: DatabaseIdentity
-      readonly store: Store
-      readonly txids: FlatFile
-      readonly headers: HeaderTable
-      readonly undo: UndoKeeper
-      readonly tip: Tip
-    },
-  ) {
+  private constructor(options: IndexOptions, parts: Parts) {
     this.#options = options
     this.#indexers = parts.indexers
-    this.#spentSource = parts.spentSource
     this.#identity = parts.identity
     this.#store = parts.store
-    this.#txids = parts.txids
+    this.#writer = parts.writer
+    this.#files = parts.files
     this.#headers = parts.headers
     this.#proofs = new HeaderProofs(parts.headers)
     this.#undo = parts.undo
-    this.#pending = new PendingBlocks(
-      parts.indexers.flatMap((indexer) => indexer.spaces),
-      parts.store,
-    )
-    this.#tip = parts.tip
-    this.#flushedHeight = parts.tip.height
+    const { blocks, tipHash, txCount, listsOutputs } = parts.state
+    this.#tip = { height: blocks - 1, hash: tipHash, txCount }
+    this.#flushedHeight = this.#tip.height
+    this.#listsOutputs = listsOutputs === 1
+    this.#unflushed = this.#noBlocks(false)
     this.#base = this.#takeSnapshot()
   }
 
@@ -129,28 +165,32 @@ export class IndexDatabase {
    */
   static async open(options: IndexOptions, collaborators: IndexCollaborators = {}): Promise<IndexDatabase> {
     const disk = collaborators.disk ?? realDisk
-    const indexers = collaborators.indexers ?? BASE_INDEXERS
+    const indexers = collaborators.indexers ?? []
     const identity: DatabaseIdentity = {
       coin: options.coin,
       net: options.net,
       genesisHash: options.genesisHash,
-      indexers: indexers.map((indexer) => indexer.name),
+      indexers: [...BASE_INDEXES, ...indexers.map((indexer) => indexer.name)],
       settings: options.settings ?? {},
     }
     await prepareDirectory(options.directory)
+    const directory = join(options.directory, 'index')
+    // A thread needs a file to run that Node can read: where sources are run as they are, there is none.
+    const threaded = collaborators.openStore === undefined && !import.meta.url.endsWith('.ts')
     const openStore = collaborators.openStore ?? openLevelStore
-    const store = await openStore(join(options.directory, 'index'), { cacheBytes: options.cacheBytes }, disk)
-    let txids: FlatFile | undefined
+    const store = await openStore(directory, { cacheBytes: options.cacheBytes, shared: threaded }, disk)
+    let files: IndexFiles | undefined
+    let writer: FlushWriter | undefined
     try {
       const state = await loadState(store, identity, options.directory)
-      txids = await FlatFile.open(join(options.directory, 'txids'), TXID_SIZE, state.txCount, disk)
+      files = await IndexFiles.open(options.directory, state, disk)
       const headers = await loadHeaders(store, state)
       const undo = await UndoKeeper.open(store, options.reorgLimit, state.blocks)
-      const tip = { height: state.blocks - 1, hash: state.tipHash, txCount: state.txCount }
-      const spentSource = collaborators.spentSource ?? lookUpSpent
-      return new IndexDatabase(options, { indexers, spentSource, identity, store, txids, headers, undo, tip })
+      writer = threaded ? await ThreadWriter.open(directory, disk) : new StoreWriter(store)
+      return new IndexDatabase(options, { indexers, identity, store, writer, files, headers, undo, state })
     } catch (error) {
-      await txids?.close()
+      await files?.close()
+      await writer?.close()
       await store.close()
       throw error
     }
@@ -168,7 +208,7 @@ export class IndexDatabase {
 
   /** The lowest height that rollBack() can lead to: the reorg limit below the tip, or higher where less was kept. */
   get deepestFork(): number {
-    return Math.max(this.#tip.height - this.#options.reorgLimit, this.#undo.deepestFork(this.#pending.blocks))
+    return Math.max(this.#tip.height - this.#options.reorgLimit, this.#undo.deepestFork)
   }
 
   /** Views that were not yet released. */
@@ -178,12 +218,17 @@ export class IndexDatabase {
 
   /** Bytes of memory that finished blocks take that are not on disk, about. */
   get pendingBytes(): number {
-    return this.#pending.bytes
+    return this.#unflushed.bytes + (this.#flushing?.blocks.bytes ?? 0)
   }
 
-  /** Approximate bytes of the index on disk, ids of transactions among them. */
+  /** True if every unspent output can be looked up by its outpoint: blocks can then come without what they spend. */
+  get listsOutputs(): boolean {
+    return this.#listsOutputs
+  }
+
+  /** Approximate bytes of the index on disk. */
   async size(): Promise<number> {
-    return (await this.#store.size()) + this.#txids.count * TXID_SIZE
+    return (await this.#store.size()) + this.#files.size
   }
 
   /** Hash (internal order) of the indexed block at `height`. */
@@ -193,17 +238,20 @@ export class IndexDatabase {
     return height >= 0 && height < list.count ? list.hashes(height, 1) : undefined
   }
 
-  /** The index as it is now; release() it. */
-  acquireView(): ChainView {
+  /** The index as it is now; release() it. `outputs`: who is asked for unspent outputs while the index does not list them. */
+  acquireView(outputs: OutputSource = noSource): IndexView {
     invariant(!this.#closed, 'a view is asked of a database that was closed')
     this.#views += 1
+    const layers = [this.#flushing?.blocks, this.#unflushed].filter((blocks) => blocks !== undefined)
     const parts = {
       tip: this.#tip,
       snapshot: this.#base.retain(),
-      pending: this.#pending.layer(),
+      layers: layers.filter(({ count }) => count > 0).map(({ layer }) => layer.mark()),
+      rows: this.#unflushed.rows.layer(),
       headers: this.#headers.list(),
-      txids: this.#txids.reader(),
+      files: this.#files.reader(),
       proofs: this.#proofs,
+      outputs: this.#listsOutputs ? undefined : outputs,
     }
     return new IndexView(parts, () => {
       this.#views -= 1
@@ -212,28 +260,32 @@ export class IndexDatabase {
 
   /**
    * Applies the next block; flush() brings it to disk. `nodeHeight`: the best height known, below which by the reorg
-   * limit blocks need not be taken back. Throws ChainError, with nothing changed, for a block that does not fit.
+   * limit blocks need not be taken back. Without `known` what the block spends is looked up, for which outputs have to be
+   * listed: a database that does not do so does it first. Throws ChainError, with nothing changed, for a block that does
+   * not fit.
    */
-  advance(block: ParsedBlock, nodeHeight: number): Promise<BlockChange> {
+  advance(block: ParsedBlock, nodeHeight: number, known?: KnownBlock): Promise<BlockChange> {
     return this.#exclusively(async () => {
-      const from = this.#tip
-      const height = from.height + 1
+      const base = this.#tip
+      const height = base.height + 1
       this.#checkFits(block, height)
-      const overlay = new BlockOverlay(
-        {
-          base: from,
-          recordsUndo: height > nodeHeight - this.#options.reorgLimit,
-          spaces: this.#indexers.flatMap((indexer) => indexer.spaces),
-        },
-        this.#pending,
-      )
-      const touched = await this.#apply(block, height, overlay)
-      const finished = overlay.finish(height, block.hash)
-      this.#txids.append(finished.txids)
-      this.#headers.append(block.header, finished.tip.txCount)
-      this.#pending.add(finished)
-      this.#tip = finished.tip
-      return { from, to: finished.tip, touched }
+      const revocable = height > nodeHeight - this.#options.reorgLimit
+      const found = height === 0 ? { spent: NOTHING_SPENT, delta: EMPTY_DELTA } : await this.#find(block, known)
+      const { finished, delta, touched } = await this.#applyIndexers({ block, height, ...found }, revocable)
+      // Blocks that can be taken back are flushed apart from those that cannot.
+      if (this.#unflushed.count > 0 && this.#unflushed.layer.perBlock !== revocable) await this.#beginFlush()
+      if (this.#unflushed.count === 0 && this.#unflushed.layer.perBlock !== revocable) {
+        this.#unflushed = this.#noBlocks(revocable)
+      }
+      const inputCount = this.#inputCount(base.height) + delta.inputCount
+      const tip: Tip = { height, hash: block.hash, txCount: base.txCount + delta.txCount }
+      this.#unflushed.rows.add(finished)
+      this.#unflushed.add({ block, delta, tip, base, inputCount, undo: revocable ? (finished.undo ?? []) : undefined })
+      if (!revocable) this.#undo.skip(height)
+      this.#files.append(delta, height === 0 ? new Uint8Array(0) : block.txids)
+      this.#headers.append(block.header, tip.txCount, inputCount)
+      this.#tip = tip
+      return { from: base, to: tip, touched: touchedBy(delta, touched) }
     })
   }
 
@@ -245,49 +297,78 @@ export class IndexDatabase {
       if (from.height < 0) throw new ChainError('there is no block to take back')
       const row = this.#undo.read(from)
       const to: Tip = { height: from.height - 1, hash: row.baseHash, txCount: row.baseTxCount }
+      const counts = {
+        txCount: from.txCount - to.txCount,
+        inputCount: this.#inputCount(from.height) - row.baseInputCount,
+      }
+      const lost = await this.#files.lastRows(counts)
       const touched = new Set<string>()
-      for (const { key } of row.writes) if (isHistoryKey(key)) touched.add(hashXOfKey(key))
       const batch = this.#store.batch()
-      await stageWrites(batch, row.writes)
+      const block = { txids: lost.txids, firstTxNum: to.txCount, listsOutputs: this.#listsOutputs }
+      for (const hashX of undoRows(row.base, block, batch)) {
+        touched.add(toLatin1(hashX))
+        if (touched.size % SCRIPTS_PER_TURN === 0) await nextTurn()
+      }
+      for (const { key, value } of row.writes) {
+        if (value === undefined) batch.del(Buffer.from(key, 'latin1'))
+        else batch.put(Buffer.from(key, 'latin1'), Buffer.from(value, 'latin1'))
+      }
+      batch.del(HEADERS.keyBytes({ height: from.height }))
       batch.del(UNDO.keyBytes({ height: from.height }))
-      batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(to)))
-      const lost = await this.#txids.lastRows(from.txCount - to.txCount)
+      batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(to, row.baseInputCount)))
       await this.#durably(() => batch.write())
       // From here on nothing waits: a view sees all of it or nothing.
-      this.#txids.cut(lost)
+      this.#files.cut(lost)
       this.#proofs.cut(to.height + 1)
       this.#headers.cut(to.height + 1)
       this.#tip = to
+      this.#unflushed = this.#noBlocks(true)
+      this.#flushedHeight = to.height
       this.#moveBase()
       return { from, to, touched }
     })
   }
 
-  /** Writes finished blocks if it is time to: always `atTip`, else when they take too much memory. */
-  async flushIfDue(atTip: boolean): Promise<boolean> {
-    if (!flushIsDue(this.#pending, { maxBytes: this.#options.pendingBytes, atTip })) return false
-    await this.flush()
+  /**
+   * Begins to write finished blocks if they take a third of the memory that they may, and returns: the blocks that come
+   * next take another third, and the rows of those being written the last. Waits for the flush before, if that is still
+   * under way. True if it began one.
+   */
+  async flushIfDue(): Promise<boolean> {
+    if (this.#unflushed.bytes < this.#options.pendingBytes / 3) return false
+    await this.#exclusively(() => this.#beginFlush())
     return true
   }
 
-  /** Writes all finished blocks in one batch. */
+  /** Writes all finished blocks; settles once they are on disk. */
   flush(): Promise<void> {
     return this.#exclusively(() => this.#flush())
+  }
+
+  /** Makes unspent outputs possible to look up, from which on they stay so: one pass over all of them. */
+  listOutputs(signal?: AbortSignal): Promise<void> {
+    return this.#exclusively(() => this.#listOutputs(signal))
   }
 
   /** Every row by its meaning, as lines of text in order; for tests and for comparing databases. Flushes. */
   async *canonicalDump(): AsyncGenerator<string> {
     await this.flush()
     const view = this.acquireView()
+    const files = this.#files.reader()
+    const headers = this.#headers.list()
     const snapshot = this.#base.retain()
     try {
       yield* dumpRows(snapshot.reader)
       for (let height = 0; height <= view.tip.height; height++) {
-        const ids = (await view.blockTxids(height)) ?? new Uint8Array(0)
-        yield `txids ${height} ${toDisplayHex(ids)}`
+        const [txs, inputs] = [headers.txCount(height - 1), headers.inputCount(height - 1)]
+        const count = headers.txCount(height) - txs
+        yield `txids ${height} ${toDisplayHex(await files.txids.rows(txs, count))}`
+        yield `inputstarts ${height} ${toDisplayHex(await files.inputStarts.rows(txs, count))}`
+        yield `inputs ${height} ${toDisplayHex(await files.inputTags.rows(inputs, headers.inputCount(height) - inputs))}`
       }
     } finally {
       snapshot.release()
+      files.close()
       view.release()
     }
   }
@@ -295,7 +376,7 @@ export class IndexDatabase {
   /** Waits for the write under way, writes what is finished and closes. Views should have been released before. */
   async close(): Promise<void> {
     if (this.#closed) return
-    await Promise.allSettled([this.#writing])
+    await Promise.allSettled([this.#writing, this.#flushing?.done])
     try {
       if (this.#failure === undefined) await this.flush()
     } finally {
@@ -308,20 +389,63 @@ export class IndexDatabase {
   /** Closes what is open; of several failures the first is thrown. */
   async #closeFiles(): Promise<void> {
     const closings = await Promise.allSettled(this.#closings)
-    closings.push(...(await Promise.allSettled([this.#txids.close()])))
+    closings.push(...(await Promise.allSettled([this.#files.close(), this.#writer.close()])))
     closings.push(...(await Promise.allSettled([this.#store.close()])))
     for (const closing of closings) if (closing.status === 'rejected') throw storageErrorOf(closing.reason, 'close')
   }
 
-  async #apply(block: ParsedBlock, height: number, overlay: BlockOverlay): Promise<Set<string>> {
+  async #find(block: ParsedBlock, known: KnownBlock | undefined): Promise<KnownBlock> {
+    if (known !== undefined) return known
+    if (!this.#listsOutputs) await this.#listOutputs()
+    const spent = await lookUpSpent(block, this.#unflushedLayers(), this.#store)
+    return { spent, delta: blockDelta(block, spent) }
+  }
+
+  async #applyIndexers(parts: BlockParts, revocable: boolean): Promise<IndexedBlock> {
+    const { block, height, spent, delta } = parts
     const touched = new Set<string>()
-    const genesis = height === 0
-    const spent = genesis ? NOTHING_SPENT : await this.#spentSource(block, overlay)
-    const context = { height, block, firstTxNum: overlay.base.txCount, overlay, spent, touched }
-    for (const indexer of this.#indexers) {
-      if (!genesis || indexer.wantsGenesis) await indexer.apply(context)
+    if (this.#indexers.length === 0) return { finished: { redo: [], undo: revocable ? [] : undefined }, delta, touched }
+    const spaces = this.#indexers.flatMap((indexer) => indexer.spaces)
+    const overlay = new BlockOverlay({ base: this.#tip, recordsUndo: revocable, spaces }, this.#unflushed.rows)
+    const firstTxNum = this.#tip.txCount
+    const listed: ListedTx[] = []
+    const context: BlockContext = {
+      height,
+      block,
+      firstTxNum,
+      headers: this.#headers.list(),
+      overlay,
+      touched,
+      spent: new SpentTexts(block, spent),
+      fundedBy: (input) => this.#fundedBy(parts, input),
+      list: (hashX, txNum) => void listed.push({ hashX, tx: txNum - firstTxNum }),
     }
-    return touched
+    for (const indexer of this.#indexers) {
+      if (height > 0 || indexer.wantsGenesis) await indexer.apply(context)
+    }
+    return { finished: overlay.finish(), delta: withListed(delta, listed), touched }
+  }
+
+  #fundedBy({ block, spent }: BlockParts, input: number): number | undefined {
+    const first = block.inputStart[1] ?? 0
+    if (input < first || input >= block.inputCount) return undefined
+    const place = new Uint8Array(PLACE_SIZE)
+    writePlace(place, 0, block.raw, block.inputOffsets[input] ?? 0)
+    const hashX = spent.hashXs.subarray(input * HASHX_SIZE, (input + 1) * HASHX_SIZE)
+    for (const layer of this.#unflushedLayers()) {
+      const last = layer.lastOf(hashX, place, Number.POSITIVE_INFINITY)
+      if (last !== undefined) return last === 'spent' ? undefined : last.txNum
+    }
+    const key = utxoKey(hashX, place)
+    const value = this.#store.getSync(key)
+    return value === undefined ? undefined : readUnspent(key, value).txNum
+  }
+
+  /** Layers that are not on disk, the latest first. */
+  #unflushedLayers(): readonly Layer[] {
+    const layers = [this.#unflushed.layer]
+    if (this.#flushing !== undefined) layers.push(this.#flushing.blocks.layer)
+    return layers
   }
 
   #checkFits(block: ParsedBlock, height: number): void {
@@ -335,23 +459,89 @@ export class IndexDatabase {
   }
 
   async #flush(): Promise<void> {
-    if (this.#pending.blocks.length === 0) return
-    const to = { store: this.#store, txids: this.#txids, undo: this.#undo }
-    await this.#durably(() => flush(this.#pending, this.#stateAt(this.#tip), to))
-    this.#pending.clear()
-    this.#flushedHeight = this.#tip.height
+    await this.#beginFlush()
+    await this.#flushing?.done
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Waits for the flush under way, and begins the next one if there is anything to write. */
+  async #beginFlush(): Promise<void> {
+    await this.#flushing?.done
+    if (this.#failure !== undefined) throw this.#failure
+    const blocks = this.#unflushed
+    if (blocks.count === 0) return
+    this.#unflushed = this.#noBlocks(blocks.layer.perBlock, blocks.rows)
+    // Never rejects: #failure is where its failure is kept, since nobody need be waiting.
+    const done = this.#write(blocks).catch((error: unknown) => {
+      this.#failure ??= asError(error)
+    })
+    this.#flushing = { blocks, done }
+  }
+
+  /**
+   * Writes blocks: their rows of the files until those are safe, then everything else in one batch that carries its own
+   * tip. A crash anywhere leaves the last batch, and rows of files beyond it that are cut off at open.
+   */
+  async #write(blocks: UnflushedBlocks): Promise<void> {
+    const { tip, layer } = blocks
+    const rows = await blocks.packRows(this.#base.reader, this.#undo)
+    rows.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(tip, this.#inputCount(tip.height))))
+    const job = { layer: layer.data(), listsOutputs: this.#listsOutputs, rows: rows.bytes }
+    const [written, prepared] = await Promise.allSettled([this.#files.write(), this.#writer.prepare(job)])
+    if (prepared.status === 'rejected') throw prepared.reason
+    if (written.status === 'rejected') {
+      await prepared.value.discard()
+      throw written.reason
+    }
+    await prepared.value.write()
+    // From here on nothing waits: a view sees all of it or nothing.
+    this.#undo.written(tip)
+    this.#flushing = undefined
+    this.#unflushed.rows.standOnStore()
+    this.#flushedHeight = tip.height
+    this.#moveBase()
+    this.#layers.giveBack(layer)
+  }
+
+  /** An empty beginning of what the next flush will write. */
+  #noBlocks(revocable: boolean, below?: PendingRows): UnflushedBlocks {
+    const layer = this.#layers.take()
+    layer.begin({ firstTxNum: this.#tip.txCount, perBlock: revocable, listsOutputs: this.#listsOutputs })
+    const spaces = this.#indexers.flatMap((indexer) => indexer.spaces)
+    return new UnflushedBlocks(layer, new PendingRows(spaces, this.#store, below), this.#tip)
+  }
+
+  async #listOutputs(signal?: AbortSignal): Promise<void> {
+    if (this.#listsOutputs) return
+    await this.#flush()
+    await this.#durably(() => listOutputs(this.#store, signal))
+    this.#listsOutputs = true
+    const batch = this.#store.batch()
+    batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(this.#tip, this.#inputCount(this.#tip.height))))
+    await this.#durably(() => batch.write())
+    this.#unflushed = this.#noBlocks(this.#unflushed.layer.perBlock)
     this.#moveBase()
   }
 
-  #stateAt(tip: Tip): StateRow {
-    return { ...freshState(this.#identity), blocks: tip.height + 1, tipHash: tip.hash, txCount: tip.txCount }
+  #inputCount(height: number): number {
+    return this.#headers.list().inputCount(height)
+  }
+
+  #stateAt(tip: Tip, inputCount: number): StateRow {
+    return {
+      ...freshState(this.#identity),
+      blocks: tip.height + 1,
+      tipHash: tip.hash,
+      txCount: tip.txCount,
+      inputCount,
+      listsOutputs: this.#listsOutputs ? 1 : 0,
+    }
   }
 
   /** Views from now on stand on the store as it is now. */
   #moveBase(): void {
     const before = this.#base
     this.#base = this.#takeSnapshot()
-    this.#flushedHeight = this.#tip.height
     before.release()
   }
 
@@ -371,7 +561,7 @@ export class IndexDatabase {
     try {
       await write()
     } catch (error) {
-      this.#failure = error
+      this.#failure = asError(error)
       throw error
     }
   }
@@ -390,4 +580,20 @@ export class IndexDatabase {
       this.#writing = undefined
     }
   }
+}
+
+/** hashXs that a block pays to or spends from, and those that indexers have named. */
+function* touchedBy({ touches }: BlockDelta, named: ReadonlySet<string>): Generator<string> {
+  for (let at = 0; at < touches.hashXs.length; at += HASHX_SIZE) {
+    yield toLatin1(touches.hashXs.subarray(at, at + HASHX_SIZE))
+  }
+  yield* named
+}
+
+function noSource(): never {
+  throw new InvariantError('the index does not list outputs, and nobody was named to ask for them')
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new InvariantError(String(error))
 }

@@ -1,24 +1,33 @@
+import { HASHX_SIZE } from '../chain/script.ts'
 import { InvariantError } from '../errors.ts'
 import { equalBytes, fromLatin1, readUint32LE, toLatin1 } from '../lib/bytes.ts'
-import type { FlatFileReader } from './flat-file.ts'
+import { PLACE_SIZE, writePlace } from './block-delta.ts'
+import type { FilesReader } from './files.ts'
 import type { HeaderProofs } from './header-proofs.ts'
 import type { HeaderList } from './header-table.ts'
-import { readHistory, readUnspent, type UnspentRow } from './keys.ts'
-import { HISTORY, type KeySpace, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
+import { HistoryReader } from './history-reader.ts'
+import { readUnspent, type UnspentRow } from './keys.ts'
+import type { LayerMark } from './layer.ts'
+import { type KeySpace, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
 import type { PendingLayer } from './pending.ts'
 import type { SharedSnapshot } from './shared-snapshot.ts'
-import type { ChainView, HistoryItem, MerkleProof, OutputInfo, Tip, TxPosition, Utxo } from './view.ts'
+import { SpenderSearch } from './spender.ts'
+import type { ChainView, HistoryItem, MerkleProof, OutputInfo, OutputSource, Tip, TxPosition, Utxo } from './view.ts'
 
 /** What a view is made of; all of it stays what it is while the view lives. */
 export interface ViewParts {
   readonly tip: Tip
   /** The view is one of its owners. */
   readonly snapshot: SharedSnapshot
-  /** Blocks on top of the snapshot. */
-  readonly pending: PendingLayer
+  /** Blocks on top of the snapshot, the earlier ones first; the view releases them. */
+  readonly layers: readonly LayerMark[]
+  /** What the indexes of the coin have written on top of the snapshot. */
+  readonly rows: PendingLayer
   readonly headers: HeaderList
-  readonly txids: FlatFileReader
+  readonly files: FilesReader
   readonly proofs: HeaderProofs
+  /** Where outputs are asked for; undefined where the index lists them. */
+  readonly outputs: OutputSource | undefined
 }
 
 /** ChainView over a snapshot and the finished blocks that are not in it. */
@@ -48,46 +57,48 @@ export class IndexView implements ChainView {
 
   async blockTxids(height: number): Promise<Uint8Array | undefined> {
     this.#checkOpen()
-    const { headers, txids } = this.#parts
+    const { headers, files } = this.#parts
     if (!Number.isInteger(height) || height < 0 || height >= headers.count) return undefined
     const first = headers.txCount(height - 1)
-    return txids.rows(first, headers.txCount(height) - first)
+    return files.txids.rows(first, headers.txCount(height) - first)
   }
 
   async findTransaction(txid: Uint8Array): Promise<TxPosition | undefined> {
-    const { headers, txids } = this.#parts
-    const start = txid.subarray(0, TX_LOOKUP_SIZE)
+    this.#checkOpen()
+    const { snapshot, layers } = this.#parts
     // From the last to the first: the later place of what exists twice.
-    const rows = (await this.#rows(TXS, start)).reverse()
-    for (const [key] of rows) {
+    for (const layer of layers.toReversed()) {
+      const txNum = layer.findTx(txid)
+      if (txNum !== undefined) return this.#position(txNum)
+    }
+    const rows = await snapshot.reader.rows(TXS.range(txid.subarray(0, TX_LOOKUP_SIZE)))
+    for (const [key] of rows.reverse()) {
       const { txNum } = TXS.readKey(key)
-      if (!equalBytes(await txids.rows(txNum, 1), txid)) continue
-      const height = headers.heightOf(txNum)
-      return { txNum, height, position: txNum - headers.txCount(height - 1) }
+      if (equalBytes(await this.#parts.files.txids.rows(txNum, 1), txid)) return this.#position(txNum)
     }
     return undefined
   }
 
   async history(hashX: Uint8Array, limit: number): Promise<readonly HistoryItem[]> {
-    const { headers, txids } = this.#parts
-    const most = limit + 1
-    // Every row has a transaction at least.
-    const txNums: number[] = []
-    for (const [key, value] of await this.#rows(HISTORY, hashX, most)) readHistory(key, value, txNums)
-    txNums.length = Math.min(txNums.length, most)
-    const ids = await txids.pick(txNums)
-    return ids.map((txid, i) => {
-      const txNum = txNums[i] ?? 0
-      return { txNum, height: headers.heightOf(txNum), txid }
-    })
+    return this.#items(await this.#histories().first(hashX, limit + 1))
+  }
+
+  async findSpender(hashX: Uint8Array, outpoint: Uint8Array, fundedBy: number): Promise<HistoryItem | undefined> {
+    checkOutpoint(outpoint)
+    const search = new SpenderSearch(this.#parts.files, this.#parts.headers, outpoint)
+    for await (const txNums of this.#histories().after(hashX, fundedBy)) {
+      const found = await search.firstOf(txNums)
+      if (found !== undefined) return (await this.#items([found]))[0]
+    }
+    return undefined
   }
 
   async utxos(hashX: Uint8Array): Promise<readonly Utxo[]> {
-    const { headers, txids } = this.#parts
+    const { headers, files } = this.#parts
     const rows: UnspentRow[] = []
     for await (const some of this.#unspent(hashX)) for (const row of some) rows.push(row)
     rows.sort((a, b) => a.txNum - b.txNum || a.vout - b.vout)
-    const ids = await txids.pick(rows.map(({ txNum }) => txNum))
+    const ids = await files.txids.pick(rows.map(({ txNum }) => txNum))
     return rows.map(({ txNum, vout, value }, i) => ({
       txid: ids[i] ?? new Uint8Array(0),
       vout,
@@ -103,33 +114,63 @@ export class IndexView implements ChainView {
     return sum
   }
 
-  async unspentOutputs(outpoints: readonly Uint8Array[]): Promise<readonly (OutputInfo | undefined)[]> {
-    const places = outpoints.map((outpoint) => {
-      if (outpoint.length !== 36) throw new RangeError('an outpoint has 36 bytes')
-      return { txid: outpoint.subarray(0, TXID_KEY_SIZE), vout: readUint32LE(outpoint, 32) }
+  async unspentOutputs(
+    outpoints: readonly Uint8Array[],
+    signal?: AbortSignal,
+  ): Promise<readonly (OutputInfo | undefined)[]> {
+    this.#checkOpen()
+    for (const outpoint of outpoints) checkOutpoint(outpoint)
+    const { outputs, snapshot, layers } = this.#parts
+    if (outputs !== undefined) return outputs(outpoints, this.tip, signal)
+    const keys = outpoints.map((outpoint) =>
+      OUTPUTS.keyBytes({ txid: outpoint.subarray(0, TXID_KEY_SIZE), vout: readUint32LE(outpoint, 32) }),
+    )
+    const values = await snapshot.reader.getMany(keys)
+    return outpoints.map((outpoint, i) => {
+      const place = new Uint8Array(PLACE_SIZE)
+      writePlace(place, 0, outpoint, 0)
+      for (const layer of layers.toReversed()) {
+        const known = layer.outputAt(place)
+        if (known === 'spent') return undefined
+        if (known !== undefined) return { hashX: known.hashX, value: BigInt(known.output.value) }
+      }
+      const row = values[i]
+      if (row === undefined) return undefined
+      const { hashX, value } = OUTPUTS.readValue(row)
+      return { hashX, value: BigInt(value) }
     })
-    const owners = await this.#getMany(places.map((place) => OUTPUTS.keyBytes(place)))
-    const found: { readonly at: number; readonly hashX: Uint8Array; readonly key: Uint8Array }[] = []
-    for (const [at, owner] of owners.entries()) {
-      const place = places[at]
-      if (owner === undefined || place === undefined) continue
-      const { hashX } = OUTPUTS.readValue(owner)
-      found.push({ at, hashX, key: UTXOS.keyBytes({ hashX, ...place }) })
+  }
+
+  /** A row of an index that the coin adds. */
+  async row<K, V>(space: KeySpace<K, V>, key: K): Promise<V | undefined> {
+    this.#checkOpen()
+    const written = this.#parts.rows.get(space.keyText(key))
+    if (written !== undefined) return written.value === undefined ? undefined : space.readValueText(written.value)
+    const [value] = await this.#parts.snapshot.reader.getMany([space.keyBytes(key)])
+    return value === undefined ? undefined : space.readValue(value)
+  }
+
+  /** Rows of an index that the coin adds, whose keys go on with `start`, in the order of keys. */
+  async rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<{ readonly key: K; readonly value: V }[]> {
+    this.#checkOpen()
+    const range = space.range(start)
+    const written = this.#parts.rows.range(toLatin1(range.gte))
+    const stored = await this.#parts.snapshot.reader.rows(range)
+    const rows = new Map(stored.map((row) => [toLatin1(row[0]), row[1]]))
+    for (const { key, value } of written) {
+      if (value === undefined) rows.delete(key)
+      else rows.set(key, fromLatin1(value))
     }
-    const values = await this.#getMany(found.map(({ key }) => key))
-    const infos: (OutputInfo | undefined)[] = outpoints.map(() => undefined)
-    for (const [i, { at, hashX }] of found.entries()) {
-      const value = values[i]
-      if (value === undefined) throw new InvariantError('an output is listed by its place but not by its script')
-      infos[at] = { hashX, value: BigInt(UTXOS.readValue(value).value) }
-    }
-    return infos
+    return [...rows]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, value]) => ({ key: space.readKey(fromLatin1(key)), value: space.readValue(value) }))
   }
 
   release(): void {
     this.#checkOpen()
     this.#open = false
-    this.#parts.txids.close()
+    this.#parts.files.close()
+    for (const layer of this.#parts.layers) layer.release()
     this.#parts.snapshot.release()
     this.#released()
   }
@@ -138,45 +179,66 @@ export class IndexView implements ChainView {
     if (!this.#open) throw new InvariantError('a view is used after it was released')
   }
 
-  /** Rows of a space whose keys go on with `start`. With a limit, of a space whose rows are never taken away singly. */
-  async #rows<K, V>(space: KeySpace<K, V>, start: Uint8Array, limit?: number): Promise<[Uint8Array, Uint8Array][]> {
+  #histories(): HistoryReader {
     this.#checkOpen()
-    const { snapshot, pending } = this.#parts
-    const range = space.range(start)
-    const written = pending.range(toLatin1(range.gte))
-    const stored = await snapshot.reader.rows(limit === undefined ? range : { ...range, limit })
-    if (written.length === 0) return stored.map(([key, value]) => [key, value])
-    const rows = new Map(stored.map((row) => [toLatin1(row[0]), row[1]]))
-    for (const { key, value } of written) {
-      if (value === undefined) rows.delete(key)
-      else rows.set(key, fromLatin1(value))
-    }
-    return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [fromLatin1(key), value])
+    return new HistoryReader(this.#parts.snapshot.reader, this.#parts.layers)
+  }
+
+  #position(txNum: number): TxPosition {
+    const { headers } = this.#parts
+    const height = headers.heightOf(txNum)
+    return { txNum, height, position: txNum - headers.txCount(height - 1) }
+  }
+
+  async #items(txNums: readonly number[]): Promise<readonly HistoryItem[]> {
+    const { headers, files } = this.#parts
+    const ids = await files.txids.pick(txNums)
+    return ids.map((txid, i) => {
+      const txNum = txNums[i] ?? 0
+      return { txNum, height: headers.heightOf(txNum), txid }
+    })
   }
 
   /** Unspent outputs of a script in no order, some at a time: there may be very many. */
   async *#unspent(hashX: Uint8Array): AsyncGenerator<readonly UnspentRow[]> {
     this.#checkOpen()
-    const { snapshot, pending } = this.#parts
-    const range = UTXOS.range(hashX)
-    const written = new Map(pending.range(toLatin1(range.gte)).map(({ key, value }) => [key, value]))
-    for await (const rows of snapshot.reader.scan(range)) {
-      const left = written.size === 0 ? rows : rows.filter(([key]) => !written.has(toLatin1(key)))
-      yield left.map(([key, value]) => readUnspent(key, value))
+    const { snapshot, layers } = this.#parts
+    const added = new Map<string, UnspentRow>()
+    const gone = new Set<string>()
+    for (const layer of layers) {
+      for (const { place, output } of layer.eventsOf(hashX)) {
+        const text = toLatin1(place)
+        if (output !== undefined) {
+          added.set(text, output)
+        } else {
+          added.delete(text)
+          gone.add(text)
+        }
+      }
     }
-    const added = [...written].filter((row): row is [string, string] => row[1] !== undefined)
-    yield added.map(([key, value]) => readUnspent(fromLatin1(key), fromLatin1(value)))
+    for await (const rows of snapshot.reader.scan(UTXOS.range(hashX))) {
+      const unspent = rows.map(([key, value]) => ({ key, row: readUnspent(key, value) }))
+      if (added.size === 0 && gone.size === 0) yield unspent.map(({ row }) => row)
+      else {
+        const left = unspent.filter(({ key, row }) => {
+          const text = placeText(key, row.vout)
+          return !gone.has(text) && !added.has(text)
+        })
+        yield left.map(({ row }) => row)
+      }
+    }
+    yield [...added.values()]
   }
+}
 
-  async #getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    this.#checkOpen()
-    const { snapshot, pending } = this.#parts
-    const values = await snapshot.reader.getMany(keys)
-    if (pending.isEmpty) return values
-    return keys.map((key, i) => {
-      const written = pending.get(toLatin1(key))
-      if (written === undefined) return values[i]
-      return written.value === undefined ? undefined : fromLatin1(written.value)
-    })
-  }
+/** The place that a UTXOS key names, as text. */
+function placeText(key: Uint8Array, vout: number): string {
+  const place = new Uint8Array(PLACE_SIZE)
+  place.set(key.subarray(1 + HASHX_SIZE, 1 + HASHX_SIZE + TXID_KEY_SIZE))
+  new DataView(place.buffer).setUint32(TXID_KEY_SIZE, vout, true)
+  return toLatin1(place)
+}
+
+function checkOutpoint(outpoint: Uint8Array): void {
+  if (outpoint.length !== 36) throw new RangeError('an outpoint has 36 bytes')
 }

@@ -1,23 +1,37 @@
 import type { ParsedBlock } from '../chain/block.ts'
+import type { HeaderList } from './header-table.ts'
 import type { AnyKeySpace } from './layout.ts'
 import type { BlockOverlay } from './overlay.ts'
-import type { SpentOutputs } from './spent.ts'
+import type { SpentTexts } from './spent-texts.ts'
 
-/** A block on its way into the index, and what the steps before have found out about it. */
+/** A block on its way into the index, and what is known of it. */
 export interface BlockContext {
   readonly height: number
   readonly block: ParsedBlock
   /** Number of the block's first transaction. */
   readonly firstTxNum: number
+  /** The chain below the block. */
+  readonly headers: HeaderList
   readonly overlay: BlockOverlay
-  /** Whose the outputs are that the block's inputs spend. */
-  readonly spent: SpentOutputs
-  /** hashXs (one character a byte) whose answers this block may change; indexers add to it. */
+  /** What the block's inputs spend. */
+  readonly spent: SpentTexts
+  /**
+   * Number of the transaction that made the output that an input spends, as it was before this block: undefined for
+   * inputs of the coinbase and for outputs of the block itself.
+   */
+  fundedBy(input: number): number | undefined
+  /**
+   * Puts a transaction of this block into the history of a hashX (one character a byte) that it neither pays nor spends
+   * from.
+   */
+  list(hashX: string, txNum: number): void
+  /** hashXs (one character a byte) whose answers this block may change besides those that it pays to or spends from. */
   readonly touched: Set<string>
 }
 
 /**
- * One index. It has no way to take a block back and needs none: the overlay records it.
+ * One index that a coin adds to those that every coin has (which are written without overlays: see layer.ts). It has no
+ * way to take a block back and needs none: the overlay records it.
  *
  * The transaction of genesis cannot be spent and is in no index, as in ElectrumX: block 0 is given to indexers that say
  * so, and counts no transactions.

@@ -1,103 +1,141 @@
 /**
  * Keys and values of the rows that every input and output of every block writes, made without an object for each: the
- * same bytes as the codecs of layout.ts give (a property test compares them), in text of one character a byte.
+ * same bytes as the codecs of layout.ts give (a property test compares them).
  */
-import { asBuffer } from '../lib/bytes.ts'
+import { HASHX_SIZE } from '../chain/script.ts'
 import { HISTORY, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
 
-const HASHX_SIZE = 11
 const TX_NUM_SIZE = 5
-const OUTPUT_PREFIX = String.fromCharCode(OUTPUTS.prefix)
-const UTXO_PREFIX = String.fromCharCode(UTXOS.prefix)
-const HISTORY_PREFIX = String.fromCharCode(HISTORY.prefix)
+const ORDERED_LONG = 0xf8
+/** The longest key or value of a row that is written here, but for histories. */
+const LONGEST = 64
 
-/** Cuts text of one character a byte out of one buffer. */
-export class TextSource {
-  readonly #buffer: Buffer
+/** Writes one row after the other into the same memory: a key or value is good until the next of its kind. */
+export class RowWriter {
+  readonly #key = new Uint8Array(LONGEST)
+  readonly #value = new Uint8Array(LONGEST)
+  /** Views by their length: making one costs more than filling it. */
+  readonly #keys = viewsOf(this.#key)
+  readonly #values = viewsOf(this.#value)
+  #history = new Uint8Array(LONGEST)
+  #historyEnd = 0
+  #last = 0
 
-  constructor(bytes: Uint8Array) {
-    this.#buffer = asBuffer(bytes)
+  /** TXS key of the transaction whose id is at `offset` of `txids`. */
+  txKey(txids: Uint8Array, offset: number, txNum: number): Uint8Array {
+    this.#key[0] = TXS.prefix
+    copy(this.#key, 1, txids, offset, TX_LOOKUP_SIZE)
+    return this.#keyTo(writeUint40(this.#key, txNum, 1 + TX_LOOKUP_SIZE))
   }
 
-  slice(start: number, end: number): string {
-    return this.#buffer.toString('latin1', start, end)
+  /** OUTPUTS key of output `vout` of the transaction whose id begins at `offset` of `ids`. */
+  outputKey(ids: Uint8Array, offset: number, vout: number): Uint8Array {
+    this.#key[0] = OUTPUTS.prefix
+    return this.#place(1, ids, offset, vout)
+  }
+
+  /** UTXOS key of the same output, which pays the script at `hashXAt` of `hashXs`. */
+  utxoKey(hashXs: Uint8Array, hashXAt: number, ids: Uint8Array, offset: number, vout: number): Uint8Array {
+    this.#key[0] = UTXOS.prefix
+    copy(this.#key, 1, hashXs, hashXAt, HASHX_SIZE)
+    return this.#place(1 + HASHX_SIZE, ids, offset, vout)
+  }
+
+  /** Value of a UTXOS row. */
+  utxoValue(txNum: number, satoshis: number): Uint8Array {
+    return this.#valueTo(writeVarint(this.#value, satoshis, writeUint40(this.#value, txNum, 0)))
+  }
+
+  /** Value of an OUTPUTS row. */
+  outputValue(hashXs: Uint8Array, hashXAt: number, satoshis: number): Uint8Array {
+    copy(this.#value, 0, hashXs, hashXAt, HASHX_SIZE)
+    return this.#valueTo(writeVarint(this.#value, satoshis, HASHX_SIZE))
+  }
+
+  /** HISTORY key; its value is begun as well, see historyAdd. */
+  historyKey(hashXs: Uint8Array, hashXAt: number, first: number): Uint8Array {
+    this.#key[0] = HISTORY.prefix
+    copy(this.#key, 1, hashXs, hashXAt, HASHX_SIZE)
+    this.#historyEnd = 0
+    this.#last = first
+    return this.#keyTo(writeUint40(this.#key, first, 1 + HASHX_SIZE))
+  }
+
+  /** One more transaction of the row that historyKey has begun. */
+  historyAdd(txNum: number): void {
+    if (this.#historyEnd + 8 > this.#history.length) {
+      const larger = new Uint8Array(2 * this.#history.length)
+      larger.set(this.#history)
+      this.#history = larger
+    }
+    this.#historyEnd = writeVarint(this.#history, txNum - this.#last, this.#historyEnd)
+    this.#last = txNum
+  }
+
+  /** Value of the row that historyKey has begun. */
+  historyValue(): Uint8Array {
+    const end = this.#historyEnd
+    if (end > LONGEST) return this.#history.subarray(0, end)
+    copy(this.#value, 0, this.#history, 0, end)
+    return this.#valueTo(end)
+  }
+
+  #place(at: number, ids: Uint8Array, offset: number, vout: number): Uint8Array {
+    copy(this.#key, at, ids, offset, TXID_KEY_SIZE)
+    return this.#keyTo(writeOrderedVarint(this.#key, vout, at + TXID_KEY_SIZE))
+  }
+
+  #keyTo(end: number): Uint8Array {
+    return this.#keys[end] ?? this.#key.subarray(0, end)
+  }
+
+  #valueTo(end: number): Uint8Array {
+    return this.#values[end] ?? this.#value.subarray(0, end)
   }
 }
 
-/** Writes keys into one scratch buffer and gives them out as text. */
-export class KeyWriter {
-  readonly #scratch = Buffer.alloc(64)
-
-  /** `place`: what OUTPUTS and UTXOS keys end with, see place(). */
-  output(place: string): string {
-    return OUTPUT_PREFIX + place
-  }
-
-  utxo(hashX: string, place: string): string {
-    return UTXO_PREFIX + hashX + place
-  }
-
-  /** First TXID_KEY_SIZE bytes of the txid at `offset` of `bytes`, and the output index. */
-  place(bytes: Uint8Array, offset: number, vout: number): string {
-    const scratch = this.#scratch
-    for (let i = 0; i < TXID_KEY_SIZE; i++) scratch[i] = bytes[offset + i] ?? 0
-    scratch[TXID_KEY_SIZE] = vout >>> 24
-    scratch[TXID_KEY_SIZE + 1] = vout >>> 16
-    scratch[TXID_KEY_SIZE + 2] = vout >>> 8
-    scratch[TXID_KEY_SIZE + 3] = vout
-    return scratch.toString('latin1', 0, TXID_KEY_SIZE + 4)
-  }
-
-  /** The row that finds the transaction whose id is at `offset` of `bytes`. */
-  tx(bytes: Uint8Array, offset: number, txNum: number): string {
-    const scratch = this.#scratch
-    scratch[0] = TXS.prefix
-    for (let i = 0; i < TX_LOOKUP_SIZE; i++) scratch[1 + i] = bytes[offset + i] ?? 0
-    return scratch.toString('latin1', 0, this.#uint40(txNum, 1 + TX_LOOKUP_SIZE))
-  }
-
-  history(hashX: string, first: number): string {
-    return HISTORY_PREFIX + hashX + this.number(first)
-  }
-
-  /** The value of a UTXOS row, `txNum` as text from number(). */
-  utxoValue(txNum: string, value: number): string {
-    return txNum + this.varint(value)
-  }
-
-  /** u40 */
-  number(value: number): string {
-    return this.#scratch.toString('latin1', 0, this.#uint40(value, 0))
-  }
-
-  varint(value: number): string {
-    const scratch = this.#scratch
-    let at = 0
-    let rest = value
-    for (; rest >= 128; rest = Math.floor(rest / 128)) scratch[at++] = (rest % 128) | 128
-    scratch[at++] = rest
-    return scratch.toString('latin1', 0, at)
-  }
-
-  #uint40(value: number, offset: number): number {
-    const scratch = this.#scratch
-    scratch[offset] = Math.floor(value / 0x1_0000_0000)
-    scratch[offset + 1] = value >>> 24
-    scratch[offset + 2] = value >>> 16
-    scratch[offset + 3] = value >>> 8
-    scratch[offset + 4] = value
-    return offset + 5
-  }
+function viewsOf(memory: Uint8Array): readonly Uint8Array[] {
+  return Array.from({ length: memory.length + 1 }, (_, length) => memory.subarray(0, length))
 }
 
-/** The hashX inside a UTXOS or HISTORY key, as text. */
-export function hashXOfKey(key: string): string {
-  return key.slice(1, 1 + HASHX_SIZE)
+function copy(target: Uint8Array, at: number, source: Uint8Array, from: number, count: number): void {
+  for (let i = 0; i < count; i++) target[at + i] = source[from + i] ?? 0
 }
 
-/** True if `key` is one of HISTORY. */
-export function isHistoryKey(key: string): boolean {
-  return key.startsWith(HISTORY_PREFIX)
+function writeUint40(target: Uint8Array, value: number, at: number): number {
+  target[at] = Math.floor(value / 0x1_0000_0000)
+  target[at + 1] = value >>> 24
+  target[at + 2] = value >>> 16
+  target[at + 3] = value >>> 8
+  target[at + 4] = value
+  return at + TX_NUM_SIZE
+}
+
+function writeVarint(target: Uint8Array, value: number, at: number): number {
+  let end = at
+  let rest = value
+  // Where bits are enough they are faster.
+  while (rest >= 0x8000_0000) {
+    target[end++] = (rest % 128) | 128
+    rest = Math.floor(rest / 128)
+  }
+  while (rest >= 128) {
+    target[end++] = rest | 128
+    rest >>>= 7
+  }
+  target[end++] = rest
+  return end
+}
+
+function writeOrderedVarint(target: Uint8Array, value: number, at: number): number {
+  if (value < ORDERED_LONG) {
+    target[at] = value
+    return at + 1
+  }
+  const count = value < 0x100 ? 1 : value < 0x1_0000 ? 2 : value < 0x100_0000 ? 3 : 4
+  target[at] = ORDERED_LONG + count - 1
+  for (let i = 0; i < count; i++) target[at + count - i] = value >>> (8 * i)
+  return at + 1 + count
 }
 
 /** Appends the transaction numbers of a HISTORY row to `found`. Rows come by the hundred thousand in long histories. */
@@ -106,10 +144,15 @@ export function readHistory(key: Uint8Array, value: Uint8Array, found: number[])
   for (let i = 1 + HASHX_SIZE; i < key.length; i++) txNum = txNum * 256 + (key[i] ?? 0)
   found.push(txNum)
   let unit = 1
+  let delta = 0
   for (const byte of value) {
-    txNum += (byte & 127) * unit
-    if (byte < 128) found.push(txNum)
-    unit = byte < 128 ? 1 : unit * 128
+    delta += (byte & 127) * unit
+    unit *= 128
+    if (byte >= 128) continue
+    txNum += delta
+    found.push(txNum)
+    unit = 1
+    delta = 0
   }
 }
 
@@ -123,8 +166,9 @@ export interface UnspentRow {
 
 /** Reads a UTXOS row. */
 export function readUnspent(key: Uint8Array, value: Uint8Array): UnspentRow {
-  let vout = 0
-  for (let i = 1 + HASHX_SIZE + TXID_KEY_SIZE; i < key.length; i++) vout = vout * 256 + (key[i] ?? 0)
+  let at = 1 + HASHX_SIZE + TXID_KEY_SIZE
+  let vout = key[at] ?? 0
+  if (vout >= ORDERED_LONG) for (vout = 0, at += 1; at < key.length; at++) vout = vout * 256 + (key[at] ?? 0)
   let txNum = 0
   for (let i = 0; i < TX_NUM_SIZE; i++) txNum = txNum * 256 + (value[i] ?? 0)
   let satoshis = 0
@@ -134,18 +178,4 @@ export function readUnspent(key: Uint8Array, value: Uint8Array): UnspentRow {
     unit *= 128
   }
   return { txNum, vout, value: satoshis }
-}
-
-/** First and last transaction number of a HISTORY row. */
-export function lastOfHistory(key: string, deltas: string): { readonly first: number; readonly last: number } {
-  let first = 0
-  for (let i = 1 + HASHX_SIZE; i < key.length; i++) first = first * 256 + key.charCodeAt(i)
-  let last = first
-  let unit = 1
-  for (let i = 0; i < deltas.length; i++) {
-    const byte = deltas.charCodeAt(i)
-    last += (byte & 127) * unit
-    unit = byte < 128 ? 1 : unit * 128
-  }
-  return { first, last }
 }

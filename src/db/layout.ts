@@ -9,9 +9,12 @@ import {
   list,
   listToEnd,
   optional,
+  orderedVarint,
   rest,
+  sized,
   struct,
   text,
+  u8,
   u16,
   u32,
   u40,
@@ -21,7 +24,7 @@ import {
 /** Bytes of a txid that stand in keys of outputs: too many to be made alike on purpose, half of them saved. */
 export const TXID_KEY_SIZE = 16
 /** Bytes of a txid by which a transaction is looked up; what they have in common is told apart by the txid file. */
-export const TX_LOOKUP_SIZE = 8
+export const TX_LOOKUP_SIZE = 6
 
 /** What a key space is, for docs/SCHEMA.md. */
 export interface KeySpaceDescription {
@@ -155,8 +158,12 @@ export interface StateRow {
   readonly blocks: number
   /** 32 bytes, internal order; zero while there are no blocks. */
   readonly tipHash: Uint8Array
-  /** Transactions indexed; also the rows of the txid file that count. */
+  /** Transactions indexed; also the rows of the files `txids` and `inputstarts` that count. */
   readonly txCount: number
+  /** Inputs of those transactions; also the rows of the file `inputs` that count. */
+  readonly inputCount: number
+  /** 1 if there are OUTPUTS rows. */
+  readonly listsOutputs: number
   /** Names of the indexers that wrote it. */
   readonly indexers: readonly string[]
   /** Settings that decide what rows mean. */
@@ -175,6 +182,8 @@ export const STATE = new KeySpace<Record<never, never>, StateRow>({
     blocks: u32,
     tipHash: bytes(32),
     txCount: u40,
+    inputCount: u40,
+    listsOutputs: u8,
     indexers: list(text),
     settings: list(struct({ name: text, value: text })),
   }),
@@ -184,6 +193,8 @@ export const STATE = new KeySpace<Record<never, never>, StateRow>({
 export interface HeaderRow {
   /** Transactions up to and with this block. */
   readonly txCount: number
+  /** Inputs up to and with this block. */
+  readonly inputCount: number
   readonly header: Uint8Array
 }
 
@@ -191,8 +202,8 @@ export const HEADERS = new KeySpace<{ readonly height: number }, HeaderRow>({
   name: 'headers',
   prefix: 'H',
   key: struct({ height: u32 }),
-  value: struct({ txCount: u40, header: rest }),
-  sentence: 'Header of each block, and the number of transactions up to and with it.',
+  value: struct({ txCount: u40, inputCount: u40, header: rest }),
+  sentence: 'Header of each block, and the numbers of transactions and of inputs up to and with it.',
 })
 
 export const TXS = new KeySpace<{ readonly txid: Uint8Array; readonly txNum: number }, Record<never, never>>({
@@ -210,12 +221,13 @@ export interface OutputKey {
   readonly vout: number
 }
 
-export const OUTPUTS = new KeySpace<OutputKey, { readonly hashX: Uint8Array }>({
+export const OUTPUTS = new KeySpace<OutputKey, { readonly hashX: Uint8Array; readonly value: number }>({
   name: 'outputs',
   prefix: 'O',
-  key: struct({ txid: bytes(TXID_KEY_SIZE), vout: u32 }),
-  value: struct({ hashX: bytes(11) }),
-  sentence: 'Whose an unspent output is.',
+  key: struct({ txid: bytes(TXID_KEY_SIZE), vout: orderedVarint }),
+  value: struct({ hashX: bytes(11), value: varint }),
+  sentence:
+    'Whose an unspent output is, and satoshis. Kept only where the node does not tell what blocks spend (REST spenttxouts), or did not.',
 })
 
 export interface UtxoRow {
@@ -227,7 +239,7 @@ export interface UtxoRow {
 export const UTXOS = new KeySpace<OutputKey & { readonly hashX: Uint8Array }, UtxoRow>({
   name: 'utxos',
   prefix: 'U',
-  key: struct({ hashX: bytes(11), txid: bytes(TXID_KEY_SIZE), vout: u32 }),
+  key: struct({ hashX: bytes(11), txid: bytes(TXID_KEY_SIZE), vout: orderedVarint }),
   value: struct({ txNum: u40, value: varint }),
   sentence: 'Unspent outputs of each script: number of the transaction and satoshis.',
 })
@@ -257,6 +269,10 @@ export interface UndoRow {
   /** The tip below it. */
   readonly baseHash: Uint8Array
   readonly baseTxCount: number
+  readonly baseInputCount: number
+  /** What takes the indexes back that every coin has: see base-undo.ts. */
+  readonly base: Uint8Array
+  /** Rows of the indexes that the coin adds. */
   readonly writes: readonly RowWrite[]
 }
 
@@ -268,9 +284,11 @@ export const UNDO = new KeySpace<{ readonly height: number }, UndoRow>({
     hash: bytes(32),
     baseHash: bytes(32),
     baseTxCount: u40,
+    baseInputCount: u40,
+    base: sized,
     writes: list(struct({ key: latin1, value: optional(latin1) })),
   }),
-  sentence: 'Writes that take a block back; kept for the reorg limit.',
+  sentence: 'What takes a block back; kept for the reorg limit.',
 })
 
 /** Every key space of the index without those that a coin adds. */
@@ -283,10 +301,18 @@ export function describeSchema(spaces: readonly AnyKeySpace[] = KEY_SPACES): str
     return `| \`${prefix}\` | ${name} | ${key} | ${value} | ${sentence} |`
   })
   return [
-    'The index is one LevelDB (`index/`) and one file of transaction ids (`txids`, 32 bytes each, by transaction number;',
-    'only as many count as the state row says). Keys begin with the byte under "prefix". Numbers u8 to u40 are unsigned,',
-    'most significant byte first; a varint has seven bits a byte, least significant first; hashes are in internal byte',
-    'order; a hashX is the first 11 bytes of the SHA-256 of an output script.',
+    'The index is one LevelDB (`index/`) and three files of rows of one size, of which only as many count as the state row',
+    'says:',
+    '',
+    '- `txids`, by transaction number: 32 bytes, the id.',
+    '- `inputstarts`, by transaction number: u32 LE, the inputs of its block that stand before its own.',
+    '- `inputs`, by input number (counted from block 1 on, through all blocks): 8 bytes of the outpoint that it spends, the',
+    '  first eight of the txid with the last four of them XORed with the output index (LE).',
+    '',
+    'Keys begin with the byte under "prefix". Numbers u8 to u40 are unsigned, most significant byte first; a varint has',
+    'seven bits a byte, least significant first; an ordered varint is one byte below 248, else 247 and the number of bytes',
+    'that follow, most significant first; hashes are in internal byte order; a hashX is the first 11 bytes of the SHA-256',
+    'of an output script.',
     '',
     '| prefix | rows | key after the prefix | value | what they are |',
     '| --- | --- | --- | --- | --- |',

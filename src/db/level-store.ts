@@ -20,6 +20,7 @@ export async function openLevelStore(directory: string, options: StoreOptions, d
     writeBufferSize: WRITE_BUFFER_BYTES,
     maxFileSize: FILE_BYTES,
     createIfMissing: options.mustExist !== true,
+    multithreading: options.shared === true,
   })
   try {
     await level.open()

@@ -47,11 +47,11 @@ export async function loadHeaders(store: Store, state: StateRow): Promise<Header
   for await (const rows of store.scan(HEADERS.range())) {
     for (const [key, value] of rows) {
       const { height } = HEADERS.readKey(key)
-      const { header, txCount } = HEADERS.readValue(value)
+      const { header, txCount, inputCount } = HEADERS.readValue(value)
       if (height !== table.count || header.length < HEADER_SIZE) {
         throw new StorageError('corrupt', `the header of block ${table.count} is missing or damaged`)
       }
-      table.append(header, txCount)
+      table.append(header, txCount, inputCount)
     }
   }
   const tipHash = state.blocks === 0 ? new Uint8Array(32) : table.list().hashes(state.blocks - 1, 1)

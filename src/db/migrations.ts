@@ -4,7 +4,7 @@ import { RowCursor, u16 } from './codec.ts'
 import { STATE, type StateRow } from './layout.ts'
 
 /** Version of everything in layout.ts. Raised by a commit that changes what rows mean. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 /** What a database is made for: it serves nothing else. */
 export interface DatabaseIdentity {
@@ -27,6 +27,8 @@ export function freshState(identity: DatabaseIdentity): StateRow {
     blocks: 0,
     tipHash: new Uint8Array(32),
     txCount: 0,
+    inputCount: 0,
+    listsOutputs: 0,
     indexers: identity.indexers,
     settings: Object.entries(identity.settings).map(([name, value]) => ({ name, value })),
   }
@@ -34,7 +36,8 @@ export function freshState(identity: DatabaseIdentity): StateRow {
 
 /**
  * The state row that `row` is, if this program can go on from it. Throws StorageError 'version', 'network' or
- * 'settings' with what an operator can do about it. Version 1 is the first, so there is nothing yet to migrate from.
+ * 'settings' with what an operator can do about it. No version before this one was ever released, so there is
+ * nothing yet to migrate from.
  */
 export function readState(row: Uint8Array, identity: DatabaseIdentity, directory: string): StateRow {
   // The version stands first in every version, so it can be read whatever follows.

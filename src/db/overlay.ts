@@ -1,4 +1,4 @@
-import { InvariantError, invariant } from '../errors.ts'
+import { InvariantError } from '../errors.ts'
 import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
 import type { AnyKeySpace, KeySpace, RowWrite } from './layout.ts'
 import type { Tip } from './view.ts'
@@ -9,17 +9,10 @@ export interface RowEdit extends RowWrite {
   readonly fresh: boolean
 }
 
-/**
- * All that a block writes: plain values that name the tip they stand on and the tip they lead to, so that whoever has
- * the base can have the tip.
- */
+/** All that a block writes besides the indexes that every coin has. */
 export interface FinishedBlock {
-  readonly base: Tip
-  readonly tip: Tip
   readonly redo: readonly RowEdit[]
-  /** Ids to append to the txid file, 32 bytes each: those of `tip.txCount - base.txCount` transactions. */
-  readonly txids: Uint8Array
-  /** Writes that lead back to the base; undefined if the block is too deep to be taken back. */
+  /** Writes that lead back to what was before; undefined if the block is too deep to be taken back. */
   readonly undo: readonly RowWrite[] | undefined
 }
 
@@ -76,24 +69,23 @@ export class GroupIndex {
 }
 
 /**
- * The write set of one block, and the only way to write. Reads see the block's own writes, then what is below. Every
+ * The write set of one block, and the only way to write for indexes that a coin adds. Reads see the block's own writes, then what is below. Every
  * write notes what was there before, so taking the block back is nobody's work. One overlay serves one block.
  */
 export class BlockOverlay {
   readonly #below: OverlayBase
-  readonly #tip: Tip
+  readonly #base: Tip
   readonly #recordsUndo: boolean
   readonly #edits = new Map<string, Edit>()
   readonly #groups: GroupIndex
   /** What prefetch() found below. */
   readonly #read = new Map<string, string | undefined>()
-  #txids: Uint8Array | undefined
 
   constructor(
     options: { readonly base: Tip; readonly recordsUndo: boolean; readonly spaces: readonly AnyKeySpace[] },
     below: OverlayBase,
   ) {
-    this.#tip = options.base
+    this.#base = options.base
     this.#recordsUndo = options.recordsUndo
     this.#groups = new GroupIndex(options.spaces)
     this.#below = below
@@ -101,7 +93,7 @@ export class BlockOverlay {
 
   /** The tip below this block. */
   get base(): Tip {
-    return this.#tip
+    return this.#base
   }
 
   /** False while catching up deeper than blocks are ever taken back; then values that are removed need not be read. */
@@ -181,14 +173,8 @@ export class BlockOverlay {
     }
   }
 
-  /** Appends ids to the txid file, 32 bytes each. Once. */
-  appendTxids(txids: Uint8Array): void {
-    invariant(this.#txids === undefined, 'the ids of a block are appended once')
-    this.#txids = txids
-  }
-
   /** The block's writes, and the writes that take them back. Nothing can be written afterwards. */
-  finish(height: number, hash: Uint8Array): FinishedBlock {
+  finish(): FinishedBlock {
     const redo: RowEdit[] = []
     const undo: RowWrite[] = []
     for (const edit of this.#edits.values()) {
@@ -196,9 +182,7 @@ export class BlockOverlay {
       redo.push(edit)
       if (this.#recordsUndo) undo.push({ key: edit.key, value: edit.before })
     }
-    const txids = this.#txids ?? new Uint8Array(0)
-    const tip = { height, hash, txCount: this.#tip.txCount + txids.length / 32 }
-    return { base: this.#tip, tip, redo, undo: this.#recordsUndo ? undo : undefined, txids }
+    return { redo, undo: this.#recordsUndo ? undo : undefined }
   }
 
   #add(key: string, value: string | undefined, before: string | undefined): void {

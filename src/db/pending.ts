@@ -1,5 +1,4 @@
 import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
-import { hashXOfKey, isHistoryKey, KeyWriter, lastOfHistory } from './keys.ts'
 import { type AnyKeySpace, type RowWrite, rangeOf } from './layout.ts'
 import { type FinishedBlock, GroupIndex, type OverlayBase, type RowEdit } from './overlay.ts'
 import { textOf } from './row-text.ts'
@@ -8,35 +7,23 @@ import type { StoreReader } from './store.ts'
 /** What a row costs in memory beyond its characters, about (strings, the edit, its place in a Map). */
 const ROW_OVERHEAD = 160
 
-/** History of one script over several blocks, to be one row. */
-interface PackedHistory {
-  readonly first: number
-  last: number
-  /** Value of the row so far. */
-  deltas: string
-}
-
 /**
- * Finished blocks that are not yet in the store, merged: a row made and taken away in between leaves no trace, and the
- * history of a script is one row for all blocks that will never be taken back.
+ * What indexes that a coin adds have written to finished blocks that are not yet in the store, merged: a row made and
+ * taken away in between leaves no trace. Stands on those that a flush is writing, while one is under way, and on the
+ * store.
  */
-export class PendingBlocks implements OverlayBase {
+export class PendingRows implements OverlayBase {
   readonly #store: StoreReader
   readonly #merged = new Map<string, RowEdit>()
-  readonly #history = new Map<string, PackedHistory>()
   readonly #groups: GroupIndex
-  readonly #keys = new KeyWriter()
-  #blocks: FinishedBlock[] = []
+  #below: PendingRows | undefined
   #layer: PendingLayer | undefined
   #bytes = 0
 
-  constructor(spaces: readonly AnyKeySpace[], store: StoreReader) {
+  constructor(spaces: readonly AnyKeySpace[], store: StoreReader, below?: PendingRows) {
     this.#groups = new GroupIndex(spaces)
     this.#store = store
-  }
-
-  get blocks(): readonly FinishedBlock[] {
-    return this.#blocks
+    this.#below = below
   }
 
   /** Bytes of memory that they take, about. */
@@ -45,43 +32,32 @@ export class PendingBlocks implements OverlayBase {
   }
 
   add(block: FinishedBlock): void {
-    const packs = block.undo === undefined
     for (const edit of block.redo) {
-      if (packs && edit.value !== undefined && isHistoryKey(edit.key)) this.#pack(edit.key, edit.value)
-      else this.#merge(edit)
+      this.#merge(edit)
       this.#bytes += ROW_OVERHEAD + edit.key.length + (edit.value?.length ?? 0)
     }
-    for (const write of block.undo ?? []) this.#bytes += ROW_OVERHEAD / 2 + (write.value?.length ?? 0)
-    this.#bytes += block.txids.length
-    this.#blocks.push(block)
     this.#layer = undefined
   }
 
-  clear(): void {
-    this.#merged.clear()
-    this.#history.clear()
-    this.#groups.clear()
-    this.#blocks = []
+  /** The writes that bring the store from below the first block to above the last. */
+  writes(): Iterable<RowWrite> {
+    return this.#merged.values()
+  }
+
+  /** To be called once what it stands on is in the store. */
+  standOnStore(): void {
+    this.#below = undefined
     this.#layer = undefined
-    this.#bytes = 0
   }
 
-  /** The writes that bring the store from the base of the first block to the tip of the last. */
-  *writes(): Generator<RowWrite> {
-    yield* this.#merged.values()
-    for (const [hashX, row] of this.#history) {
-      yield { key: this.#keys.history(hashX, row.first), value: row.deltas }
-    }
-  }
-
-  /** What views read from: these blocks as they are now. */
+  /** What views read from: all rows that are not in the store, as they are now. */
   layer(): PendingLayer {
-    this.#layer ??= new PendingLayer([...this.#blocks])
+    this.#layer ??= new PendingLayer([...(this.#below?.layer().rows ?? []), ...rowsOf(this.#merged)])
     return this.#layer
   }
 
   get(key: string): string | undefined {
-    const edit = this.#merged.get(key)
+    const edit = this.#edit(key)
     if (edit !== undefined) return edit.value
     const value = this.#store.getSync(fromLatin1(key))
     return value === undefined ? undefined : textOf(value)
@@ -91,7 +67,7 @@ export class PendingBlocks implements OverlayBase {
     const found: (string | undefined)[] = []
     const missing: { readonly at: number; readonly key: Uint8Array }[] = []
     for (const [at, key] of keys.entries()) {
-      const edit = this.#merged.get(key)
+      const edit = this.#edit(key)
       if (edit === undefined) missing.push({ at, key: fromLatin1(key) })
       found.push(edit?.value)
     }
@@ -105,17 +81,27 @@ export class PendingBlocks implements OverlayBase {
   }
 
   async group(space: AnyKeySpace, prefix: string): Promise<Map<string, string>> {
-    const own = this.#groups.keys(space, prefix)
-    const start = fromLatin1(prefix)
-    const stored = await this.#store.rows(rangeOf(start))
+    // Before the store is asked: a flush may end meanwhile.
+    const edits = [...(this.#below?.groupEdits(space, prefix) ?? []), ...this.groupEdits(space, prefix)]
+    const stored = await this.#store.rows(rangeOf(fromLatin1(prefix)))
     const rows = new Map(stored.map(([key, value]) => [toLatin1(key), textOf(value)]))
-    for (const key of own) {
-      const edit = this.#merged.get(key)
-      if (edit === undefined) continue
-      if (edit.value === undefined) rows.delete(key)
-      else rows.set(key, edit.value)
+    for (const { key, value } of edits) {
+      if (value === undefined) rows.delete(key)
+      else rows.set(key, value)
     }
     return rows
+  }
+
+  groupEdits(space: AnyKeySpace, prefix: string): RowWrite[] {
+    return this.#groups.keys(space, prefix).flatMap((key) => this.#merged.get(key) ?? [])
+  }
+
+  #edit(key: string): RowEdit | undefined {
+    return this.#merged.get(key) ?? this.#below?.ownEdit(key)
+  }
+
+  ownEdit(key: string): RowEdit | undefined {
+    return this.#merged.get(key)
   }
 
   #merge(edit: RowEdit): void {
@@ -129,61 +115,36 @@ export class PendingBlocks implements OverlayBase {
       this.#merged.set(edit.key, { key: edit.key, value: edit.value, fresh: earlier.fresh })
     }
   }
-
-  #pack(key: string, deltas: string): void {
-    const hashX = hashXOfKey(key)
-    const { first, last } = lastOfHistory(key, deltas)
-    const row = this.#history.get(hashX)
-    if (row === undefined) {
-      this.#history.set(hashX, { first, last, deltas })
-    } else {
-      row.deltas += this.#keys.varint(first - row.last) + deltas
-      row.last = last
-    }
-  }
 }
 
-/** Finished blocks on top of a snapshot, as a view sees them: never changed. Made ready at the first question. */
+function* rowsOf(merged: ReadonlyMap<string, RowEdit>): Generator<readonly [string, string | undefined]> {
+  for (const [key, { value }] of merged) yield [key, value]
+}
+
+/** Rows of finished blocks on top of a snapshot, as a view sees them: never changed. */
 export class PendingLayer {
-  readonly blocks: readonly FinishedBlock[]
-  #rows: Map<string, string | undefined> | undefined
+  readonly rows: ReadonlyMap<string, string | undefined>
   #sorted: string[] | undefined
 
-  constructor(blocks: readonly FinishedBlock[]) {
-    this.blocks = blocks
-  }
-
-  get isEmpty(): boolean {
-    return this.blocks.length === 0
+  constructor(rows: Iterable<readonly [string, string | undefined]>) {
+    this.rows = new Map(rows)
   }
 
   /** The row if these blocks wrote it: `value` undefined if they took it away. */
   get(key: string): { readonly value: string | undefined } | undefined {
-    if (this.isEmpty) return undefined
-    const rows = this.#all()
-    return rows.has(key) ? { value: rows.get(key) } : undefined
+    return this.rows.has(key) ? { value: this.rows.get(key) } : undefined
   }
 
   /** Rows written whose keys begin with `prefix`, in the order of keys. */
-  range(prefix: string): { readonly key: string; readonly value: string | undefined }[] {
-    if (this.isEmpty) return []
-    const rows = this.#all()
-    this.#sorted ??= [...rows.keys()].sort()
-    const found: { key: string; value: string | undefined }[] = []
+  range(prefix: string): RowWrite[] {
+    this.#sorted ??= [...this.rows.keys()].sort()
+    const found: RowWrite[] = []
     for (let at = lowerBound(this.#sorted, prefix); at < this.#sorted.length; at++) {
       const key = this.#sorted[at]
       if (key === undefined || !key.startsWith(prefix)) break
-      found.push({ key, value: rows.get(key) })
+      found.push({ key, value: this.rows.get(key) })
     }
     return found
-  }
-
-  #all(): Map<string, string | undefined> {
-    if (this.#rows === undefined) {
-      this.#rows = new Map()
-      for (const block of this.blocks) for (const { key, value } of block.redo) this.#rows.set(key, value)
-    }
-    return this.#rows
   }
 }
 

@@ -53,6 +53,8 @@ export interface StoreOptions {
   readonly cacheBytes: number
   /** Open only what is there already. */
   readonly mustExist?: boolean
+  /** Other threads of this process open it too; the one that was first closes it last. */
+  readonly shared?: boolean
 }
 
 export type OpenStore = (directory: string, options: StoreOptions, disk: Disk) => Promise<Store>

@@ -1,8 +1,8 @@
 import { ChainError } from '../errors.ts'
 import { equalBytes, toDisplayHex } from '../lib/bytes.ts'
+import type { RowSink } from './layer-rows.ts'
 import { UNDO, type UndoRow } from './layout.ts'
-import type { FinishedBlock } from './overlay.ts'
-import type { Store, StoreBatch, StoreReader } from './store.ts'
+import type { Store, StoreReader } from './store.ts'
 import type { Tip } from './view.ts'
 
 /** Keeps what takes blocks back for as many blocks as the reorg limit says. */
@@ -11,11 +11,14 @@ export class UndoKeeper {
   readonly #reorgLimit: number
   /** Lowest height that may still have a row. */
   #oldest: number
+  /** Lowest height that can be taken back: below are blocks for which nothing was kept, written or not. */
+  #lowest: number
 
   private constructor(store: StoreReader, reorgLimit: number, oldest: number) {
     this.#store = store
     this.#reorgLimit = reorgLimit
     this.#oldest = oldest
+    this.#lowest = oldest
   }
 
   /** `nextHeight`: height of the block that would come after the tip. */
@@ -24,29 +27,30 @@ export class UndoKeeper {
     return new UndoKeeper(store, reorgLimit, first === undefined ? nextHeight : UNDO.readKey(first[0]).height)
   }
 
-  /** Puts the rows of new blocks into the batch that writes them, and prunes. Call written() once it is written. */
-  stage(batch: StoreBatch, blocks: readonly FinishedBlock[], tip: Tip): void {
+  /** Notes that nothing is kept for the block at `height`: heights up to it have none, whatever rows are left below. */
+  skip(height: number): void {
+    this.#lowest = height + 1
+  }
+
+  /** Prunes what is not needed any more once `tip` is written. Call written() once it is. */
+  stage(sink: RowSink, tip: Tip): void {
     const oldest = this.#oldestBelow(tip)
-    for (let height = this.#oldest; height < oldest; height++) batch.del(UNDO.keyBytes({ height }))
-    for (const { base, tip: own, undo } of blocks) {
-      if (undo === undefined || own.height < oldest) continue
-      const row = { hash: own.hash, baseHash: base.hash, baseTxCount: base.txCount, writes: undo }
-      batch.put(UNDO.keyBytes({ height: own.height }), UNDO.valueBytes(row))
-    }
+    for (let height = this.#oldest; height < oldest; height++) sink.del(UNDO.keyBytes({ height }))
   }
 
-  written(blocks: readonly FinishedBlock[], tip: Tip): void {
-    this.#oldest = Math.max(this.#oldestWith(blocks), this.#oldestBelow(tip))
+  written(tip: Tip): void {
+    this.#oldest = Math.max(this.#oldest, this.#oldestBelow(tip))
+    this.#lowest = Math.max(this.#lowest, this.#oldest)
   }
 
-  /** The lowest height that could be gone back to if `blocks` were written: nothing is kept that leads further. */
-  deepestFork(blocks: readonly FinishedBlock[]): number {
-    return this.#oldestWith(blocks) - 1
+  /** The lowest height that can be gone back to: nothing is kept that leads further. */
+  get deepestFork(): number {
+    return this.#lowest - 1
   }
 
-  /** Heights up to the last block without undo have none, whatever rows an earlier run left below. */
-  #oldestWith(blocks: readonly FinishedBlock[]): number {
-    return blocks.reduce((oldest, { tip, undo }) => (undo === undefined ? tip.height + 1 : oldest), this.#oldest)
+  /** True if the block at `height` is above those that are pruned once `tip` is written. */
+  keeps(height: number, tip: Tip): boolean {
+    return height >= this.#oldestBelow(tip)
   }
 
   /** What takes the tip back. Throws ChainError if it was not kept. */

@@ -68,8 +68,26 @@ export interface ChainView {
   utxos(hashX: Uint8Array): Promise<readonly Utxo[]>
   /** Sum of the unspent outputs. */
   balance(hashX: Uint8Array): Promise<bigint>
-  /** What outpoints (36 bytes: txid internal, index LE) pay that are unspent at this tip, in the order asked. */
-  unspentOutputs(outpoints: readonly Uint8Array[]): Promise<readonly (OutputInfo | undefined)[]>
+  /**
+   * The transaction that spends an outpoint (36 bytes) of the script `hashX`, or undefined if none does at this tip: the
+   * first after transaction number `fundedBy` (the one that made the output) whose inputs have the outpoint's tag of eight
+   * bytes. Outpoints with the same tag can be made on purpose, so whoever must be certain reads the transaction, and asks
+   * again from its number on if it was another outpoint.
+   */
+  findSpender(hashX: Uint8Array, outpoint: Uint8Array, fundedBy: number): Promise<HistoryItem | undefined>
+  /**
+   * What outpoints (36 bytes: txid internal, index LE) pay that are unspent at this tip, in the order asked. Where the
+   * index does not list outputs the node is asked, which can fail as the daemon's calls do, and says nothing (undefined)
+   * while it is at another tip.
+   */
+  unspentOutputs(outpoints: readonly Uint8Array[], signal?: AbortSignal): Promise<readonly (OutputInfo | undefined)[]>
 
   release(): void
 }
+
+/** Where unspent outputs are asked for that the index does not list: undefined for what is spent, or not known, at `tip`. */
+export type OutputSource = (
+  outpoints: readonly Uint8Array[],
+  tip: Tip,
+  signal: AbortSignal | undefined,
+) => Promise<readonly (OutputInfo | undefined)[]>

@@ -1,14 +1,16 @@
 import { outpointAt, type ParsedBlock } from '../chain/block.ts'
+import { hashXOf } from '../chain/script.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import type { IndexDatabase } from '../db/index-db.ts'
-import type { ChainView } from '../db/view.ts'
+import type { ChainView, OutputSource } from '../db/view.ts'
 import { DaemonError, DaemonUnavailableError } from '../errors.ts'
 import { throwIfAborted } from '../lib/abort.ts'
-import { equalBytes, toDisplayHex } from '../lib/bytes.ts'
+import { equalBytes, readUint32LE, toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { ChainListener, ChainSync } from './follower.ts'
-import { type BlockParser, parseChecked } from './parse.ts'
+import { type BlockParser, type ReadBlock, readBlock } from './parse.ts'
+import { ParseThread } from './parse-thread.ts'
 import { PREFETCH_DEFAULTS, type PrefetchOptions, prefetchBlocks } from './prefetcher.ts'
 import type { SyncPosition } from './progress.ts'
 import { findFork } from './reorg.ts'
@@ -41,6 +43,7 @@ export class BlockProcessor implements ChainSync {
   readonly #log: Logger
   readonly #progress: CatchUpObserver | undefined
   readonly #parse: BlockParser
+  #thread: ParseThread | undefined
 
   constructor(options: Partial<PrefetchOptions>, collaborators: BlockProcessorCollaborators) {
     this.#options = { ...PREFETCH_DEFAULTS, ...options }
@@ -49,26 +52,36 @@ export class BlockProcessor implements ChainSync {
     this.#clock = collaborators.clock
     this.#log = collaborators.log
     this.#progress = collaborators.progress
-    this.#parse = collaborators.parse ?? parseChecked
+    this.#parse =
+      collaborators.parse ??
+      ((fetched) => (ParseThread.available ? this.#onThread() : { parse: readBlock }).parse(fetched))
   }
 
   /** The index as it is now; release() it. */
   view(): ChainView {
-    return this.#db.acquireView()
+    return this.#db.acquireView(this.#outputs)
+  }
+
+  /** Settles once everything that was applied is on disk. Throws StorageError, or ChainError for what cannot be right. */
+  persist(): Promise<void> {
+    return this.#db.flush()
+  }
+
+  async stop(): Promise<void> {
+    await this.#thread?.close()
   }
 
   /**
-   * Settles once the index has the node's best block and everything is on disk. Throws DaemonUnavailableError or
+   * Settles once the index has the node's best block; persist() brings it to disk. Throws DaemonUnavailableError or
    * DaemonError (ask again later: what was applied stays), ChainError (the node's chain cannot be followed),
    * StorageError, AbortError. One at a time.
    */
   async catchUp(listener: ChainListener, signal: AbortSignal): Promise<void> {
     try {
       while (!(await this.#isAtTip(listener, signal)));
-      await this.#db.flushIfDue(true)
     } catch (error) {
-      // What is done need not be done again, and whoever takes a view finds it on disk.
-      if (error instanceof DaemonUnavailableError || error instanceof DaemonError) await this.#db.flushIfDue(true)
+      // What is done need not be done again.
+      if (error instanceof DaemonUnavailableError || error instanceof DaemonError) await this.#db.flush()
       throw error
     } finally {
       this.#progress?.finish()
@@ -105,23 +118,52 @@ export class BlockProcessor implements ChainSync {
     const range = { start: this.#db.tip.height + 1, end: target }
     const level = range.end - range.start < MANY_BLOCKS ? 'info' : 'debug'
     const collaborators = { daemon: this.#daemon, parse: this.#parse }
-    for await (const block of prefetchBlocks(range, this.#options, collaborators, signal)) {
+    if (!this.#daemon.abilities.spentTxOuts) await this.#listOutputs(signal)
+    for await (const read of prefetchBlocks(range, this.#options, collaborators, signal)) {
       // The node has changed to another branch since it was asked: the next round finds the fork.
-      if (this.#db.tip.height >= 0 && !equalBytes(block.prevHash, this.#db.tip.hash)) return
+      if (this.#db.tip.height >= 0 && !equalBytes(read.block.prevHash, this.#db.tip.hash)) return
       throwIfAborted(signal)
-      await this.#apply(block, target, listener, level)
+      await this.#apply(read, target, listener, level)
     }
   }
 
-  async #apply(block: ParsedBlock, target: number, listener: ChainListener, level: 'info' | 'debug'): Promise<void> {
+  async #apply({ block, known }: ReadBlock, target: number, listener: ChainListener, level: 'info' | 'debug') {
     const begun = this.#clock.monotonic()
-    const { to, touched } = await this.#db.advance(block, target)
-    await this.#db.flushIfDue(to.height >= target)
+    const { to, touched } = await this.#db.advance(block, target, known)
     listener.applied({ txids: block.txids, spentOutpoints: spentOutpoints(block), touched })
+    await this.#db.flushIfDue()
     const { height, txCount } = to
     this.#progress?.update({ height, txCount, target })
     const ms = Math.round(this.#clock.monotonic() - begun)
     this.#log[level]({ height, hash: toDisplayHex(to.hash), txs: block.txCount, ms }, 'block indexed')
+  }
+
+  /** Where the node does not tell what blocks spend, it is looked up: in a list that has to be there. */
+  async #listOutputs(signal: AbortSignal): Promise<void> {
+    if (this.#db.listsOutputs) return
+    this.#log.info(
+      'the node has no REST spenttxouts (Bitcoin Core 30, rest=1): what blocks spend is looked up in the index, which ' +
+        'takes longer and more disk',
+    )
+    await this.#db.listOutputs(signal)
+  }
+
+  #onThread(): ParseThread {
+    this.#thread ??= new ParseThread()
+    return this.#thread
+  }
+
+  /** Asks the node what the index does not list; what it says of another tip than the view's is no answer. */
+  readonly #outputs: OutputSource = async (outpoints, tip, signal) => {
+    const asked = outpoints.map((outpoint) => ({
+      txid: toDisplayHex(outpoint.subarray(0, 32)),
+      vout: readUint32LE(outpoint, 32),
+    }))
+    const found = await this.#daemon.unspentOutputs(asked, signal)
+    const hash = toDisplayHex(tip.hash)
+    return found.map((output) =>
+      output?.bestBlock === hash ? { hashX: hashXOf(output.script), value: output.value } : undefined,
+    )
   }
 }
 

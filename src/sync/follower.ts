@@ -39,6 +39,10 @@ export interface ChainListener {
 export interface ChainSync {
   /** Brings the index to the node's tip, rolling back first where the node is on another branch. */
   catchUp(listener: ChainListener, signal: AbortSignal): Promise<void>
+  /** Settles once everything that was applied is on disk. */
+  persist(): Promise<void>
+  /** Settles once nothing of it runs any more. */
+  stop(): Promise<void>
   /** The index as it is now. The caller releases it. */
   view(): ChainView
 }
@@ -131,6 +135,7 @@ export class Follower implements Service {
     this.#stopping.abort()
     await this.#loop
     this.#hub.close()
+    await this.#chain.stop()
   }
 
   /** Looks for new blocks and transactions now instead of at the next poll. */
@@ -205,6 +210,8 @@ export class Follower implements Service {
       this.#publishTip(view)
     } finally {
       if (!handedOver) view.release()
+      // After the publication: nobody waits for the disk to hear of a block.
+      await this.#chain.persist()
     }
   }
 

@@ -1,31 +1,52 @@
 import { checkMerkleRoot, type ParsedBlock, parseBlock } from '../chain/block.ts'
+import { blockDelta } from '../db/block-delta.ts'
+import type { KnownBlock } from '../db/index-db.ts'
 import { DaemonUnavailableError, ParseError } from '../errors.ts'
 import { toDisplayHex } from '../lib/bytes.ts'
+import { parseSpentTxOuts } from './spent-tx-outs.ts'
 
-/** Turns a block's bytes into what indexers read; may do so on another thread. Rejects as parseChecked throws. */
-export type BlockParser = (raw: Uint8Array, hash: string) => ParsedBlock | Promise<ParsedBlock>
+/** What the node gave for a block. */
+export interface FetchedBlock {
+  /** What it was asked for, as displayed. */
+  readonly hash: string
+  readonly raw: Uint8Array
+  /** What the block spends, as REST `spenttxouts` has it; undefined where the node does not tell. */
+  readonly spent: Uint8Array | undefined
+}
+
+/** A block that the index can take. Plain data. */
+export interface ReadBlock {
+  readonly block: ParsedBlock
+  /** Undefined where the node does not tell what it spends. */
+  readonly known: KnownBlock | undefined
+}
+
+/** Turns what the node gave into what the index takes; may do so on another thread. Rejects as readBlock throws. */
+export type BlockParser = (fetched: FetchedBlock) => ReadBlock | Promise<ReadBlock>
 
 /**
- * Parses the block that the node was asked for by `hash` (as displayed). Throws DaemonUnavailableError for one that is
- * not it: cut short, another block, or transactions that its header does not commit to. Such an answer is worth asking
- * again for, and never worth applying.
+ * Parses the block that the node was asked for by `hash`. Throws DaemonUnavailableError for one that is not it: cut
+ * short, another block, transactions that its header does not commit to, or spent outputs that are not its own. Such an
+ * answer is worth asking again for, and never worth applying.
  */
-export function parseChecked(raw: Uint8Array, hash: string): ParsedBlock {
-  const block = parse(raw, hash)
+export function readBlock({ hash, raw, spent }: FetchedBlock): ReadBlock {
+  const block = attempt(`bytes for block ${hash} that are no block`, () => parseBlock(raw))
   if (toDisplayHex(block.hash) !== hash) {
     throw new DaemonUnavailableError(`the node gave block ${toDisplayHex(block.hash)} for ${hash}`)
   }
   if (!checkMerkleRoot(block)) {
     throw new DaemonUnavailableError(`the node gave block ${hash} with other transactions than it has`)
   }
-  return block
+  if (spent === undefined) return { block, known: undefined }
+  const outputs = attempt(`outputs that block ${hash} does not spend`, () => parseSpentTxOuts(spent, block))
+  return { block, known: { spent: outputs, delta: blockDelta(block, outputs) } }
 }
 
-function parse(raw: Uint8Array, hash: string): ParsedBlock {
+function attempt<T>(what: string, parse: () => T): T {
   try {
-    return parseBlock(raw)
+    return parse()
   } catch (error) {
     if (!(error instanceof ParseError)) throw error
-    throw new DaemonUnavailableError(`the node gave bytes for block ${hash} that are no block`, { cause: error })
+    throw new DaemonUnavailableError(`the node gave ${what}`, { cause: error })
   }
 }

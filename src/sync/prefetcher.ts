@@ -1,8 +1,7 @@
-import type { ParsedBlock } from '../chain/block.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import { linkSignals, throwIfAborted, untilAborted } from '../lib/abort.ts'
 import { BoundedQueue } from '../lib/queue.ts'
-import type { BlockParser } from './parse.ts'
+import type { BlockParser, FetchedBlock, ReadBlock } from './parse.ts'
 
 export interface PrefetchOptions {
   /** Blocks asked for at the same time. A bitcoind on the same machine gives no more with more of them than a few. */
@@ -15,16 +14,17 @@ export const PREFETCH_DEFAULTS: PrefetchOptions = { parallel: 4, waitingBytes: 3
 
 /** Hashes asked for in one call. */
 const HASHES_AT_ONCE = 500
-/** Memory of a parsed block by the bytes it came in, about: its flat arrays are as large again. */
-const MEMORY_PER_BYTE = 2
+/** Memory of a parsed block by the bytes it came in, about: its flat arrays are larger than itself. */
+const MEMORY_PER_BYTE = 3
 
 interface Failure {
   readonly error: unknown
 }
-type Outcome = { readonly block: ParsedBlock } | Failure
+type Outcome = ReadBlock | Failure
 
 /**
- * Blocks `start` to `end` of the node's best chain, in order, fetched and parsed ahead of who takes them. The node may
+ * Blocks `start` to `end` of the node's best chain and what they spend, in order, fetched and parsed ahead of who takes
+ * them. The node may
  * change its mind meanwhile, so a block need not stand on the one before, and there may be fewer. Throws what the
  * daemon, the parser or the abort throw; leaving the loop stops everything that is under way.
  */
@@ -33,10 +33,10 @@ export async function* prefetchBlocks(
   options: PrefetchOptions,
   collaborators: { readonly daemon: Daemon; readonly parse: BlockParser },
   signal: AbortSignal,
-): AsyncGenerator<ParsedBlock, void, undefined> {
+): AsyncGenerator<ReadBlock, void, undefined> {
   const stop = new AbortController()
   const linked = linkSignals(signal, stop.signal)
-  const queue = new BoundedQueue<ParsedBlock>(options.waitingBytes, (block) => block.raw.length * MEMORY_PER_BYTE)
+  const queue = new BoundedQueue<ReadBlock>(options.waitingBytes, ({ block }) => block.raw.length * MEMORY_PER_BYTE)
   const producing = produce(range, options, collaborators, queue, linked.signal, () => stop.abort())
   try {
     for (;;) {
@@ -58,7 +58,7 @@ async function produce(
   range: { readonly start: number; readonly end: number },
   options: PrefetchOptions,
   { daemon, parse }: { readonly daemon: Daemon; readonly parse: BlockParser },
-  queue: BoundedQueue<ParsedBlock>,
+  queue: BoundedQueue<ReadBlock>,
   signal: AbortSignal,
   stop: () => void,
 ): Promise<Failure | undefined> {
@@ -69,11 +69,14 @@ async function produce(
     const outcome = await underWay.shift()
     if (outcome === undefined) return
     if ('error' in outcome) throw outcome.error
-    await queue.put(outcome.block)
+    await queue.put(outcome)
   }
   const fetch = async (hash: string): Promise<Outcome> => {
     try {
-      return { block: await parse(await untilAborted(daemon.rawBlock(hash, signal), signal), hash) }
+      return await untilAborted(
+        Promise.resolve(parse(await untilAborted(fetchBlock(daemon, hash, signal), signal))),
+        signal,
+      )
     } catch (error) {
       // Kept until its turn comes, so that blocks before it are not lost and no rejection goes unheard.
       return { error }
@@ -102,4 +105,11 @@ async function produce(
     signal.removeEventListener('abort', abort)
     await Promise.all(underWay)
   }
+}
+
+/** The block and, where the node tells it, what it spends. */
+async function fetchBlock(daemon: Daemon, hash: string, signal: AbortSignal): Promise<FetchedBlock> {
+  const spending = daemon.abilities.spentTxOuts ? daemon.spentTxOuts(hash, signal) : Promise.resolve(undefined)
+  const [raw, spent] = await Promise.all([daemon.rawBlock(hash, signal), spending])
+  return { hash, raw, spent }
 }

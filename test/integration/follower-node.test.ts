@@ -236,11 +236,17 @@ describe('a follower on the built-in node', () => {
     const txid = world.node.send(a.address, 70_000n)
     await world.until(({ items }) => items.get(a.key)?.length === 1)
     expect(world.itemsOf(a)).toEqual([`${txid}:0`])
-    expect(await world.hub.with((moment) => moment.balance(a.hashX))).toEqual({ confirmed: 0n, unconfirmed: 70_000n })
+    expect(await world.hub.with((moment) => moment.balance(a.hashX))).toMatchObject({
+      confirmed: 0n,
+      unconfirmed: 70_000n,
+    })
     world.node.mine(1)
     await world.settled()
     expect(world.itemsOf(a)).toEqual([`${txid}:111`])
-    expect(await world.hub.with((moment) => moment.balance(a.hashX))).toEqual({ confirmed: 70_000n, unconfirmed: 0n })
+    expect(await world.hub.with((moment) => moment.balance(a.hashX))).toMatchObject({
+      confirmed: 70_000n,
+      unconfirmed: 0n,
+    })
     expect(world.statusesOf(a)).toHaveLength(3)
   })
 
@@ -264,7 +270,7 @@ describe('a follower on the built-in node', () => {
     expect(world.node.submitTx(child.raw)).toMatchObject({ kind: 'accepted' })
     await world.until(({ items }) => items.get(b.key)?.length === 1)
     expect(world.itemsOf(a)).toEqual([`${parent}:0`, `${toDisplayHex(child.txid)}:-1`])
-    expect(await world.hub.with((moment) => moment.balance(a.hashX))).toEqual({ confirmed: 0n, unconfirmed: 0n })
+    expect(await world.hub.with((moment) => moment.balance(a.hashX))).toMatchObject({ confirmed: 0n, unconfirmed: 0n })
     // A block with the parent alone.
     await generateBlock(world.node, c.address, [parent])
     await world.settled()

@@ -1,6 +1,6 @@
 import { headerHash, serializeHeader } from '../../src/chain/headers.ts'
 import { compactSize, parseWholeTx, serializeTx, type Tx, type TxInput, type TxOutput } from '../../src/chain/tx.ts'
-import { concat, copyOf, fromHex, toLatin1, writeUint32LE } from '../../src/lib/bytes.ts'
+import { concat, copyOf, fromHex, toLatin1, writeUint32LE, writeUint64LE } from '../../src/lib/bytes.ts'
 import { merkleRoot } from '../../src/lib/merkle.ts'
 
 /** A block as a node would send it, and what it is made of. */
@@ -208,4 +208,27 @@ function coinsOf(tx: Tx): Coin[] {
 
 function coinKey(txid: Uint8Array, vout: number): string {
   return `${toLatin1(txid)}:${vout}`
+}
+
+/** What a block spends, as REST `spenttxouts` would tell it; `blocks` are those up to and with it. */
+export function spentTxOuts(blocks: readonly BuiltBlock[]): Uint8Array {
+  const outputs = new Map<string, TxOutput>()
+  for (const { txs } of blocks) {
+    for (const tx of txs) {
+      for (const [vout, output] of tx.outputs.entries()) outputs.set(coinKey(tx.txid, vout), output)
+    }
+  }
+  const { txs = [] } = blocks.at(-1) ?? {}
+  const lists = txs.map((tx, position) => {
+    const inputs = position === 0 ? [] : tx.inputs
+    const spent = inputs.map(({ prevTxid, prevIndex }) => outputs.get(coinKey(prevTxid, prevIndex))!)
+    return concat(compactSize(spent.length), ...spent.map(outputBytes))
+  })
+  return concat(compactSize(txs.length), ...lists)
+}
+
+function outputBytes({ value, script }: TxOutput): Uint8Array {
+  const amount = new Uint8Array(8)
+  writeUint64LE(amount, value, 0)
+  return concat(amount, compactSize(script.length), script)
 }

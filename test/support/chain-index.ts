@@ -2,12 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { parseBlock } from '../../src/chain/block.ts'
+import type { BlockChange } from '../../src/db/index-db.ts'
 import { type IndexCollaborators, IndexDatabase, type IndexOptions } from '../../src/db/index-db.ts'
+import type { IndexView } from '../../src/db/index-view.ts'
 import { MemoryStore } from '../../src/db/memory-store.ts'
 import type { ChainView } from '../../src/db/view.ts'
-import { toHex } from '../../src/lib/bytes.ts'
-import { type BuiltBlock, outpointOf, type RandomChain } from './chain-builder.ts'
+import { readUint32LE, toDisplayHex, toHex } from '../../src/lib/bytes.ts'
+import { readBlock } from '../../src/sync/parse.ts'
+import { type BuiltBlock, outpointOf, type RandomChain, spentTxOuts } from './chain-builder.ts'
 import type { ChainModel } from './chain-model.ts'
 
 /** Runs `use` with a directory that is removed afterwards. */
@@ -39,13 +41,43 @@ export function inMemory(): IndexCollaborators {
   return { openStore: (_directory, _options, disk) => Promise.resolve(new MemoryStore(disk)) }
 }
 
-/** Advances to the tip of `chain`. Blocks below the index's own tip must be the same. */
+/** Whether the node tells what blocks spend, or the index looks it up. */
+export type Spends = 'told' | 'looked up'
+
+/** Advances by the last of `blocks`. */
+export function advanceBy(
+  db: IndexDatabase,
+  blocks: readonly BuiltBlock[],
+  nodeHeight: number,
+  spends: Spends = 'looked up',
+): Promise<BlockChange> {
+  const { hash, raw } = blocks.at(-1)!
+  const spent = spends === 'told' ? spentTxOuts(blocks) : undefined
+  const { block, known } = readBlock({ hash: toDisplayHex(hash), raw, spent })
+  return db.advance(block, nodeHeight, known)
+}
+
+/** The index as it is now; asks the model for unspent outputs if the index does not list them. */
+export function viewOf(db: IndexDatabase, model: ChainModel): IndexView {
+  return db.acquireView((outpoints, tip) => {
+    expect(toHex(tip.hash)).toBe(toHex(model.blocks.at(-1)?.hash ?? new Uint8Array(32)))
+    return Promise.resolve(
+      outpoints.map((outpoint) => model.unspent(outpoint.subarray(0, 32), readUint32LE(outpoint, 32))),
+    )
+  })
+}
+
+/** Advances to the tip of `blocks`. Those below the index's own tip must be the same. */
 export async function advanceTo(
   db: IndexDatabase,
   blocks: readonly BuiltBlock[],
   nodeHeight = blocks.length - 1,
+  spends: Spends = 'looked up',
 ): Promise<void> {
-  for (const block of blocks.slice(db.tip.height + 1)) await db.advance(parseBlock(block.raw), nodeHeight)
+  while (db.tip.height < blocks.length - 1) {
+    await advanceBy(db, blocks.slice(0, db.tip.height + 2), nodeHeight, spends)
+    await db.flushIfDue()
+  }
 }
 
 export async function dumpOf(db: IndexDatabase): Promise<string[]> {
@@ -90,6 +122,9 @@ export async function expectViewIs(view: ChainView, model: ChainModel, all: read
   expect(await view.unspentOutputs(outputs.map(({ txid, vout }) => outpointOf(txid, vout)))).toEqual(
     outputs.map(({ txid, vout }) => model.unspent(txid, vout)),
   )
+  for (const { hashX, outpoint, fundedBy, spender } of model.outputs) {
+    expect(await view.findSpender(hashX, outpoint, fundedBy)).toEqual(spender)
+  }
   for (const height of new Set([0, top >> 1, top])) {
     if (top < 0) continue
     expect(await view.headerProof(height, top)).toEqual(model.headerProof(height, top))

@@ -2,10 +2,18 @@ import { hashXOf, isUnspendable } from '../../src/chain/script.ts'
 import type { HistoryItem, Utxo } from '../../src/db/view.ts'
 import { concat, toHex } from '../../src/lib/bytes.ts'
 import { merkleBranch, merkleRoot } from '../../src/lib/merkle.ts'
-import type { BuiltBlock } from './chain-builder.ts'
+import { type BuiltBlock, outpointOf } from './chain-builder.ts'
 
 interface ModelUtxo extends Utxo {
   readonly hashX: Uint8Array
+}
+
+/** An output that was ever made, and the transaction that spends it. */
+interface ModelOutput {
+  readonly hashX: Uint8Array
+  readonly outpoint: Uint8Array
+  readonly fundedBy: number
+  spender: HistoryItem | undefined
 }
 
 /** What the index says of a chain, computed from its blocks with Maps and nothing clever. */
@@ -13,6 +21,7 @@ export class ChainModel {
   readonly blocks: readonly BuiltBlock[]
   readonly #histories = new Map<string, HistoryItem[]>()
   readonly #utxos = new Map<string, ModelUtxo>()
+  readonly #outputs = new Map<string, ModelOutput>()
   readonly #positions = new Map<string, { txNum: number; height: number; position: number }>()
   txCount = 0
 
@@ -24,6 +33,10 @@ export class ChainModel {
   /** Every script that was ever paid or spent. */
   get hashXs(): Uint8Array[] {
     return [...this.#histories.keys()].map((hex) => Uint8Array.from(Buffer.from(hex, 'hex')))
+  }
+
+  get outputs(): ModelOutput[] {
+    return [...this.#outputs.values()]
   }
 
   history(hashX: Uint8Array): HistoryItem[] {
@@ -77,6 +90,8 @@ export class ChainModel {
           if (utxo === undefined) throw new Error(`the chain spends ${outpoint}, which is not there`)
           touched.set(toHex(utxo.hashX), utxo.hashX)
           this.#utxos.delete(outpoint)
+          const output = this.#outputs.get(outpoint)
+          if (output !== undefined) output.spender = { txNum, height: block.height, txid }
         }
       }
       for (const [vout, { script, value }] of tx.outputs.entries()) {
@@ -84,6 +99,8 @@ export class ChainModel {
         const hashX = Uint8Array.from(hashXOf(script))
         touched.set(toHex(hashX), hashX)
         this.#utxos.set(`${toHex(txid)}:${vout}`, { txid, vout, txNum, height: block.height, value, hashX })
+        const outpoint = outpointOf(txid, vout)
+        this.#outputs.set(`${toHex(txid)}:${vout}`, { hashX, outpoint, fundedBy: txNum, spender: undefined })
       }
       for (const hex of touched.keys()) {
         const history = this.#histories.get(hex) ?? []

@@ -1,16 +1,19 @@
-import type { ChainInfo, Daemon, DaemonAbilities, MempoolIds } from '../../src/daemon/daemon.ts'
+import { isUnspendable } from '../../src/chain/script.ts'
+import type { ChainInfo, Daemon, DaemonAbilities, MempoolIds, NodeOutput, Outpoint } from '../../src/daemon/daemon.ts'
 import { DaemonError } from '../../src/errors.ts'
 import { throwIfAborted } from '../../src/lib/abort.ts'
 import { toDisplayHex } from '../../src/lib/bytes.ts'
-import type { RandomChain } from './chain-builder.ts'
+import { type RandomChain, spentTxOuts } from './chain-builder.ts'
 
 /** A daemon with a chain and nothing else, that does to blocks what a test scripts. Other calls throw. */
 export class FakeDaemon implements Daemon {
-  readonly abilities: DaemonAbilities = { rest: false, spentTxOuts: false, zmq: undefined }
+  abilities: DaemonAbilities = { rest: false, spentTxOuts: false, zmq: undefined }
   readonly address = 'fake'
   chain: RandomChain
   /** Stands in for what rawBlock gives. */
   tamper: (raw: Uint8Array, hash: string) => Uint8Array | Promise<Uint8Array> = (raw) => raw
+  /** Stands in for what spentTxOuts gives. */
+  tamperSpent: (spent: Uint8Array, hash: string) => Uint8Array = (spent) => spent
   /** Runs before each call is answered. */
   before: (call: string) => void | Promise<void> = () => undefined
   readonly calls: string[] = []
@@ -18,7 +21,7 @@ export class FakeDaemon implements Daemon {
   underWay = 0
   mostUnderWay = 0
   /** Every block ever seen: a node keeps those of lost branches too. */
-  readonly #blocks = new Map<string, Uint8Array>()
+  readonly #blocks = new Map<string, { readonly raw: Uint8Array; readonly spent: () => Uint8Array }>()
 
   constructor(chain: RandomChain) {
     this.chain = chain
@@ -32,7 +35,10 @@ export class FakeDaemon implements Daemon {
   async blockHashes(start: number, count: number, signal?: AbortSignal): Promise<string[]> {
     await this.#enter('blockHashes', signal)
     const blocks = this.chain.blocks.slice(start, start + count)
-    for (const { hash, raw } of blocks) this.#blocks.set(toDisplayHex(hash), raw)
+    const all = this.chain.blocks.slice()
+    for (const { hash, raw, height } of blocks) {
+      this.#blocks.set(toDisplayHex(hash), { raw, spent: () => spentTxOuts(all.slice(0, height + 1)) })
+    }
     return blocks.map(({ hash }) => toDisplayHex(hash))
   }
 
@@ -41,7 +47,7 @@ export class FakeDaemon implements Daemon {
     this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay)
     try {
       await this.#enter('rawBlock', signal)
-      const raw = this.#blocks.get(hash)
+      const raw = this.#blocks.get(hash)?.raw
       if (raw === undefined) throw new DaemonError(-5, 'Block not found')
       return await this.tamper(raw, hash)
     } finally {
@@ -49,10 +55,31 @@ export class FakeDaemon implements Daemon {
     }
   }
 
+  async spentTxOuts(hash: string, signal?: AbortSignal): Promise<Uint8Array> {
+    await this.#enter('spentTxOuts', signal)
+    const block = this.#blocks.get(hash)
+    if (block === undefined) throw new DaemonError(-5, 'Block not found')
+    return this.tamperSpent(block.spent(), hash)
+  }
+
+  async unspentOutputs(outpoints: readonly Outpoint[], signal?: AbortSignal): Promise<(NodeOutput | undefined)[]> {
+    await this.#enter('unspentOutputs', signal)
+    const outputs = new Map<string, NodeOutput>()
+    const bestBlock = toDisplayHex(this.chain.tip.hash)
+    for (const { txs } of this.chain.blocks.slice(1)) {
+      for (const tx of txs) {
+        for (const { prevTxid, prevIndex } of tx.inputs) outputs.delete(`${toDisplayHex(prevTxid)}:${prevIndex}`)
+        for (const [vout, { script, value }] of tx.outputs.entries()) {
+          if (!isUnspendable(script)) outputs.set(`${toDisplayHex(tx.txid)}:${vout}`, { bestBlock, script, value })
+        }
+      }
+    }
+    return outpoints.map(({ txid, vout }) => outputs.get(`${txid}:${vout}`))
+  }
+
   chainInfo = (): Promise<ChainInfo> => this.#refuse('chainInfo')
   networkInfo = (): Promise<never> => this.#refuse('networkInfo')
   mempoolInfo = (): Promise<never> => this.#refuse('mempoolInfo')
-  spentTxOuts = (): Promise<never> => this.#refuse('spentTxOuts')
   mempoolIds = (): Promise<MempoolIds> => this.#refuse('mempoolIds')
   mempoolTransactions = (): Promise<never> => this.#refuse('mempoolTransactions')
   rawTransaction = (): Promise<never> => this.#refuse('rawTransaction')

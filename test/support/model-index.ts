@@ -39,6 +39,14 @@ export class ModelIndex implements ChainSync {
     }
   }
 
+  persist(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  stop(): Promise<void> {
+    return Promise.resolve()
+  }
+
   view(): ChainView {
     const model = new ModelNode()
     model.blocks = this.#blocks

@@ -1,8 +1,8 @@
 import { hashXOf, isUnspendable } from '../../src/chain/script.ts'
 import { parseWholeTx, serializeTx, type Tx } from '../../src/chain/tx.ts'
 import type { DaemonNotice } from '../../src/daemon/daemon.ts'
-import type { ChainView, HistoryItem, OutputInfo, Tip, Utxo } from '../../src/db/view.ts'
-import { concat, fromHex, toDisplayHex, toHex, toLatin1, writeUint32LE } from '../../src/lib/bytes.ts'
+import type { ChainView, HistoryItem, OutputInfo, Tip, TxPosition, Utxo } from '../../src/db/view.ts'
+import { concat, equalBytes, fromHex, toDisplayHex, toHex, toLatin1, writeUint32LE } from '../../src/lib/bytes.ts'
 import { sha256d } from '../../src/lib/hash.ts'
 import type { MempoolItem, MempoolUtxo } from '../../src/mempool/moment.ts'
 
@@ -315,6 +315,21 @@ export class ModelView implements ChainView {
     return (await this.utxos(hashX)).reduce((sum, { value }) => sum + value, 0n)
   }
 
+  findSpender(_hashX: Uint8Array, outpoint: Uint8Array): Promise<HistoryItem | undefined> {
+    this.#check()
+    const spent = toLatin1(outpoint)
+    let txNum = 0
+    for (const [height, { txs }] of this.#blocks.entries()) {
+      for (const { txid, inputs } of txs) {
+        if (inputs.some((input) => key(input.prevTxid, input.prevIndex) === spent)) {
+          return Promise.resolve({ txNum, height, txid })
+        }
+        txNum += 1
+      }
+    }
+    return Promise.resolve(undefined)
+  }
+
   unspentOutputs(outpoints: readonly Uint8Array[]): Promise<readonly (OutputInfo | undefined)[]> {
     this.#check()
     return Promise.resolve(
@@ -329,8 +344,10 @@ export class ModelView implements ChainView {
     this.released += 1
   }
 
-  header(): never {
-    throw new Error('not in the model')
+  /** Stands for a header: it differs for each block, and that is all. */
+  header(height: number): Uint8Array | undefined {
+    const block = this.#blocks[height]
+    return block === undefined ? undefined : concat(block.hash, new Uint8Array(48))
   }
 
   headers(): never {
@@ -345,8 +362,17 @@ export class ModelView implements ChainView {
     throw new Error('not in the model')
   }
 
-  findTransaction(): never {
-    throw new Error('not in the model')
+  findTransaction(txid: Uint8Array): Promise<TxPosition | undefined> {
+    this.#check()
+    let found: TxPosition | undefined
+    let txNum = 0
+    for (const [height, { txs }] of this.#blocks.entries()) {
+      for (const [position, tx] of txs.entries()) {
+        if (equalBytes(tx.txid, txid)) found = { txNum, height, position }
+        txNum += 1
+      }
+    }
+    return Promise.resolve(found)
   }
 
   #check(): void {

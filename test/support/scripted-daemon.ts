@@ -98,9 +98,12 @@ export class ScriptedDaemon implements Daemon, DaemonNotices {
     return unscripted()
   }
 
-  rawTransaction(): never {
+  unspentOutputs(): never {
     return unscripted()
   }
+
+  /** For a test to replace. */
+  rawTransaction: (txid: string) => Promise<Uint8Array> = unscripted
 
   verboseTransaction(): never {
     return unscripted()

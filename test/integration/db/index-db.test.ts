@@ -4,9 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { parseBlock } from '../../../src/chain/block.ts'
 import { hashXOf } from '../../../src/chain/script.ts'
 import { type Disk, realDisk } from '../../../src/db/disk.ts'
-import { BASE_INDEXERS, IndexDatabase } from '../../../src/db/index-db.ts'
+import { IndexDatabase } from '../../../src/db/index-db.ts'
 import { STATE, UNDO } from '../../../src/db/layout.ts'
 import { openLevelStore } from '../../../src/db/level-store.ts'
+import { SCHEMA_VERSION } from '../../../src/db/migrations.ts'
 import { ChainError, InvariantError, StorageError } from '../../../src/errors.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import {
@@ -129,13 +130,13 @@ describe('opening the index', () => {
       const chain = chainOf(1)
       await withIndex(indexOptions(directory, chain), (db) => advanceTo(db, chain.blocks))
       const more = { name: 'more', spaces: [], wantsGenesis: false, apply: () => undefined }
-      const opening = IndexDatabase.open(indexOptions(directory, chain), { indexers: [...BASE_INDEXERS, more] })
+      const opening = IndexDatabase.open(indexOptions(directory, chain), { indexers: [more] })
       expect(await failure(opening)).toMatchObject({ code: 'settings' })
     }))
 
   it.each([
-    ['newer', 2, 'newer program'],
-    ['older', 0, 'index again'],
+    ['newer', SCHEMA_VERSION + 1, 'newer program'],
+    ['older', SCHEMA_VERSION - 1, 'index again'],
   ])('refuses a %s schema and says what to do', (_name, schema, remedy) =>
     withDirectory(async (directory) => {
       const options = indexOptions(directory, chainOf(0))
@@ -278,25 +279,42 @@ describe('advancing', () => {
       })
     }))
 
-  it('keeps blocks in memory until they are due', () =>
+  it('keeps blocks in memory until they are due, and goes on while they are written', () =>
     withDirectory(async (directory) => {
-      const chain = chainOf(10)
-      await withIndex(indexOptions(directory, chain, { pendingBytes: 30_000 }), async (db) => {
-        const flushedAt: number[] = []
-        for (const block of chain.blocks) {
-          await advance(db, block, 1000)
-          const before = db.pendingBytes
-          const flushed = await db.flushIfDue(false)
-          expect(flushed).toBe(before >= 30_000)
-          if (flushed) flushedAt.push(block.height)
+      const chain = chainOf(40)
+      let gate = Promise.resolve()
+      let open = (): void => undefined
+      const disk: Disk = { ...realDisk, commit: (write) => gate.then(write) }
+      const db = await IndexDatabase.open(indexOptions(directory, chain, { pendingBytes: 150_000 }), { disk })
+      try {
+        for (const block of chain.blocks.slice(0, 2)) await advance(db, block, 1000)
+        gate = new Promise((resolve) => {
+          open = resolve
+        })
+        for (let begun = false; !begun; ) {
+          await advance(db, chain.at(db.tip.height + 1), 1000)
+          const due = db.pendingBytes >= 50_000
+          begun = await db.flushIfDue()
+          expect(begun).toBe(due)
         }
-        expect(flushedAt.length).toBeGreaterThan(0)
-        expect(flushedAt.length).toBeLessThan(10)
-        expect(db.flushedHeight).toBe(flushedAt.at(-1))
-        await db.flushIfDue(true)
-        expect([db.flushedHeight, db.pendingBytes]).toEqual([10, 0])
-        expect(await db.flushIfDue(true)).toBe(false)
-      })
+        const at = db.tip.height
+        expect(at).toBeGreaterThan(3)
+        // The flush hangs; blocks still come, and views see them.
+        for (const block of chain.blocks.slice(at + 1, at + 4)) await advance(db, block, 1000)
+        expect(db.flushedHeight).toBe(0)
+        const model = new ChainModel(chain.blocks.slice(0, at + 4))
+        const view = db.acquireView()
+        await expectViewIs(view, model, chain.blocks)
+        const flushing = db.flush()
+        open()
+        await flushing
+        expect([db.flushedHeight, db.pendingBytes]).toEqual([at + 3, 0])
+        await expectViewIs(view, model, chain.blocks)
+        view.release()
+      } finally {
+        open()
+        await db.close()
+      }
     }))
 })
 
@@ -495,8 +513,8 @@ describe('views', () => {
       }
       const db = await IndexDatabase.open(indexOptions(directory, chain), { disk })
       const views = [] as ReturnType<IndexDatabase['acquireView']>[]
-      taken.push(() => void views.push(db.acquireView()))
       await advanceTo(db, chain.blocks, 10_000)
+      taken.push(() => void views.push(db.acquireView()))
       await db.flush()
       expect(views).toHaveLength(2)
       for (const view of views) {

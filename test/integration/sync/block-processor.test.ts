@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { IndexDatabase } from '../../../src/db/index-db.ts'
-import { ChainError, DaemonError, DaemonUnavailableError, isAbort } from '../../../src/errors.ts'
+import { ChainError, DaemonError, DaemonUnavailableError, isAbort, StorageError } from '../../../src/errors.ts'
 import { copyOf, toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/log.ts'
 import { BlockProcessor } from '../../../src/sync/block-processor.ts'
 import type { AppliedBlock, ChainListener } from '../../../src/sync/follower.ts'
 import type { SyncPosition } from '../../../src/sync/progress.ts'
-import { outpointOf, RandomChain, seededRandom } from '../../support/chain-builder.ts'
-import { advanceTo, dumpOf, expectViewIs, indexOptions, withDirectory } from '../../support/chain-index.ts'
+import { outpointOf, RandomChain, seededRandom, spentTxOuts } from '../../support/chain-builder.ts'
+import { advanceTo, dumpOf, expectViewIs, indexOptions, viewOf, withDirectory } from '../../support/chain-index.ts'
 import { ChainModel } from '../../support/chain-model.ts'
 import { FakeDaemon } from '../../support/fake-daemon.ts'
 
@@ -38,12 +38,14 @@ interface World {
   readonly expectSynced: () => Promise<void>
 }
 
-async function withWorld(blocks: number, use: (world: World) => Promise<void>, reorgLimit = 10): Promise<void> {
+async function world(told: boolean, blocks: number, use: (world: World) => Promise<void>): Promise<void> {
+  const reorgLimit = 10
   const chain = new RandomChain(seededRandom(blocks + reorgLimit))
   for (let i = 0; i < blocks; i++) chain.mine(PLAN)
   await withDirectory(async (directory) => {
     const db = await IndexDatabase.open(indexOptions(directory, chain, { reorgLimit }))
     const daemon = new FakeDaemon(chain)
+    daemon.abilities = { rest: true, spentTxOuts: told, zmq: undefined }
     const heard = new Recorder()
     const positions: (SyncPosition | 'finish')[] = []
     const progress = {
@@ -62,8 +64,11 @@ async function withWorld(blocks: number, use: (world: World) => Promise<void>, r
         expectSynced: async () => {
           const view = processor.view()
           await expectViewIs(view, new ChainModel(daemon.chain.blocks), daemon.chain.blocks)
+          await processor.persist()
+          await expectViewIs(view, new ChainModel(daemon.chain.blocks), daemon.chain.blocks)
           view.release()
           expect(db.flushedHeight).toBe(daemon.chain.height)
+          expect(db.listsOutputs).toBe(!told)
         },
       })
     } finally {
@@ -72,268 +77,333 @@ async function withWorld(blocks: number, use: (world: World) => Promise<void>, r
   })
 }
 
-describe('a catch-up', () => {
-  it('brings an empty index to the tip of the node, on disk', () =>
-    withWorld(30, async ({ catchUp, expectSynced }) => {
-      await catchUp()
-      await expectSynced()
-    }))
+describe.each([
+  ['told by the node', true],
+  ['looked up', false],
+])('where what blocks spend is %s,', (_how, told) => {
+  const withWorld = (blocks: number, use: (world: World) => Promise<void>) => world(told, blocks, use)
 
-  it('tells of every block its ids, what it spends and whom it touches', () =>
-    withWorld(12, async ({ catchUp, heard, daemon, db }) => {
-      await catchUp()
-      const { blocks } = daemon.chain
-      expect(heard.applied_.map(({ txids }) => txids)).toEqual(
-        blocks.map((block) => block.txs.map((tx) => toHex(tx.txid)).join('')),
-      )
-      expect(heard.applied_.map(({ spent }) => spent)).toEqual(
-        blocks.map(({ txs }) =>
-          txs.slice(1).flatMap((tx) => tx.inputs.map((input) => toHex(outpointOf(input.prevTxid, input.prevIndex)))),
-        ),
-      )
-      const [below, all] = [new ChainModel(blocks.slice(0, -1)), new ChainModel(blocks)]
-      const changed = all.hashXs.filter((hashX) => all.history(hashX).length !== below.history(hashX).length)
-      expect(heard.applied_.at(-1)!.touched).toEqual(
-        new Set(changed.map((hashX) => Buffer.from(hashX).toString('latin1'))),
-      )
-      expect(db.tip.height).toBe(12)
-    }))
-
-  it('tells where it stands after every block, and when it ends', () =>
-    withWorld(5, async ({ catchUp, positions, db }) => {
-      await catchUp()
-      expect(positions).toHaveLength(7)
-      expect(positions[2]).toMatchObject({ height: 2, target: 5 })
-      expect(positions[5]).toEqual({ height: 5, txCount: db.tip.txCount, target: 5 })
-      expect(positions[6]).toBe('finish')
-    }))
-
-  it('does nothing where there is nothing to do', () =>
-    withWorld(3, async ({ catchUp, daemon, heard }) => {
-      await catchUp()
-      daemon.calls.length = 0
-      heard.applied_.length = 0
-      await catchUp()
-      expect(daemon.calls).toEqual(['height', 'blockHashes'])
-      expect(heard.applied_).toEqual([])
-    }))
-
-  it('sees blocks that the node found meanwhile', () =>
-    withWorld(3, async ({ catchUp, daemon, expectSynced }) => {
-      let more = 4
-      daemon.before = (call) => {
-        if (call === 'rawBlock' && more-- > 0) daemon.chain.mine(PLAN)
-      }
-      await catchUp()
-      expect(daemon.chain.height).toBe(7)
-      await expectSynced()
-    }))
-
-  it('asks for a few blocks at a time', () =>
-    withWorld(40, async ({ catchUp, daemon }) => {
-      daemon.before = () => new Promise((resolve) => setImmediate(resolve))
-      await catchUp()
-      expect(daemon.mostUnderWay).toBe(4)
-    }))
-})
-
-describe('a reorganisation', () => {
-  it('rolls back to the fork and goes on along the other branch', () =>
-    withWorld(20, async ({ catchUp, daemon, expectSynced, heard }) => {
-      await catchUp()
-      const lost = daemon.chain.blocks.slice(16)
-      daemon.chain = daemon.chain.fork(15)
-      for (let i = 0; i < 8; i++) daemon.chain.mine(PLAN)
-      await catchUp()
-      await expectSynced()
-      expect(heard.rolledBack_).toHaveLength(lost.length)
-      const all = new ChainModel([...daemon.chain.blocks.slice(0, 16), ...lost])
-      const touched = all.hashXs.filter((hashX) => all.history(hashX).some(({ height }) => height > 15))
-      expect(new Set(heard.rolledBack_.flatMap((each) => [...each]))).toEqual(
-        new Set(touched.map((hashX) => Buffer.from(hashX).toString('latin1'))),
-      )
-    }))
-
-  it('is followed to a shorter chain too', () =>
-    withWorld(20, async ({ catchUp, daemon, expectSynced }) => {
-      await catchUp()
-      daemon.chain = daemon.chain.fork(14)
-      daemon.chain.mine(PLAN)
-      await catchUp()
-      expect(daemon.chain.height).toBe(15)
-      await expectSynced()
-    }))
-
-  it('is followed when the node merely takes blocks back', () =>
-    withWorld(20, async ({ catchUp, daemon, expectSynced, db }) => {
-      await catchUp()
-      daemon.chain = daemon.chain.fork(17)
-      await catchUp()
-      expect(db.tip.height).toBe(17)
-      await expectSynced()
-    }))
-
-  it('in the middle of a catch-up ends on the new branch', () =>
-    withWorld(60, async ({ catchUp, daemon, expectSynced, db }) => {
-      let fetched = 0
-      daemon.before = (call) => {
-        if (call !== 'rawBlock' || (fetched += 1) !== 58) return
-        daemon.chain = daemon.chain.fork(52)
-        for (let i = 0; i < 9; i++) daemon.chain.mine(PLAN)
-      }
-      await catchUp()
-      expect(db.tip.height).toBe(61)
-      await expectSynced()
-    }))
-
-  it('as deep as the limit is followed; one block more stops before anything is written', () =>
-    withWorld(20, async ({ catchUp, daemon, expectSynced, db }) => {
-      await catchUp()
-      daemon.chain = daemon.chain.fork(10)
-      for (let i = 0; i < 12; i++) daemon.chain.mine(PLAN)
-      await catchUp()
-      await expectSynced()
-      const before = await dumpOf(db)
-      daemon.chain = daemon.chain.fork(11)
-      for (let i = 0; i < 12; i++) daemon.chain.mine(PLAN)
-      await expect(catchUp()).rejects.toThrow(ChainError)
-      expect(await dumpOf(db)).toEqual(before)
-    }))
-
-  it('deeper than undo was kept stops before anything is written, although the limit is higher now', () =>
-    withDirectory(async (directory) => {
-      const chain = new RandomChain(seededRandom(5))
-      for (let i = 0; i < 20; i++) chain.mine(PLAN)
-      const first = await IndexDatabase.open(indexOptions(directory, chain, { reorgLimit: 3 }))
-      await advanceTo(first, chain.blocks)
-      expect(first.deepestFork).toBe(17)
-      await first.flush()
-      expect(first.deepestFork).toBe(17)
-      await first.close()
-      const db = await IndexDatabase.open(indexOptions(directory, chain, { reorgLimit: 10 }))
-      try {
-        expect(db.deepestFork).toBe(17)
-        const daemon = new FakeDaemon(chain.fork(16))
-        for (let i = 0; i < 6; i++) daemon.chain.mine(PLAN)
-        const processor = new BlockProcessor({}, { db, daemon, clock: systemClock, log: silentLogger() })
-        await expect(processor.catchUp(new Recorder(), new AbortController().signal)).rejects.toThrow(ChainError)
-        expect(toHex(db.tip.hash)).toBe(toHex(chain.tip.hash))
-      } finally {
-        await db.close()
-      }
-    }))
-
-  it('is not taken for one while the node is far behind on the same chain', () =>
-    withWorld(30, async ({ catchUp, daemon, db }) => {
-      await catchUp()
-      daemon.chain = daemon.chain.fork(5)
-      await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
-      expect(db.tip.height).toBe(30)
-    }))
-
-  it('leaves views of the old branch as they were', () =>
-    withWorld(12, async ({ catchUp, daemon, processor, expectSynced }) => {
-      await catchUp()
-      const old = daemon.chain
-      const view = processor.view()
-      daemon.chain = old.fork(7)
-      for (let i = 0; i < 9; i++) daemon.chain.mine(PLAN)
-      await catchUp()
-      await expectSynced()
-      await expectViewIs(view, new ChainModel(old.blocks), [...old.blocks, ...daemon.chain.blocks])
-      view.release()
-    }))
-})
-
-describe('an answer of the node that is not the block', () => {
-  const lies: Record<string, (raw: Uint8Array, daemon: FakeDaemon) => Uint8Array> = {
-    'is another block': (_raw, daemon) => daemon.chain.at(3).raw,
-    'has another transaction than its header says': (raw) => {
-      const changed = copyOf(raw)
-      changed[changed.length - 1]! ^= 1
-      return changed
-    },
-    'is cut short': (raw) => raw.subarray(0, raw.length - 1),
-    'is empty': () => new Uint8Array(0),
-  }
-  for (const [name, lie] of Object.entries(lies)) {
-    it(`is refused when it ${name}, and what came before stays`, () =>
-      withWorld(15, async ({ catchUp, daemon, db, expectSynced }) => {
-        const bad = toDisplayHex(daemon.chain.at(9).hash)
-        daemon.tamper = (raw, hash) => (hash === bad ? lie(raw, daemon) : raw)
-        await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
-        expect(db.tip.height).toBe(8)
-        expect(db.flushedHeight).toBe(8)
-        daemon.tamper = (raw) => raw
+  describe('a catch-up', () => {
+    it('brings an empty index to the tip of the node, on disk', () =>
+      withWorld(30, async ({ catchUp, expectSynced }) => {
         await catchUp()
         await expectSynced()
       }))
-  }
 
-  it('is not asked for again at once when the chain does not go on from ours', () =>
-    withWorld(15, async ({ catchUp, daemon, db }) => {
-      await catchUp()
-      const other = daemon.chain.fork(13)
-      for (let i = 0; i < 5; i++) other.mine(PLAN)
-      const hashes = daemon.blockHashes.bind(daemon)
-      // Agrees with our tip, then offers blocks of another branch.
-      daemon.blockHashes = async (start, count, signal) => {
-        const own = await hashes(start, count, signal)
-        if (start <= 15) return own
-        daemon.chain = other
-        const theirs = await hashes(start, count, signal)
-        daemon.chain = chain
-        return theirs
-      }
-      const chain = daemon.chain
-      daemon.height = () => Promise.resolve(18)
-      await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
-      expect(db.tip.height).toBe(15)
-    }))
+    it('tells of every block its ids, what it spends and whom it touches', () =>
+      withWorld(12, async ({ catchUp, heard, daemon, db }) => {
+        await catchUp()
+        const { blocks } = daemon.chain
+        expect(heard.applied_.map(({ txids }) => txids)).toEqual(
+          blocks.map((block) => block.txs.map((tx) => toHex(tx.txid)).join('')),
+        )
+        expect(heard.applied_.map(({ spent }) => spent)).toEqual(
+          blocks.map(({ txs }) =>
+            txs.slice(1).flatMap((tx) => tx.inputs.map((input) => toHex(outpointOf(input.prevTxid, input.prevIndex)))),
+          ),
+        )
+        const [below, all] = [new ChainModel(blocks.slice(0, -1)), new ChainModel(blocks)]
+        const changed = all.hashXs.filter((hashX) => all.history(hashX).length !== below.history(hashX).length)
+        expect(heard.applied_.at(-1)!.touched).toEqual(
+          new Set(changed.map((hashX) => Buffer.from(hashX).toString('latin1'))),
+        )
+        expect(db.tip.height).toBe(12)
+      }))
+
+    it('tells where it stands after every block, and when it ends', () =>
+      withWorld(5, async ({ catchUp, positions, db }) => {
+        await catchUp()
+        expect(positions).toHaveLength(7)
+        expect(positions[2]).toMatchObject({ height: 2, target: 5 })
+        expect(positions[5]).toEqual({ height: 5, txCount: db.tip.txCount, target: 5 })
+        expect(positions[6]).toBe('finish')
+      }))
+
+    it('does nothing where there is nothing to do', () =>
+      withWorld(3, async ({ catchUp, daemon, heard }) => {
+        await catchUp()
+        daemon.calls.length = 0
+        heard.applied_.length = 0
+        await catchUp()
+        expect(daemon.calls).toEqual(['height', 'blockHashes'])
+        expect(heard.applied_).toEqual([])
+      }))
+
+    it('sees blocks that the node found meanwhile', () =>
+      withWorld(3, async ({ catchUp, daemon, expectSynced }) => {
+        let more = 4
+        daemon.before = (call) => {
+          if (call === 'rawBlock' && more-- > 0) daemon.chain.mine(PLAN)
+        }
+        await catchUp()
+        expect(daemon.chain.height).toBe(7)
+        await expectSynced()
+      }))
+
+    it('asks for a few blocks at a time', () =>
+      withWorld(40, async ({ catchUp, daemon }) => {
+        daemon.before = () => new Promise((resolve) => setImmediate(resolve))
+        await catchUp()
+        expect(daemon.mostUnderWay).toBe(4)
+      }))
+  })
+
+  describe('a reorganisation', () => {
+    it('rolls back to the fork and goes on along the other branch', () =>
+      withWorld(20, async ({ catchUp, daemon, expectSynced, heard }) => {
+        await catchUp()
+        const lost = daemon.chain.blocks.slice(16)
+        daemon.chain = daemon.chain.fork(15)
+        for (let i = 0; i < 8; i++) daemon.chain.mine(PLAN)
+        await catchUp()
+        await expectSynced()
+        expect(heard.rolledBack_).toHaveLength(lost.length)
+        const all = new ChainModel([...daemon.chain.blocks.slice(0, 16), ...lost])
+        const touched = all.hashXs.filter((hashX) => all.history(hashX).some(({ height }) => height > 15))
+        expect(new Set(heard.rolledBack_.flatMap((each) => [...each]))).toEqual(
+          new Set(touched.map((hashX) => Buffer.from(hashX).toString('latin1'))),
+        )
+      }))
+
+    it('is followed to a shorter chain too', () =>
+      withWorld(20, async ({ catchUp, daemon, expectSynced }) => {
+        await catchUp()
+        daemon.chain = daemon.chain.fork(14)
+        daemon.chain.mine(PLAN)
+        await catchUp()
+        expect(daemon.chain.height).toBe(15)
+        await expectSynced()
+      }))
+
+    it('is followed when the node merely takes blocks back', () =>
+      withWorld(20, async ({ catchUp, daemon, expectSynced, db }) => {
+        await catchUp()
+        daemon.chain = daemon.chain.fork(17)
+        await catchUp()
+        expect(db.tip.height).toBe(17)
+        await expectSynced()
+      }))
+
+    it('in the middle of a catch-up ends on the new branch', () =>
+      withWorld(60, async ({ catchUp, daemon, expectSynced, db }) => {
+        let fetched = 0
+        daemon.before = (call) => {
+          if (call !== 'rawBlock' || (fetched += 1) !== 58) return
+          daemon.chain = daemon.chain.fork(52)
+          for (let i = 0; i < 9; i++) daemon.chain.mine(PLAN)
+        }
+        await catchUp()
+        expect(db.tip.height).toBe(61)
+        await expectSynced()
+      }))
+
+    it('as deep as the limit is followed; one block more stops before anything is written', () =>
+      withWorld(20, async ({ catchUp, daemon, expectSynced, db }) => {
+        await catchUp()
+        daemon.chain = daemon.chain.fork(10)
+        for (let i = 0; i < 12; i++) daemon.chain.mine(PLAN)
+        await catchUp()
+        await expectSynced()
+        const before = await dumpOf(db)
+        daemon.chain = daemon.chain.fork(11)
+        for (let i = 0; i < 12; i++) daemon.chain.mine(PLAN)
+        await expect(catchUp()).rejects.toThrow(ChainError)
+        expect(await dumpOf(db)).toEqual(before)
+      }))
+
+    it('deeper than undo was kept stops before anything is written, although the limit is higher now', () =>
+      withDirectory(async (directory) => {
+        const chain = new RandomChain(seededRandom(5))
+        for (let i = 0; i < 20; i++) chain.mine(PLAN)
+        const first = await IndexDatabase.open(indexOptions(directory, chain, { reorgLimit: 3 }))
+        await advanceTo(first, chain.blocks)
+        expect(first.deepestFork).toBe(17)
+        await first.flush()
+        expect(first.deepestFork).toBe(17)
+        await first.close()
+        const db = await IndexDatabase.open(indexOptions(directory, chain, { reorgLimit: 10 }))
+        try {
+          expect(db.deepestFork).toBe(17)
+          const daemon = new FakeDaemon(chain.fork(16))
+          for (let i = 0; i < 6; i++) daemon.chain.mine(PLAN)
+          const processor = new BlockProcessor({}, { db, daemon, clock: systemClock, log: silentLogger() })
+          await expect(processor.catchUp(new Recorder(), new AbortController().signal)).rejects.toThrow(ChainError)
+          expect(toHex(db.tip.hash)).toBe(toHex(chain.tip.hash))
+        } finally {
+          await db.close()
+        }
+      }))
+
+    it('is not taken for one while the node is far behind on the same chain', () =>
+      withWorld(30, async ({ catchUp, daemon, db }) => {
+        await catchUp()
+        daemon.chain = daemon.chain.fork(5)
+        await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
+        expect(db.tip.height).toBe(30)
+      }))
+
+    it('leaves views of the old branch as they were', () =>
+      withWorld(12, async ({ catchUp, daemon, db, expectSynced }) => {
+        await catchUp()
+        const old = daemon.chain
+        const view = viewOf(db, new ChainModel(old.blocks))
+        daemon.chain = old.fork(7)
+        for (let i = 0; i < 9; i++) daemon.chain.mine(PLAN)
+        await catchUp()
+        await expectSynced()
+        await expectViewIs(view, new ChainModel(old.blocks), [...old.blocks, ...daemon.chain.blocks])
+        view.release()
+      }))
+  })
+
+  describe('an answer of the node that is not the block', () => {
+    const lies: Record<string, (raw: Uint8Array, daemon: FakeDaemon) => Uint8Array> = {
+      'is another block': (_raw, daemon) => daemon.chain.at(3).raw,
+      'has another transaction than its header says': (raw) => {
+        const changed = copyOf(raw)
+        changed[changed.length - 1]! ^= 1
+        return changed
+      },
+      'is cut short': (raw) => raw.subarray(0, raw.length - 1),
+      'is empty': () => new Uint8Array(0),
+    }
+
+    for (const [name, lie] of Object.entries(lies)) {
+      it(`is refused when it ${name}, and what came before stays`, () =>
+        withWorld(15, async ({ catchUp, daemon, db, expectSynced }) => {
+          const bad = toDisplayHex(daemon.chain.at(9).hash)
+          daemon.tamper = (raw, hash) => (hash === bad ? lie(raw, daemon) : raw)
+          await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
+          expect(db.tip.height).toBe(8)
+          expect(db.flushedHeight).toBe(8)
+          daemon.tamper = (raw) => raw
+          await catchUp()
+          await expectSynced()
+        }))
+    }
+
+    it('is not asked for again at once when the chain does not go on from ours', () =>
+      withWorld(15, async ({ catchUp, daemon, db }) => {
+        await catchUp()
+        const other = daemon.chain.fork(13)
+        for (let i = 0; i < 5; i++) other.mine(PLAN)
+        const hashes = daemon.blockHashes.bind(daemon)
+        // Agrees with our tip, then offers blocks of another branch.
+        daemon.blockHashes = async (start, count, signal) => {
+          const own = await hashes(start, count, signal)
+          if (start <= 15) return own
+          daemon.chain = other
+          const theirs = await hashes(start, count, signal)
+          daemon.chain = chain
+          return theirs
+        }
+        const chain = daemon.chain
+        daemon.height = () => Promise.resolve(18)
+        await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
+        expect(db.tip.height).toBe(15)
+      }))
+  })
+
+  describe('a node that changes what it can do', () => {
+    it('is followed: outputs are listed once they are needed, and from then on', () =>
+      withWorld(12, async ({ catchUp, daemon, db, processor }) => {
+        const expectView = async (): Promise<void> => {
+          const view = processor.view()
+          await expectViewIs(view, new ChainModel(daemon.chain.blocks), daemon.chain.blocks)
+          view.release()
+          await processor.persist()
+        }
+        await catchUp()
+        for (const spentTxOuts of [!told, told, true, false]) {
+          daemon.abilities = { rest: true, spentTxOuts, zmq: undefined }
+          for (let i = 0; i < 3; i++) daemon.chain.mine(PLAN)
+          await catchUp()
+          await expectView()
+        }
+        expect(db.listsOutputs).toBe(true)
+        daemon.chain = daemon.chain.fork(daemon.chain.height - 7)
+        daemon.chain.mine(PLAN)
+        await catchUp()
+        await expectView()
+      }))
+  })
+
+  describe('a catch-up that does not come to its end', () => {
+    it('keeps what it has done when the node goes away, and goes on from there', () =>
+      withWorld(40, async ({ catchUp, daemon, db, expectSynced, heard }) => {
+        let fetched = 0
+        daemon.before = (call) => {
+          if (call === 'rawBlock' && ++fetched > 25) throw new DaemonUnavailableError('away')
+        }
+        await expect(catchUp()).rejects.toThrow('away')
+        expect(db.tip.height).toBe(24)
+        expect(db.flushedHeight).toBe(24)
+        daemon.before = () => undefined
+        await catchUp()
+        await expectSynced()
+        expect(heard.applied_).toHaveLength(41)
+      }))
+
+    it('hears of a block that the node has thrown away', () =>
+      withWorld(5, async ({ catchUp, daemon }) => {
+        daemon.tamper = () => Promise.reject(new DaemonError(-1, 'Block not available (pruned data)'))
+        await expect(catchUp()).rejects.toThrow('pruned')
+      }))
+
+    it('stops at once on abort, also while the node does not answer', () =>
+      withWorld(10, async ({ catchUp, daemon, db }) => {
+        const stop = new AbortController()
+        const original = daemon.rawBlock.bind(daemon)
+        let fetched = 0
+        daemon.rawBlock = (hash, signal) => {
+          if (++fetched < 6) return original(hash, signal)
+          return new Promise((_resolve, reject) => {
+            signal!.addEventListener('abort', () => reject(signal!.reason as Error), { once: true })
+            setImmediate(() => stop.abort())
+          })
+        }
+        const error: unknown = await catchUp(stop.signal).catch((reason: unknown) => reason)
+        expect(isAbort(error)).toBe(true)
+        expect(db.tip.height).toBeLessThan(10)
+      }))
+
+    it('does not begin when it is aborted before', () =>
+      withWorld(2, async ({ catchUp, daemon }) => {
+        await expect(catchUp(AbortSignal.abort())).rejects.toThrow(/abort/i)
+        expect(daemon.calls).toEqual([])
+      }))
+  })
 })
 
-describe('a catch-up that does not come to its end', () => {
-  it('keeps what it has done when the node goes away, and goes on from there', () =>
-    withWorld(40, async ({ catchUp, daemon, db, expectSynced, heard }) => {
-      let fetched = 0
-      daemon.before = (call) => {
-        if (call === 'rawBlock' && ++fetched > 25) throw new DaemonUnavailableError('away')
+describe('what the node tells of spent outputs', () => {
+  it('is refused when what it spends is not what the block spends', () =>
+    world(true, 15, async ({ catchUp, daemon, db, expectSynced }) => {
+      const bad = toDisplayHex(daemon.chain.at(9).hash)
+      const lies = [
+        (spent: Uint8Array) => spent.subarray(0, spent.length - 1),
+        () => new Uint8Array(0),
+        () => spentTxOuts(daemon.chain.blocks.slice(0, 6)),
+      ]
+      for (const lie of lies) {
+        daemon.tamperSpent = (spent, hash) => (hash === bad ? lie(spent) : spent)
+        await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
+        expect(db.tip.height).toBe(8)
       }
-      await expect(catchUp()).rejects.toThrow('away')
-      expect(db.tip.height).toBe(24)
-      expect(db.flushedHeight).toBe(24)
-      daemon.before = () => undefined
+      daemon.tamperSpent = (spent) => spent
       await catchUp()
       await expectSynced()
-      expect(heard.applied_).toHaveLength(41)
     }))
 
-  it('hears of a block that the node has thrown away', () =>
-    withWorld(5, async ({ catchUp, daemon }) => {
-      daemon.tamper = () => Promise.reject(new DaemonError(-1, 'Block not available (pruned data)'))
-      await expect(catchUp()).rejects.toThrow('pruned')
-    }))
-
-  it('stops at once on abort, also while the node does not answer', () =>
-    withWorld(10, async ({ catchUp, daemon, db }) => {
-      const stop = new AbortController()
-      const original = daemon.rawBlock.bind(daemon)
-      let fetched = 0
-      daemon.rawBlock = (hash, signal) => {
-        if (++fetched < 6) return original(hash, signal)
-        return new Promise((_resolve, reject) => {
-          signal!.addEventListener('abort', () => reject(signal!.reason as Error), { once: true })
-          setImmediate(() => stop.abort())
-        })
+  it('stops everything when it names another script than the output has', () =>
+    world(true, 15, async ({ catchUp, daemon, processor }) => {
+      const bad = toDisplayHex(daemon.chain.at(14).hash)
+      daemon.tamperSpent = (spent, hash) => {
+        const changed = copyOf(spent)
+        if (hash === bad) changed[changed.length - 1]! ^= 1
+        return changed
       }
-      const error: unknown = await catchUp(stop.signal).catch((reason: unknown) => reason)
-      expect(isAbort(error)).toBe(true)
-      expect(db.tip.height).toBeLessThan(10)
-    }))
-
-  it('does not begin when it is aborted before', () =>
-    withWorld(2, async ({ catchUp, daemon }) => {
-      await expect(catchUp(AbortSignal.abort())).rejects.toThrow(/abort/i)
-      expect(daemon.calls).toEqual([])
+      await catchUp()
+      await expect(processor.persist()).rejects.toThrow(ChainError)
+      await expect(processor.persist()).rejects.toThrow(StorageError)
     }))
 })

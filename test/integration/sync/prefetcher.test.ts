@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ParsedBlock } from '../../../src/chain/block.ts'
 import { DaemonUnavailableError, InvariantError } from '../../../src/errors.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
-import { parseChecked } from '../../../src/sync/parse.ts'
+import { type ReadBlock, readBlock } from '../../../src/sync/parse.ts'
 import { PREFETCH_DEFAULTS, prefetchBlocks } from '../../../src/sync/prefetcher.ts'
 import { RandomChain, seededRandom } from '../../support/chain-builder.ts'
 import { FakeDaemon } from '../../support/fake-daemon.ts'
@@ -14,7 +14,7 @@ function daemonOf(blocks: number): FakeDaemon {
 }
 
 function prefetch(daemon: FakeDaemon, start: number, end: number, options = {}, signal = new AbortController().signal) {
-  return prefetchBlocks({ start, end }, { ...PREFETCH_DEFAULTS, ...options }, { daemon, parse: parseChecked }, signal)
+  return prefetchBlocks({ start, end }, { ...PREFETCH_DEFAULTS, ...options }, { daemon, parse: readBlock }, signal)
 }
 
 /** Lets everything happen that can happen without us. */
@@ -22,9 +22,9 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-async function hashes(blocks: AsyncIterable<ParsedBlock>): Promise<string[]> {
+async function hashes(blocks: AsyncIterable<ReadBlock>): Promise<string[]> {
   const found: string[] = []
-  for await (const block of blocks) found.push(toHex(block.hash))
+  for await (const { block } of blocks) found.push(toHex(block.hash))
   return found
 }
 
@@ -62,7 +62,7 @@ describe('the prefetcher', () => {
 
   it('stops what is under way when the loop is left', async () => {
     const daemon = daemonOf(30)
-    for await (const block of prefetch(daemon, 0, 30)) {
+    for await (const { block } of prefetch(daemon, 0, 30)) {
       expect(toHex(block.hash)).toBe(toHex(daemon.chain.genesisHash))
       break
     }
@@ -83,7 +83,7 @@ describe('the prefetcher', () => {
     }
     const found: ParsedBlock[] = []
     const reading = (async () => {
-      for await (const block of prefetch(daemon, 0, 10)) found.push(block)
+      for await (const { block } of prefetch(daemon, 0, 10)) found.push(block)
     })()
     await expect(reading).rejects.toThrow('away')
     expect(found).toHaveLength(4)

@@ -9,6 +9,7 @@ import {
   list,
   listToEnd,
   optional,
+  orderedVarint,
   rest,
   sized,
   struct,
@@ -19,7 +20,7 @@ import {
   u40,
   varint,
 } from '../../../src/db/codec.ts'
-import { KeyWriter, lastOfHistory, readHistory, readUnspent } from '../../../src/db/keys.ts'
+import { RowWriter, readHistory, readUnspent } from '../../../src/db/keys.ts'
 import {
   HEADERS,
   HISTORY,
@@ -44,6 +45,7 @@ const cases: readonly { name: string; field: Field<unknown>; values: fc.Arbitrar
   row('u32', u32, uint(32)),
   row('u40', u40, uint(40)),
   row('varint', varint, fc.maxSafeNat()),
+  row('ordered varint', orderedVarint, uint(48)),
   row('bytes', bytes(7), blob(7)),
   row('rest', rest, fc.uint8Array()),
   row('sized', sized, fc.uint8Array({ maxLength: 300 })),
@@ -89,6 +91,7 @@ describe('a field', () => {
   }
 
   for (const [name, field, bits] of [
+    ['ordered varint', orderedVarint, 48],
     ['u8', u8, 8],
     ['u16', u16, 16],
     ['u32', u32, 32],
@@ -128,12 +131,14 @@ const spaces = [
     blocks: uint(32),
     tipHash: blob(32),
     txCount: uint(40),
+    inputCount: uint(40),
+    listsOutputs: uint(8),
     indexers: fc.array(fc.string()),
     settings: fc.array(fc.record({ name: fc.string(), value: fc.string() })),
   }),
-  space(HEADERS, fc.record({ height: uint(32) }), { txCount: uint(40), header: blob(80) }),
-  space(TXS, fc.record({ txid: blob(8), txNum: uint(40) }), {}),
-  space(OUTPUTS, fc.record({ txid: blob(16), vout: uint(32) }), { hashX: blob(11) }),
+  space(HEADERS, fc.record({ height: uint(32) }), { txCount: uint(40), inputCount: uint(40), header: blob(80) }),
+  space(TXS, fc.record({ txid: blob(6), txNum: uint(40) }), {}),
+  space(OUTPUTS, fc.record({ txid: blob(16), vout: uint(32) }), { hashX: blob(11), value: fc.maxSafeNat() }),
   space(UTXOS, fc.record({ hashX: blob(11), txid: blob(16), vout: uint(32) }), {
     txNum: uint(40),
     value: fc.maxSafeNat(),
@@ -143,6 +148,8 @@ const spaces = [
     hash: blob(32),
     baseHash: blob(32),
     baseTxCount: uint(40),
+    baseInputCount: uint(40),
+    base: fc.uint8Array(),
     writes: fc.array(fc.record({ key: latin, value: fc.option(latin, { nil: undefined }) })),
   }),
 ]
@@ -214,11 +221,11 @@ describe('the key spaces', () => {
   })
 })
 
-describe('keys made by hand', () => {
-  const keys = new KeyWriter()
+describe('rows made by hand', () => {
+  const rows = new RowWriter()
   const outpoint = fc.record({
     txid: blob(32),
-    vout: uint(32),
+    vout: fc.oneof(fc.nat(300), uint(32)),
     hashX: blob(11),
     txNum: uint(40),
     value: fc.maxSafeNat(),
@@ -227,34 +234,31 @@ describe('keys made by hand', () => {
   it('are those of the codecs', () => {
     fc.assert(
       fc.property(outpoint, fc.nat(5), ({ txid, vout, hashX, txNum, value }, pad) => {
-        const bytesAround = concat(new Uint8Array(pad), txid, new Uint8Array(3))
+        const ids = concat(new Uint8Array(pad), txid, new Uint8Array(3))
+        const hashXs = concat(new Uint8Array(2 * pad), hashX)
         const short = txid.subarray(0, 16)
-        const place = keys.place(bytesAround, pad, vout)
-        const owner = toLatin1(hashX)
-        expect(keys.output(place)).toBe(OUTPUTS.keyText({ txid: short, vout }))
-        expect(keys.utxo(owner, place)).toBe(UTXOS.keyText({ hashX, txid: short, vout }))
-        expect(keys.utxoValue(keys.number(txNum), value)).toBe(UTXOS.valueText({ txNum, value }))
-        expect(readUnspent(UTXOS.keyBytes({ hashX, txid: short, vout }), UTXOS.valueBytes({ txNum, value }))).toEqual({
-          txNum,
-          vout,
-          value,
-        })
-        expect(keys.tx(bytesAround, pad, txNum)).toBe(TXS.keyText({ txid: txid.subarray(0, 8), txNum }))
-        expect(keys.history(owner, txNum)).toBe(HISTORY.keyText({ hashX, first: txNum }))
-        expect(keys.varint(value)).toBe(toLatin1(encode(varint, value)))
+        const utxo = UTXOS.keyBytes({ hashX, txid: short, vout })
+        expect(rows.outputKey(ids, pad, vout)).toEqual(OUTPUTS.keyBytes({ txid: short, vout }))
+        expect(rows.outputValue(hashXs, 2 * pad, value)).toEqual(OUTPUTS.valueBytes({ hashX, value }))
+        expect(rows.utxoKey(hashXs, 2 * pad, ids, pad, vout)).toEqual(utxo)
+        expect(rows.utxoValue(txNum, value)).toEqual(UTXOS.valueBytes({ txNum, value }))
+        expect(readUnspent(utxo, UTXOS.valueBytes({ txNum, value }))).toEqual({ txNum, vout, value })
+        expect(rows.txKey(ids, pad, txNum)).toEqual(TXS.keyBytes({ txid: txid.subarray(0, 6), txNum }))
       }),
     )
   })
 
-  it('read history rows as the codecs do', () => {
+  it('write and read histories as the codecs do', () => {
     fc.assert(
-      fc.property(blob(11), uint(39), fc.array(uint(30), { maxLength: 20 }), (hashX, first, deltas) => {
-        const last = deltas.reduce((sum, delta) => sum + delta, first)
+      fc.property(blob(11), uint(39), fc.array(uint(30), { maxLength: 60 }), (hashX, first, deltas) => {
+        const txNums = [first]
+        for (const delta of deltas) txNums.push(txNums.at(-1)! + delta)
+        expect(rows.historyKey(hashX, 0, first)).toEqual(HISTORY.keyBytes({ hashX, first }))
+        for (const txNum of txNums.slice(1)) rows.historyAdd(txNum)
+        expect(rows.historyValue()).toEqual(HISTORY.valueBytes({ deltas }))
         const found: number[] = []
         readHistory(HISTORY.keyBytes({ hashX, first }), HISTORY.valueBytes({ deltas }), found)
-        let txNum = first
-        expect(found).toEqual([first, ...deltas.map((delta) => (txNum += delta))])
-        expect(lastOfHistory(HISTORY.keyText({ hashX, first }), HISTORY.valueText({ deltas }))).toEqual({ first, last })
+        expect(found).toEqual(txNums)
       }),
     )
   })

@@ -5,7 +5,16 @@ import { IndexDatabase } from '../../../src/db/index-db.ts'
 import { StorageError } from '../../../src/errors.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { type BuiltBlock, RandomChain, seededRandom } from '../../support/chain-builder.ts'
-import { advanceTo, dumpOf, expectViewIs, indexOptions, withDirectory, withIndex } from '../../support/chain-index.ts'
+import {
+  advanceTo,
+  dumpOf,
+  expectViewIs,
+  indexOptions,
+  type Spends,
+  viewOf,
+  withDirectory,
+  withIndex,
+} from '../../support/chain-index.ts'
 import { ChainModel } from '../../support/chain-model.ts'
 
 /** A disk that fails once, at write number `at` and in one of the ways in which disks and processes fail. */
@@ -50,27 +59,32 @@ describe('a write that fails at any moment', () => {
       fc.asyncProperty(
         fc.integer({ min: 0, max: 2 ** 31 }),
         fc.array(step, { minLength: 4, maxLength: 25 }),
-        fc.integer({ min: 3, max: 40 }),
+        fc.integer({ min: 4, max: 60 }),
         fc.constantFrom('before' as const, 'after' as const, 'half' as const),
-        async (seed, steps, at, how) => {
+        fc.record({
+          spends: fc.constantFrom<Spends>('told', 'looked up'),
+          ahead: fc.constantFrom(0, 3, 1000),
+          pendingBytes: fc.constantFrom(9_000, 64 << 20),
+        }),
+        async (seed, steps, at, how, { spends, ahead, pendingBytes }) => {
           await withDirectory(async (directory) => {
             let chain = new RandomChain(seededRandom(seed))
-            const options = indexOptions(directory, chain)
+            const options = indexOptions(directory, chain, { reorgLimit: 5, pendingBytes })
             const chains = new Map<string, readonly BuiltBlock[]>([['', []]])
             const remember = (): void => void chains.set(toHex(chain.tip.hash), chain.blocks.slice())
             const faults = failingDisk(at, how)
             const db = await IndexDatabase.open(options, { disk: faults.disk })
             try {
               remember()
-              await advanceTo(db, chain.blocks)
+              await advanceTo(db, chain.blocks, chain.height + ahead, spends)
               for (const each of steps) {
                 if (each.kind === 'mine') chain.mine({ txs: each.txs, scripts: 4 })
                 if (each.kind === 'fork') {
-                  chain = chain.fork(Math.max(0, chain.height - each.depth))
+                  chain = chain.fork(Math.max(0, chain.height - each.depth, db.deepestFork))
                   while (db.tip.height > chain.height) await db.rollBack()
                 }
                 remember()
-                await advanceTo(db, chain.blocks)
+                await advanceTo(db, chain.blocks, chain.height + ahead, spends)
                 if (each.kind === 'flush') await db.flush()
               }
             } catch (error) {
@@ -88,7 +102,7 @@ describe('a write that fails at any moment', () => {
               const blocks = found ?? []
               expect(again.tip.height).toBe(blocks.length - 1)
               if (blocks.length > 0) {
-                const view = again.acquireView()
+                const view = viewOf(again, new ChainModel(blocks))
                 await expectViewIs(view, new ChainModel(blocks), chain.blocks)
                 view.release()
               }
@@ -98,11 +112,13 @@ describe('a write that fails at any moment', () => {
               ) {
                 await again.rollBack()
               }
-              await advanceTo(again, chain.blocks)
+              await advanceTo(again, chain.blocks, chain.height, spends)
+              await again.listOutputs()
               const after = await dumpOf(again)
               await withDirectory((other) =>
                 withIndex(indexOptions(other, chain), async (fresh) => {
                   await advanceTo(fresh, chain.blocks)
+                  await fresh.listOutputs()
                   expect(after).toEqual(await dumpOf(fresh))
                 }),
               )

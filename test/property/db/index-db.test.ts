@@ -9,6 +9,8 @@ import {
   expectViewIs,
   indexOptions,
   inMemory,
+  type Spends,
+  viewOf,
   withDirectory,
   withIndex,
 } from '../../support/chain-index.ts'
@@ -16,6 +18,7 @@ import { ChainModel } from '../../support/chain-model.ts'
 
 const plan = fc.record({ txs: fc.integer({ min: 0, max: 8 }), scripts: fc.integer({ min: 1, max: 6 }) })
 const seed = fc.integer({ min: 0, max: 2 ** 31 })
+const spending = fc.constantFrom<Spends>('told', 'looked up')
 
 describe('the index', () => {
   it('answers every question as a naive model of the chain does, flushed or not', async () => {
@@ -24,18 +27,21 @@ describe('the index', () => {
         seed,
         fc.array(plan, { minLength: 1, maxLength: 8 }),
         fc.nat(9),
-        async (start, plans, flushAt) => {
+        spending,
+        fc.constantFrom(0, 1000),
+        async (start, plans, flushAt, spends, beyond) => {
           const chain = new RandomChain(seededRandom(start))
           for (const each of plans) chain.mine(each)
           await withDirectory((directory) =>
             withIndex(indexOptions(directory, chain), async (db) => {
-              await advanceTo(db, chain.blocks.slice(0, flushAt), chain.height)
+              const nodeHeight = chain.height + beyond
+              await advanceTo(db, chain.blocks.slice(0, flushAt), nodeHeight, spends)
               await db.flush()
-              await advanceTo(db, chain.blocks)
-              const view = db.acquireView()
+              await advanceTo(db, chain.blocks, nodeHeight, spends)
+              const view = viewOf(db, new ChainModel(chain.blocks))
               await expectViewIs(view, new ChainModel(chain.blocks), chain.blocks)
               await db.flush()
-              const later = db.acquireView()
+              const later = viewOf(db, new ChainModel(chain.blocks))
               await expectViewIs(later, new ChainModel(chain.blocks), chain.blocks)
               await expectViewIs(view, new ChainModel(chain.blocks), chain.blocks)
               view.release()
@@ -55,26 +61,28 @@ describe('the index', () => {
         fc.array(plan, { minLength: 1, maxLength: 6 }),
         fc.array(plan, { minLength: 1, maxLength: 6 }),
         fc.boolean(),
-        async (start, below, above, flushEach) => {
+        spending,
+        async (start, below, above, flushEach, spends) => {
           const chain = new RandomChain(seededRandom(start))
           for (const each of below) chain.mine(each)
           await withDirectory((directory) =>
             withIndex(
               indexOptions(directory, chain),
               async (db) => {
-                await advanceTo(db, chain.blocks)
+                const advance = () => advanceTo(db, chain.blocks, chain.height, spends)
+                await advance()
                 const before = await dumpOf(db)
                 const height = db.tip.height
                 for (const each of above) {
                   chain.mine(each)
-                  await advanceTo(db, chain.blocks)
+                  await advance()
                   if (flushEach) await db.flush()
                 }
                 const after = await dumpOf(db)
                 expect(after).not.toEqual(before)
                 while (db.tip.height > height) await db.rollBack()
                 expect(await dumpOf(db)).toEqual(before)
-                await advanceTo(db, chain.blocks)
+                await advance()
                 expect(await dumpOf(db)).toEqual(after)
                 while (db.tip.height >= 0) await db.rollBack()
                 expect((await dumpOf(db)).filter((line) => !line.startsWith('row 53'))).toEqual([])
@@ -94,20 +102,23 @@ describe('the index', () => {
         const chain = new RandomChain(seededRandom(start))
         for (const each of plans) chain.mine(each)
         const dumps: string[][] = []
-        for (const [nodeHeight, flushEach] of [
-          [chain.height, true],
-          [chain.height + 1_000, false],
-          [chain.height + cut, false],
-          [chain.height + cut, true],
+        for (const [nodeHeight, flushEach, spends, pendingBytes] of [
+          [chain.height, true, 'looked up', 64 << 20],
+          [chain.height + 1_000, false, 'looked up', 64 << 20],
+          [chain.height + cut, false, 'looked up', 64 << 20],
+          [chain.height + cut, true, 'told', 64 << 20],
+          [chain.height + cut, false, 'told', 9_000],
+          [chain.height + 1_000, false, 'told', 9_000],
         ] as const) {
           await withDirectory((directory) =>
             withIndex(
-              indexOptions(directory, chain, { reorgLimit: 5 }),
+              indexOptions(directory, chain, { reorgLimit: 5, pendingBytes }),
               async (db) => {
                 for (let count = 1; count <= chain.blocks.length; count++) {
-                  await advanceTo(db, chain.blocks.slice(0, count), nodeHeight)
+                  await advanceTo(db, chain.blocks.slice(0, count), nodeHeight, spends)
                   if (flushEach) await db.flush()
                 }
+                await db.listOutputs()
                 dumps.push(await dumpOf(db))
               },
               inMemory(),
@@ -132,49 +143,56 @@ describe('the index', () => {
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('view' as const) }) },
     )
     await fc.assert(
-      fc.asyncProperty(seed, fc.array(step, { minLength: 3, maxLength: 25 }), async (start, steps) => {
-        await withDirectory(async (directory) => {
-          let chain = new RandomChain(seededRandom(start))
-          const all = [...chain.blocks]
-          const options = indexOptions(directory, chain)
-          let db = await IndexDatabase.open(options)
-          let views: { view: ChainView; model: ChainModel }[] = []
-          const settle = async (): Promise<void> => {
-            for (const { view, model } of views) {
-              await expectViewIs(view, model, all)
-              view.release()
-            }
-            views = []
-          }
-          try {
-            await advanceTo(db, chain.blocks)
-            for (const each of steps) {
-              if (each.kind === 'mine') {
-                all.push(chain.mine(each.plan))
-                await advanceTo(db, chain.blocks)
-              } else if (each.kind === 'fork') {
-                const height = Math.max(0, chain.height - each.depth)
-                while (db.tip.height > height) await db.rollBack()
-                chain = chain.fork(height)
-              } else if (each.kind === 'flush') {
-                await db.flush()
-              } else if (each.kind === 'reopen') {
-                await settle()
-                await db.close()
-                db = await IndexDatabase.open(options)
-              } else {
-                views.push({ view: db.acquireView(), model: new ChainModel([...chain.blocks]) })
+      fc.asyncProperty(
+        seed,
+        fc.array(step, { minLength: 3, maxLength: 25 }),
+        spending,
+        async (start, steps, spends) => {
+          await withDirectory(async (directory) => {
+            let chain = new RandomChain(seededRandom(start))
+            const all = [...chain.blocks]
+            const options = indexOptions(directory, chain)
+            let db = await IndexDatabase.open(options)
+            let views: { view: ChainView; model: ChainModel }[] = []
+            const settle = async (): Promise<void> => {
+              for (const { view, model } of views) {
+                await expectViewIs(view, model, all)
+                view.release()
               }
-              expect(db.tip.height).toBe(chain.height)
+              views = []
             }
-            views.push({ view: db.acquireView(), model: new ChainModel([...chain.blocks]) })
-            await settle()
-            expect(db.outstandingViews).toBe(0)
-          } finally {
-            await db.close()
-          }
-        })
-      }),
+            try {
+              await advanceTo(db, chain.blocks, chain.height, spends)
+              for (const each of steps) {
+                if (each.kind === 'mine') {
+                  all.push(chain.mine(each.plan))
+                  await advanceTo(db, chain.blocks, chain.height, spends)
+                } else if (each.kind === 'fork') {
+                  const height = Math.max(0, chain.height - each.depth)
+                  while (db.tip.height > height) await db.rollBack()
+                  chain = chain.fork(height)
+                } else if (each.kind === 'flush') {
+                  await db.flush()
+                } else if (each.kind === 'reopen') {
+                  await settle()
+                  await db.close()
+                  db = await IndexDatabase.open(options)
+                } else {
+                  const model = new ChainModel([...chain.blocks])
+                  views.push({ view: viewOf(db, model), model })
+                }
+                expect(db.tip.height).toBe(chain.height)
+              }
+              const model = new ChainModel([...chain.blocks])
+              views.push({ view: viewOf(db, model), model })
+              await settle()
+              expect(db.outstandingViews).toBe(0)
+            } finally {
+              await db.close()
+            }
+          })
+        },
+      ),
       { numRuns: 30 },
     )
   })

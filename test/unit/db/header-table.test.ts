@@ -16,7 +16,8 @@ function header(height: number, branch = 0): Uint8Array {
 function tableOf(count: number): HeaderTable {
   const table = new HeaderTable()
   // Block h has h transactions.
-  for (let height = 0; height < count; height++) table.append(header(height), (height * (height + 1)) / 2)
+  for (let height = 0; height < count; height++)
+    table.append(header(height), (height * (height + 1)) / 2, height * height)
   return table
 }
 
@@ -41,7 +42,7 @@ describe('the header table', () => {
 
   it('tells the block of every transaction, also where blocks have none', () => {
     const table = new HeaderTable()
-    for (const count of [0, 1, 1, 1, 4, 4, 9]) table.append(header(0), count)
+    for (const count of [0, 1, 1, 1, 4, 4, 9]) table.append(header(0), count, 3 * count)
     const list = table.list()
     expect([0, 1, 2, 3, 4, 8].map((txNum) => list.heightOf(txNum))).toEqual([1, 4, 4, 4, 6, 6])
     expect([-1, 0, 1, 4].map((height) => list.txCount(height))).toEqual([0, 0, 1, 4])
@@ -58,7 +59,7 @@ describe('the header table', () => {
       const before = table.list()
       table.cut(cut)
       const between = table.list()
-      for (let height = cut; height < 4300; height++) table.append(header(height, 1), height)
+      for (let height = cut; height < 4300; height++) table.append(header(height, 1), height, 2 * height)
       const after = table.list()
       expect([before.count, between.count, after.count]).toEqual([4100, cut, 4300])
       for (const height of new Set([0, 1, 1999, 2000, 2015, 2016, 2017, 4031, 4032, 4099])) {
@@ -75,7 +76,7 @@ describe('the header table', () => {
     const first = table.list()
     table.cut(90)
     const second = table.list()
-    for (let height = 90; height < 120; height++) table.append(header(height, 1), 0)
+    for (let height = 90; height < 120; height++) table.append(header(height, 1), 0, 0)
     const third = table.list()
     expect([first, second, third].map((list) => table.sharedWith(list))).toEqual([90, 90, 120])
     table.cut(95)
@@ -92,7 +93,7 @@ describe('proofs over headers', () => {
     expect(await proofs.prove(old, 300, 699)).toEqual(proofOf(oldHeaders, 300))
     proofs.cut(500)
     table.cut(500)
-    for (let height = 500; height < 710; height++) table.append(header(height, 1), 0)
+    for (let height = 500; height < 710; height++) table.append(header(height, 1), 0, 0)
     const now = table.list()
     const nowHeaders = Array.from({ length: 710 }, (_, height) => header(height, height < 500 ? 0 : 1))
     expect(await proofs.prove(now, 600, 709)).toEqual(proofOf(nowHeaders, 600))
@@ -107,7 +108,7 @@ describe('proofs over headers', () => {
     const proof = proofs.prove(old, 650, 699)
     proofs.cut(600)
     table.cut(600)
-    for (let height = 600; height < 700; height++) table.append(header(height, 1), 0)
+    for (let height = 600; height < 700; height++) table.append(header(height, 1), 0, 0)
     expect(await proof).toEqual(
       proofOf(
         Array.from({ length: 700 }, (_, height) => header(height)),

@@ -10,7 +10,7 @@ describe('the schema', () => {
       expect(page).toContain(`| \`${prefix}\` | ${space.name} | ${key} | ${value} | ${sentence} |`)
       expect(sentence).toMatch(/\.$/)
     }
-    expect(page).toContain('| hashX: 11 bytes, txid: 16 bytes, vout: u32 | txNum: u40, value: varint |')
+    expect(page).toContain('| hashX: 11 bytes, txid: 16 bytes, vout: ordered varint | txNum: u40, value: varint |')
   })
 
   it('takes prefixes of one byte only', () => {

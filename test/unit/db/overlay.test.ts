@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { bytes, struct, u8, u32 } from '../../../src/db/codec.ts'
 import { realDisk } from '../../../src/db/disk.ts'
-import { KeyWriter } from '../../../src/db/keys.ts'
-import { HISTORY, KeySpace, type RowWrite } from '../../../src/db/layout.ts'
+import { KeySpace, type RowWrite } from '../../../src/db/layout.ts'
 import { MemoryStore } from '../../../src/db/memory-store.ts'
 import { BlockOverlay } from '../../../src/db/overlay.ts'
-import { PendingBlocks } from '../../../src/db/pending.ts'
+import { PendingRows } from '../../../src/db/pending.ts'
 import type { Tip } from '../../../src/db/view.ts'
 import { InvariantError } from '../../../src/errors.ts'
 import { fromLatin1 } from '../../../src/lib/bytes.ts'
@@ -21,17 +20,17 @@ const THINGS = new KeySpace<{ readonly owner: Uint8Array; readonly id: number },
 
 const ANN = fromLatin1('an')
 const BOB = fromLatin1('bo')
+
 const NONE: Tip = { height: -1, hash: new Uint8Array(32), txCount: 0 }
-const HASH = new Uint8Array(32).fill(1)
 
 async function setUp(rows: readonly (readonly [Uint8Array, number, number])[] = []) {
   const store = new MemoryStore(realDisk)
   const batch = store.batch()
   for (const [owner, id, worth] of rows) batch.put(THINGS.keyBytes({ owner, id }), THINGS.valueBytes({ worth }))
   await batch.write()
-  const pending = new PendingBlocks([THINGS], store)
+  const pending = new PendingRows([THINGS], store)
   const overlay = (recordsUndo = true) => new BlockOverlay({ base: NONE, recordsUndo, spaces: [THINGS] }, pending)
-  return { pending, overlay }
+  return { store, pending, overlay }
 }
 
 const ann = (id: number) => ({ owner: ANN, id })
@@ -75,7 +74,7 @@ describe('an overlay', () => {
     block.insert(THINGS, ann(6), { worth: 60 })
     block.remove(THINGS, ann(6))
     block.remove(THINGS, ann(7))
-    const { redo, undo, base, tip } = block.finish(0, HASH)
+    const { redo, undo } = block.finish()
     expect(redo.map(({ key, value }) => ({ key, value }))).toEqual([
       write(8, undefined),
       write(1, 12),
@@ -83,25 +82,15 @@ describe('an overlay', () => {
       write(5, 50),
     ])
     expect(undo).toEqual([write(8, 80), write(1, 10), write(2, 20), write(5, undefined)])
-    expect(base).toBe(NONE)
-    expect(tip).toEqual({ height: 0, hash: HASH, txCount: 0 })
   })
 
   it('records nothing to take back where nothing is ever taken back, and does not read for it', async () => {
     const { overlay } = await setUp([[ANN, 1, 10]])
     const block = overlay(false)
     block.remove(THINGS, ann(1))
-    const { redo, undo } = block.finish(0, HASH)
+    const { redo, undo } = block.finish()
     expect(redo).toEqual([expect.objectContaining({ ...write(1, undefined), fresh: false })])
     expect(undo).toBeUndefined()
-  })
-
-  it('counts the transactions whose ids are appended', async () => {
-    const { overlay } = await setUp()
-    const block = overlay()
-    block.appendTxids(new Uint8Array(96))
-    expect(() => block.appendTxids(new Uint8Array(32))).toThrow(InvariantError)
-    expect(block.finish(0, HASH).tip.txCount).toBe(3)
   })
 
   it('refuses to insert what it has just written', async () => {
@@ -119,7 +108,7 @@ describe('an overlay', () => {
     const block = overlay()
     block.remove(THINGS, ann(1))
     block.insert(THINGS, ann(1), { worth: 11 })
-    const { redo, undo } = block.finish(0, HASH)
+    const { redo, undo } = block.finish()
     expect(redo.map(({ key, value }) => ({ key, value }))).toEqual([write(1, 11)])
     expect(undo).toEqual([write(1, 10)])
   })
@@ -136,7 +125,7 @@ describe('an overlay', () => {
     first.remove(THINGS, ann(3))
     first.insert(THINGS, ann(2), { worth: 20 })
     first.insert(THINGS, ann(4), { worth: 40 })
-    pending.add(first.finish(0, HASH))
+    pending.add(first.finish())
     const second = overlay()
     second.remove(THINGS, ann(2))
     second.put(THINGS, ann(5), { worth: 51 })
@@ -156,12 +145,12 @@ describe('an overlay', () => {
     const { overlay, pending } = await setUp([[ANN, 1, 10]])
     const first = overlay()
     first.insert(THINGS, ann(2), { worth: 20 })
-    pending.add(first.finish(0, HASH))
+    pending.add(first.finish())
     const block = overlay()
     await block.prefetch([1, 2, 3].map((id) => THINGS.keyText(ann(id))))
     expect([1, 2, 3].map((id) => block.get(THINGS, ann(id))?.worth)).toEqual([10, 20, undefined])
     block.put(THINGS, ann(3), { worth: 30 })
-    expect(block.finish(1, HASH).undo).toEqual([write(3, undefined)])
+    expect(block.finish().undo).toEqual([write(3, undefined)])
   })
 })
 
@@ -172,22 +161,22 @@ describe('pending blocks', () => {
     first.insert(THINGS, ann(2), { worth: 20 })
     first.insert(THINGS, ann(3), { worth: 30 })
     first.remove(THINGS, ann(1))
-    pending.add(first.finish(0, HASH))
+    pending.add(first.finish())
     const second = overlay(false)
     second.remove(THINGS, ann(2))
     second.put(THINGS, ann(3), { worth: 31 })
     second.insert(THINGS, ann(1), { worth: 11 })
-    pending.add(second.finish(1, HASH))
+    pending.add(second.finish())
     const third = overlay()
     third.remove(THINGS, ann(1))
     third.insert(THINGS, ann(4), { worth: 40 })
-    pending.add(third.finish(2, HASH))
+    pending.add(third.finish())
     const fourth = overlay()
     fourth.put(THINGS, ann(4), { worth: 41 })
-    pending.add(fourth.finish(3, HASH))
+    pending.add(fourth.finish())
     const fifth = overlay(false)
     fifth.remove(THINGS, ann(4))
-    pending.add(fifth.finish(4, HASH))
+    pending.add(fifth.finish())
     const writes = [...pending.writes()].map(({ key, value }) => ({ key, value }))
     expect(writes).toHaveLength(2)
     expect(writes).toContainEqual(write(1, undefined))
@@ -198,35 +187,38 @@ describe('pending blocks', () => {
       write(3, 31).value,
     ])
     expect(pending.bytes).toBeGreaterThan(0)
-    pending.clear()
-    expect([...pending.writes(), pending.bytes]).toEqual([0])
   })
 
-  it('make one history row for all blocks that are never taken back, one each for others', async () => {
-    const { overlay, pending } = await setUp()
-    const keys = new KeyWriter()
-    const hashX = 'elevenbytes'
-    const blocks: readonly (readonly [boolean, number, readonly number[]])[] = [
-      [false, 5, [1, 2]],
-      [false, 300, []],
-      [false, 301, [1000]],
-      [true, 2000, [7]],
-      [true, 3000, []],
-    ]
-    for (const [i, [recordsUndo, first, deltas]] of blocks.entries()) {
-      const block = overlay(recordsUndo)
-      block.insertText(keys.history(hashX, first), HISTORY.valueText({ deltas }))
-      pending.add(block.finish(i, HASH))
+  it('stand on those that a flush is writing, until they are in the store', async () => {
+    const { store, pending, overlay } = await setUp([[ANN, 1, 10]])
+    const first = overlay()
+    first.remove(THINGS, ann(1))
+    first.insert(THINGS, ann(2), { worth: 20 })
+    first.insert(THINGS, ann(3), { worth: 30 })
+    pending.add(first.finish())
+    const later = new PendingRows([THINGS], store, pending)
+    const second = new BlockOverlay({ base: NONE, recordsUndo: true, spaces: [THINGS] }, later)
+    second.put(THINGS, ann(2), { worth: 21 })
+    second.remove(THINGS, ann(3))
+    later.add(second.finish())
+    const key = (id: number) => THINGS.keyText(ann(id))
+    const expected = [undefined, write(2, 21).value, undefined, undefined]
+    const expectRows = async () => {
+      expect([1, 2, 3, 4].map((id) => later.get(key(id)))).toEqual(expected)
+      expect(await later.getMany([1, 2, 3, 4].map(key))).toEqual(expected)
+      const group = await later.group(THINGS, 'xan')
+      expect([...group]).toEqual([[key(2), write(2, 21).value]])
     }
-    const written = [...pending.writes()].map(({ key, value }) => [
-      HISTORY.readKey(fromLatin1(key)).first,
-      HISTORY.readValueText(value!).deltas,
-    ])
-    expect(written.sort(([a], [b]) => (a as number) - (b as number))).toEqual([
-      [5, [1, 2, 292, 1, 1000]],
-      [2000, [7]],
-      [3000, []],
-    ])
+    await expectRows()
+    expect(later.layer().range('xan')).toEqual([write(1, undefined), write(2, 21), write(3, undefined)])
+    expect([...later.writes()].map(({ key: name }) => name)).toEqual([key(2), key(3)])
+    const batch = store.batch()
+    batch.del(THINGS.keyBytes(ann(1)))
+    for (const id of [2, 3]) batch.put(THINGS.keyBytes(ann(id)), THINGS.valueBytes({ worth: id * 10 }))
+    await batch.write()
+    later.standOnStore()
+    await expectRows()
+    expect(later.layer().range('xan')).toEqual([write(2, 21), write(3, undefined)])
   })
 
   it('give layers that stay what they were', async () => {
@@ -234,20 +226,19 @@ describe('pending blocks', () => {
     const empty = pending.layer()
     const first = overlay()
     first.insert(THINGS, ann(2), { worth: 20 })
-    pending.add(first.finish(0, HASH))
+    pending.add(first.finish())
     const layer = pending.layer()
     expect(pending.layer()).toBe(layer)
     const second = overlay()
     second.remove(THINGS, ann(2))
     second.insert(THINGS, ann(1), { worth: 10 })
-    pending.add(second.finish(1, HASH))
+    pending.add(second.finish())
     const later = pending.layer()
-    pending.clear()
     const key = THINGS.keyText(ann(2))
-    expect([empty.isEmpty, empty.get(key), empty.range('x')]).toEqual([true, undefined, []])
+    expect([empty.get(key), empty.range('x')]).toEqual([undefined, []])
     expect(layer.get(key)).toEqual({ value: write(2, 20).value })
     expect(layer.range('xan')).toEqual([write(2, 20)])
-    expect(later.range('xan')).toEqual([write(1, 10), write(2, undefined)])
+    expect(later.range('xan')).toEqual([write(1, 10)])
     expect(later.range('xbo')).toEqual([])
     expect(later.get(THINGS.keyText(ann(9)))).toBeUndefined()
   })

@@ -1,0 +1,116 @@
+import { join } from 'node:path'
+import { type BlockDelta, TAG_SIZE } from './block-delta.ts'
+import type { Disk } from './disk.ts'
+import { FlatFile, type FlatFileReader, type Segment } from './flat-file.ts'
+
+const TXID_SIZE = 32
+const START_SIZE = 4
+
+/** How many rows of the files count. */
+export interface FileCounts {
+  readonly txCount: number
+  readonly inputCount: number
+}
+
+/** The rows of all files as they were at one moment; close() it once. */
+export interface FilesReader {
+  /** Ids, by transaction number. */
+  readonly txids: FlatFileReader
+  /** Inputs of its block that stand before a transaction's own (u32 LE), by transaction number. */
+  readonly inputStarts: FlatFileReader
+  /** Tags of the outpoints spent, by input number: see outpointTag. */
+  readonly inputTags: FlatFileReader
+  close(): void
+}
+
+/** The rows that a rollback takes away. */
+export interface LostRows {
+  /** Ids of the transactions. */
+  readonly txids: Uint8Array
+  readonly segments: readonly Segment[]
+}
+
+/** What the index keeps outside the store, since it is only ever appended and found by number. */
+export class IndexFiles {
+  readonly #txids: FlatFile
+  readonly #inputStarts: FlatFile
+  readonly #inputTags: FlatFile
+
+  private constructor(txids: FlatFile, inputStarts: FlatFile, inputTags: FlatFile) {
+    this.#txids = txids
+    this.#inputStarts = inputStarts
+    this.#inputTags = inputTags
+  }
+
+  /** Opens or makes the files and cuts them to what counts. Throws StorageError. */
+  static async open(directory: string, { txCount, inputCount }: FileCounts, disk: Disk): Promise<IndexFiles> {
+    const opened: FlatFile[] = []
+    const open = async (name: string, rowSize: number, count: number): Promise<FlatFile> => {
+      const file = await FlatFile.open(join(directory, name), rowSize, count, disk)
+      opened.push(file)
+      return file
+    }
+    try {
+      const txids = await open('txids', TXID_SIZE, txCount)
+      const inputStarts = await open('inputstarts', START_SIZE, txCount)
+      return new IndexFiles(txids, inputStarts, await open('inputs', TAG_SIZE, inputCount))
+    } catch (error) {
+      for (const file of opened) await file.close()
+      throw error
+    }
+  }
+
+  get size(): number {
+    return this.#txids.count * (TXID_SIZE + START_SIZE) + this.#inputTags.count * TAG_SIZE
+  }
+
+  append(delta: BlockDelta, txids: Uint8Array): void {
+    const { buffer, byteOffset, byteLength } = delta.inputStarts
+    this.#txids.append(txids)
+    this.#inputStarts.append(new Uint8Array(buffer, byteOffset, byteLength))
+    this.#inputTags.append(delta.inputTags)
+  }
+
+  /** Settles once what was appended before would outlive a loss of power. */
+  async write(): Promise<void> {
+    const writes = this.#files().map((file) => file.write())
+    const settled = await Promise.allSettled(writes)
+    for (const write of settled) if (write.status === 'rejected') throw write.reason
+  }
+
+  /** The last rows, for cut(). Everything must have been written before. */
+  async lastRows({ txCount, inputCount }: FileCounts): Promise<LostRows> {
+    const txids = await this.#txids.lastRows(txCount)
+    const starts = await this.#inputStarts.lastRows(txCount)
+    const tags = await this.#inputTags.lastRows(inputCount)
+    return { txids: txids.bytes, segments: [txids, starts, tags] }
+  }
+
+  cut({ segments }: LostRows): void {
+    for (const [i, file] of this.#files().entries()) {
+      const segment = segments[i]
+      if (segment !== undefined) file.cut(segment)
+    }
+  }
+
+  reader(): FilesReader {
+    const [txids, inputStarts, inputTags] = [this.#txids.reader(), this.#inputStarts.reader(), this.#inputTags.reader()]
+    return {
+      txids,
+      inputStarts,
+      inputTags,
+      close: () => {
+        for (const reader of [txids, inputStarts, inputTags]) reader.close()
+      },
+    }
+  }
+
+  async close(): Promise<void> {
+    const settled = await Promise.allSettled(this.#files().map((file) => file.close()))
+    for (const closing of settled) if (closing.status === 'rejected') throw closing.reason
+  }
+
+  #files(): readonly FlatFile[] {
+    return [this.#txids, this.#inputStarts, this.#inputTags]
+  }
+}

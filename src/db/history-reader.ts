@@ -1,0 +1,65 @@
+import { readHistory } from './keys.ts'
+import type { LayerMark } from './layer.ts'
+import { HISTORY } from './layout.ts'
+import type { StoreReader } from './store.ts'
+
+/** Rows read at first: nearly all histories have fewer. */
+const FIRST_ROWS = 64
+
+/** Histories of scripts as transaction numbers: in the store, and in the blocks above it. */
+export class HistoryReader {
+  readonly #store: StoreReader
+  readonly #layers: readonly LayerMark[]
+
+  constructor(store: StoreReader, layers: readonly LayerMark[]) {
+    this.#store = store
+    this.#layers = layers
+  }
+
+  /** The first `most` transactions, ascending. */
+  async first(hashX: Uint8Array, most: number): Promise<number[]> {
+    const txNums: number[] = []
+    const range = HISTORY.range(hashX)
+    const limit = Math.min(most, FIRST_ROWS)
+    const rows = await this.#store.rows({ ...range, limit })
+    for (const [key, value] of rows) readHistory(key, value, txNums)
+    const last = rows.at(-1)?.[0]
+    if (last !== undefined && rows.length === limit && txNums.length < most) {
+      await this.#readOn({ gte: following(last), lt: range.lt }, txNums, most)
+    }
+    for (const layer of this.#layers) if (txNums.length < most) txNums.push(...layer.touchesOf(hashX))
+    txNums.length = Math.min(txNums.length, most)
+    return txNums
+  }
+
+  /** Transactions with numbers above `after`, ascending, some at a time. */
+  async *after(hashX: Uint8Array, after: number): AsyncGenerator<readonly number[]> {
+    const range = HISTORY.range(hashX)
+    const next = HISTORY.keyBytes({ hashX, first: after + 1 })
+    // The last row that begins before may go on beyond.
+    const before = await this.#store.rows({ gte: range.gte, lt: next, reverse: true, limit: 1 })
+    yield later(before, after)
+    for await (const rows of this.#store.scan({ gte: next, lt: range.lt })) yield later(rows, after)
+    for (const layer of this.#layers) yield layer.touchesOf(hashX).filter((txNum) => txNum > after)
+  }
+
+  async #readOn(range: { readonly gte: Uint8Array; readonly lt: Uint8Array }, txNums: number[], most: number) {
+    for await (const rows of this.#store.scan(range)) {
+      for (const [key, value] of rows) readHistory(key, value, txNums)
+      if (txNums.length >= most) return
+    }
+  }
+}
+
+function later(rows: readonly (readonly [Uint8Array, Uint8Array])[], after: number): number[] {
+  const txNums: number[] = []
+  for (const [key, value] of rows) readHistory(key, value, txNums)
+  return txNums.filter((txNum) => txNum > after)
+}
+
+/** The key right after `key`. */
+function following(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1)
+  next.set(key)
+  return next
+}

@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { DaemonUnavailableError, InvariantError } from '../errors.ts'
+import { copyOf } from '../lib/bytes.ts'
+import type { FetchedBlock, ReadBlock } from './parse.ts'
+
+/** What the parsing thread says of a block, in the order in which it was given them. */
+export type ParseAnswer =
+  | { readonly kind: 'block'; readonly block: ReadBlock }
+  /** The node gave something wrong. */
+  | { readonly kind: 'refused'; readonly message: string }
+  /** A bug. */
+  | { readonly kind: 'failed'; readonly message: string }
+
+interface Waiting {
+  readonly resolve: (block: ReadBlock) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Parses blocks on a thread of its own. Memory moves there and back and is not copied. */
+export class ParseThread {
+  readonly #worker: Worker
+  readonly #waiting: Waiting[] = []
+  /** Why the thread is no more. */
+  #ended: InvariantError | undefined
+
+  /** Only where there is a compiled file for a thread to run: see `available`. */
+  constructor() {
+    this.#worker = new Worker(new URL('./parse-worker.js', import.meta.url))
+    this.#worker.on('message', (answer: ParseAnswer) => this.#settle(answer))
+    this.#worker.on('error', (error) => this.#end(new InvariantError('the parsing thread failed', { cause: error })))
+    this.#worker.on('exit', () => this.#end(new InvariantError('the parsing thread has ended')))
+  }
+
+  /** False where sources are run as they are: Node has no file then that a thread could run. */
+  static get available(): boolean {
+    return !import.meta.url.endsWith('.ts')
+  }
+
+  /** As readBlock. The memory of `fetched` is given away. */
+  parse({ hash, raw, spent }: FetchedBlock): Promise<ReadBlock> {
+    const own = { hash, raw: ownMemory(raw), spent: spent === undefined ? undefined : ownMemory(spent) }
+    return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) {
+        reject(this.#ended)
+        return
+      }
+      this.#waiting.push({ resolve, reject })
+      this.#worker.postMessage(own, buffersOf(own))
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended !== undefined) return
+    const exited = once(this.#worker, 'exit')
+    await this.#worker.terminate()
+    await exited
+  }
+
+  #settle(answer: ParseAnswer): void {
+    const waiting = this.#waiting.shift()
+    if (answer.kind === 'block') waiting?.resolve(answer.block)
+    else if (answer.kind === 'refused') waiting?.reject(new DaemonUnavailableError(answer.message))
+    else waiting?.reject(new InvariantError(answer.message))
+  }
+
+  #end(error: InvariantError): void {
+    this.#ended ??= error
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#ended)
+  }
+}
+
+/** Every buffer inside plain data, once. */
+export function buffersOf(data: object): ArrayBuffer[] {
+  const found = new Set<ArrayBuffer>()
+  const walk = (value: unknown): void => {
+    if (ArrayBuffer.isView(value)) {
+      if (value.buffer instanceof ArrayBuffer) found.add(value.buffer)
+    } else if (typeof value === 'object' && value !== null) {
+      for (const part of Object.values(value)) walk(part)
+    }
+  }
+  walk(data)
+  return [...found]
+}
+
+/** `bytes` if they are all of their memory, so that it can be given away; else a copy. */
+function ownMemory(bytes: Uint8Array): Uint8Array {
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return bytes.buffer.byteLength === bytes.byteLength ? plain : copyOf(plain)
+}

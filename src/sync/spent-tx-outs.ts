@@ -1,0 +1,34 @@
+import type { ParsedBlock } from '../chain/block.ts'
+import { ByteReader } from '../chain/reader.ts'
+import { HASHX_SIZE } from '../chain/script.ts'
+import type { SpentOutputs } from '../db/spent.ts'
+import { asBuffer } from '../lib/bytes.ts'
+import { HashWriter } from '../lib/hash.ts'
+
+/** A value and an empty script. */
+const LEAST_OUTPUT = 9
+
+/**
+ * What a block spends, as REST `spenttxouts` tells it: for each transaction the outputs that its inputs spend, each as in
+ * a transaction; none for the coinbase. Throws ParseError if it does not fit the block.
+ */
+export function parseSpentTxOuts(bytes: Uint8Array, block: ParsedBlock): SpentOutputs {
+  const reader = new ByteReader(bytes)
+  const hashXs = new Uint8Array(block.inputCount * HASHX_SIZE)
+  const values = new Float64Array(block.inputCount)
+  const target = asBuffer(hashXs)
+  const writer = new HashWriter()
+  if (reader.count(1) !== block.txCount) reader.fail('another number of transactions than the block has')
+  for (let tx = 0; tx < block.txCount; tx++) {
+    const first = block.inputStart[tx] ?? 0
+    const end = block.inputStart[tx + 1] ?? 0
+    const count = reader.count(LEAST_OUTPUT)
+    if (count !== (tx === 0 ? 0 : end - first)) reader.fail('another number of inputs than the block has')
+    for (let input = first; input < first + count; input++) {
+      values[input] = reader.amount()
+      writer.sha256(reader.prefixed(), target, input * HASHX_SIZE, HASHX_SIZE)
+    }
+  }
+  reader.finish()
+  return { hashXs, values }
+}
