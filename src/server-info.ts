@@ -3,29 +3,42 @@ import type { Coin } from './coins/coin.ts'
 import type { ServiceUrl } from './config-values.ts'
 import type { Daemon } from './daemon/daemon.ts'
 import { DaemonUnavailableError } from './errors.ts'
-import type { MomentSource } from './mempool/moment.ts'
-import type { ProtocolVersion, ServerInfo } from './rpc/method.ts'
+import type { ProtocolVersion, RpcClient, ServerInfo } from './rpc/method.ts'
+import type { PeerRow } from './session/peers/peer.ts'
 import { SOFTWARE, VERSION } from './version.ts'
 
-/** What is announced; methods of later versions are in the table but not offered. */
-const PROTOCOL: { readonly min: ProtocolVersion; readonly max: ProtocolVersion } = { min: [1, 4, 0], max: [1, 6, 0] }
+/** What is announced, and offered of the table of methods. */
+const PROTOCOL: { readonly min: ProtocolVersion; readonly max: ProtocolVersion } = { min: [1, 4, 0], max: [1, 7, 0] }
 
 export interface ServerInfoOptions {
   readonly coin: Coin
   readonly reorgLimit: number
   readonly bannerFile: string | undefined
+  /** Instead, for clients that come over Tor. */
+  readonly torBannerFile: string | undefined
   readonly donationAddress: string
   /** How clients outside reach the server (REPORT_SERVICES). */
   readonly reported: readonly ServiceUrl[]
 }
 
+/** What is known of other servers, and of clients that come over our own Tor proxy. */
+export interface PeerDirectory {
+  list(overTor: boolean): readonly PeerRow[]
+  isOverTor(address: string): boolean
+  addPeer(features: unknown, sourceAddress: string): Promise<boolean>
+}
+
+export interface ServerInfoCollaborators {
+  readonly daemon: Daemon
+  /** Made after this, for peers are told what is said here. */
+  readonly peers: () => PeerDirectory | undefined
+}
+
 /** What the server says of itself to clients. */
-export function serverInfo(
-  options: ServerInfoOptions,
-  collaborators: { readonly daemon: Daemon; readonly moments: MomentSource },
-): ServerInfo {
+export function serverInfo(options: ServerInfoOptions, { daemon, peers }: ServerInfoCollaborators): ServerInfo {
   const { coin, reorgLimit, donationAddress } = options
   const hosts = hostsOf(options.reported)
+  const isOverTor = ({ address }: RpcClient): boolean => peers()?.isOverTor(address) ?? false
   return {
     software: SOFTWARE,
     protocolMin: PROTOCOL.min,
@@ -34,9 +47,10 @@ export function serverInfo(
     reorgLimit,
     donationAddress,
     features: () => ({ hosts, services: options.reported.map(({ kind, host, port }) => `${kind}://${host}:${port}`) }),
-    banner: () => banner(options, collaborators.daemon),
-    // Other servers are not looked for.
-    peers: () => [],
+    banner: (client) =>
+      banner((isOverTor(client) ? options.torBannerFile : undefined) ?? options.bannerFile, options, daemon),
+    peers: (client) => peers()?.list(isOverTor(client)) ?? [],
+    addPeer: (features, { address }) => peers()?.addPeer(features, address) ?? Promise.resolve(false),
   }
 }
 
@@ -51,8 +65,12 @@ function hostsOf(reported: readonly ServiceUrl[]): Record<string, Record<string,
 
 const DEFAULT_BANNER = `You are connected to ${SOFTWARE}.`
 
-async function banner(options: ServerInfoOptions, daemon: Daemon): Promise<string> {
-  const text = options.bannerFile === undefined ? DEFAULT_BANNER : await readFile(options.bannerFile, 'utf8')
+async function banner(
+  file: string | undefined,
+  options: Pick<ServerInfoOptions, 'donationAddress'>,
+  daemon: Daemon,
+): Promise<string> {
+  const text = file === undefined ? DEFAULT_BANNER : await readFile(file, 'utf8')
   if (!text.includes('$')) return text
   const node = await daemon.networkInfo().catch((error: unknown) => {
     if (error instanceof DaemonUnavailableError) return undefined

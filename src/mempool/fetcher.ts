@@ -62,7 +62,7 @@ export class Fetcher {
       if (result.status === 'rejected') throw result.reason
       candidates.push(...result.value)
     }
-    await this.#findConfirmed(candidates, view)
+    await this.#findConfirmed(candidates, view, signal)
     throwIfAborted(signal)
     return candidates
   }
@@ -92,7 +92,7 @@ export class Fetcher {
     }
   }
 
-  async #findConfirmed(candidates: readonly Candidate[], view: ChainView): Promise<void> {
+  async #findConfirmed(candidates: readonly Candidate[], view: ChainView, signal: AbortSignal): Promise<void> {
     const here = new Set(candidates.map(({ txid }) => txid))
     const asked: { readonly candidate: Candidate; readonly input: number; readonly outpoint: string }[] = []
     for (const candidate of candidates) {
@@ -105,7 +105,8 @@ export class Fetcher {
     }
     for (let start = 0; start < asked.length; start += LOOKUPS) {
       const questions = asked.slice(start, start + LOOKUPS)
-      const found = await view.unspentOutputs(questions.map(({ outpoint }) => keyBytes(outpoint)))
+      const outpoints = questions.map(({ outpoint }) => keyBytes(outpoint))
+      const found = await view.unspentOutputs(outpoints, signal)
       for (const [i, { candidate, input }] of questions.entries()) {
         const output = found[i]
         if (output !== undefined) {

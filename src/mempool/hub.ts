@@ -1,8 +1,17 @@
 import type { ChainView } from '../db/view.ts'
 import { ERROR_CODES, invariant, RpcError } from '../errors.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import { LiveMoment, type LiveMomentOptions } from './live-moment.ts'
 import type { Mempool } from './mempool.ts'
-import type { Moment, MomentChange, MomentSource } from './moment.ts'
+import type { Moment, MomentChange, MomentNews, MomentSource } from './moment.ts'
+import { ScriptCache } from './script-cache.ts'
+
+export interface MomentHubOptions extends LiveMomentOptions {
+  /** Bytes of what is kept of scripts between questions. Default: 64 MiB, some 100,000 small scripts. */
+  readonly scriptCacheBytes?: number
+}
+
+const SCRIPT_CACHE_BYTES = 64 * 2 ** 20
 
 /** A view with those who hold it: the moment that is current, and every use of a moment that has it. */
 interface HeldView {
@@ -16,14 +25,16 @@ interface HeldView {
  */
 export class MomentHub implements MomentSource {
   readonly #options: LiveMomentOptions
+  readonly #scripts: ScriptCache
   readonly #mempool: Mempool
-  readonly #listeners = new Set<(change: MomentChange) => void>()
+  readonly #listeners = new Set<(news: MomentNews) => void>()
   #current: { readonly moment: LiveMoment; readonly held: HeldView } | undefined
   #views = 0
   #uses = 0
 
-  constructor(options: LiveMomentOptions, collaborators: { readonly mempool: Mempool }) {
+  constructor(options: MomentHubOptions, collaborators: { readonly mempool: Mempool }) {
     this.#options = options
+    this.#scripts = new ScriptCache({ maxBytes: options.scriptCacheBytes ?? SCRIPT_CACHE_BYTES })
     this.#mempool = collaborators.mempool
   }
 
@@ -36,6 +47,11 @@ export class MomentHub implements MomentSource {
     return this.#views
   }
 
+  /** Bytes kept of scripts between questions, as estimated. */
+  get scriptCacheBytes(): number {
+    return this.#scripts.bytes
+  }
+
   /** Uses that have not settled. */
   get usesRunning(): number {
     return this.#uses
@@ -43,20 +59,23 @@ export class MomentHub implements MomentSource {
 
   /**
    * Makes `view`, with the mempool as it is now, the current moment and tells the listeners. The hub owns the view from
-   * here on and releases it.
+   * here on and releases it. What a script has in this view and had not in the one before must be touched by `change` or
+   * by one that came with a renewal in between: what is not is answered as before.
    */
   publish(view: ChainView, change: MomentChange): void {
     this.#views += 1
+    this.#scripts.advance(change.touched)
     this.#replace({ view, holders: 0 }, change)
   }
 
   /** Publishes the mempool as it is now with the view that is current already. Throws InvariantError if there is none. */
   renew(change: MomentChange): void {
     invariant(this.#current !== undefined, 'no view was published yet')
+    this.#scripts.touch(change.touched)
     this.#replace(this.#current.held, change)
   }
 
-  async with<T>(use: (moment: Moment) => Promise<T>): Promise<T> {
+  async with<T>(use: (moment: Moment) => Awaitable<T>): Promise<T> {
     const current = this.#current
     if (current === undefined) {
       throw new RpcError(ERROR_CODES.busy.code, 'the index has not reached the tip of the chain yet')
@@ -71,10 +90,10 @@ export class MomentHub implements MomentSource {
     }
   }
 
-  listen(listener: (change: MomentChange) => void, signal: AbortSignal): void {
+  listen(listener: (news: MomentNews) => void, signal: AbortSignal): void {
     if (signal.aborted) return
     // A function of its own each time, so that the same listener can listen twice.
-    const entry = (change: MomentChange): void => listener(change)
+    const entry = (news: MomentNews): void => listener(news)
     this.#listeners.add(entry)
     signal.addEventListener('abort', () => this.#listeners.delete(entry), { once: true })
   }
@@ -90,9 +109,13 @@ export class MomentHub implements MomentSource {
     const before = this.#current
     held.holders += 1
     const mempool = this.#mempool.snapshot()
-    this.#current = { moment: new LiveMoment(this.#options, { view: held.view, mempool }), held }
+    this.#current = {
+      moment: new LiveMoment(this.#options, { view: held.view, mempool, scripts: this.#scripts }),
+      held,
+    }
     if (before !== undefined) this.#letGo(before.held)
-    for (const listener of this.#listeners) listener(change)
+    const news = { ...change, stirred: this.#mempool.takeStirred() }
+    for (const listener of this.#listeners) listener(news)
   }
 
   #letGo(held: HeldView): void {

@@ -1,7 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { hashXOf, isUnspendable } from '../chain/script.ts'
 import { parseWholeTx, type Tx } from '../chain/tx.ts'
 import type { ChainInfo, Daemon } from '../daemon/daemon.ts'
 import type { ChainView } from '../db/view.ts'
+import { throwIfAborted } from '../lib/abort.ts'
 import { toDisplayHex, toLatin1 } from '../lib/bytes.ts'
 import type { Logger } from '../log.ts'
 import {
@@ -22,6 +24,10 @@ import { Orphans } from './orphans.ts'
 import { MempoolSnapshot, RECENT_KEPT } from './snapshot.ts'
 
 const TXID_SIZE = 32
+/** Ids of a list that are looked at before others get a turn. */
+const COMPARED_AT_ONCE = 10_000
+/** The same of transactions that are taken in. */
+const ACCEPTED_AT_ONCE = 250
 
 export interface MempoolOptions {
   /** Transactions that are asked for in one call. */
@@ -87,6 +93,8 @@ export class Mempool {
   #arrivals: MempoolEntry[] = []
   #histogram: CompactHistogram = []
   #complete = false
+  /** Ids of what came, went, or changed its height since somebody took them. */
+  #stirred = new Set<string>()
 
   constructor(options: Partial<MempoolOptions>, collaborators: MempoolCollaborators) {
     this.#options = { ...MEMPOOL_DEFAULTS, ...options }
@@ -116,6 +124,13 @@ export class Mempool {
     return new MempoolSnapshot(facts, this.#graph.freeze())
   }
 
+  /** Ids, as displayed, of what came, went, or changed its height since this was called last. */
+  takeStirred(): ReadonlySet<string> {
+    const stirred = this.#stirred
+    this.#stirred = new Set()
+    return stirred
+  }
+
   /** Makes the fee histogram anew for the snapshots to come. */
   renewHistogram(): void {
     this.#histogram = this.#fees.compact()
@@ -130,7 +145,7 @@ export class Mempool {
     // Asked after the ids: if this tip is the view's, so it was when the ids were listed.
     const node = await daemon.chainInfo(signal)
     if (!standsOn(view, node)) return behind(node)
-    const { gone, fresh } = this.#compare(txids)
+    const { gone, fresh } = await this.#compare(txids, signal)
     const result = await this.#takeIn(gone, fresh, { view, daemon, signal, step })
     if (result.outcome === 'current') this.#complete = true
     return { ...result, node, sequence }
@@ -193,7 +208,7 @@ export class Mempool {
       waiting = []
       // Together, so that nobody sees a transaction gone and the one that replaces it not yet there.
       if (from === 0) for (const txid of gone) this.#drop(txid, touched)
-      this.#accept(candidates, touched)
+      await this.#accept(candidates, touched)
       if (from + size < fresh.length) {
         if (step(touched) === 'pause') return { outcome: 'paused', touched: new Set(), changed }
         touched = new Set()
@@ -203,16 +218,24 @@ export class Mempool {
   }
 
   #isKnown(txid: string): boolean {
-    return this.#graph.has(txid) || this.#orphans.has(txid) || this.#fetcher.unreadable.has(txid)
+    return this.#graph.has(txid) || this.#isWaiting(txid)
   }
 
-  #compare(txids: readonly string[]): { gone: string[]; fresh: string[] } {
+  /** Known, and not to be fetched again, though it is not in the mempool. */
+  #isWaiting(txid: string): boolean {
+    return this.#orphans.has(txid) || this.#fetcher.unreadable.has(txid)
+  }
+
+  /** Lets others have a turn now and then: a list can have some hundred thousand ids. */
+  async #compare(txids: readonly string[], signal: AbortSignal): Promise<{ gone: string[]; fresh: string[] }> {
     const fresh: string[] = []
     let known = 0
-    for (const txid of txids) {
+    for (const [i, txid] of txids.entries()) {
+      if (i % COMPARED_AT_ONCE === COMPARED_AT_ONCE - 1) await nextTurn()
       if (this.#graph.has(txid)) known += 1
-      else if (!this.#isKnown(txid)) fresh.push(txid)
+      else if (!this.#isWaiting(txid)) fresh.push(txid)
     }
+    throwIfAborted(signal)
     const gone: string[] = []
     // The node names each id once, so if all of ours are among them none is gone.
     if (known !== this.#graph.size || this.#orphans.size > 0 || this.#fetcher.unreadable.size > 0) {
@@ -224,10 +247,15 @@ export class Mempool {
     return { gone, fresh }
   }
 
-  /** Takes in the candidates whose inputs are all known, parents first; the others wait. */
-  #accept(candidates: readonly Candidate[], touched: Set<string>): void {
+  /**
+   * Takes in the candidates whose inputs are all known, parents first; the others wait. Lets others have a turn now and
+   * then, who see nothing of it: they have snapshots.
+   */
+  async #accept(candidates: readonly Candidate[], touched: Set<string>): Promise<void> {
     const work = [...candidates].reverse()
+    let looked = 0
     for (let candidate = work.pop(); candidate !== undefined; candidate = work.pop()) {
+      if (++looked % ACCEPTED_AT_ONCE === 0) await nextTurn()
       if (this.#graph.has(candidate.txid)) continue
       const missing = this.#fillFromMempool(candidate)
       if (missing !== undefined) {
@@ -291,7 +319,11 @@ export class Mempool {
   #touch(entry: MempoolEntry, touched: Set<string>): void {
     const add = (hashX: string): void => void touched.add(hashX)
     forEachHashX(entry, add)
-    for (const child of this.#graph.children(entry)) forEachHashX(child, add)
+    this.#stirred.add(entry.txid)
+    for (const child of this.#graph.children(entry)) {
+      forEachHashX(child, add)
+      this.#stirred.add(child.txid)
+    }
   }
 
   #recent(): readonly MempoolEntry[] {

@@ -1,4 +1,6 @@
 import type { ChainView, HistoryItem, Tip, Utxo } from '../db/view.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
+import type { HistoryMemo, OutputsMemo } from './script-cache.ts'
 
 /** An unconfirmed transaction as clients are told of it. `txid` as displayed. */
 export interface MempoolItem {
@@ -15,6 +17,14 @@ export interface MempoolUtxo {
   readonly value: bigint
 }
 
+/** An output that an unconfirmed transaction makes. */
+export interface MempoolOutput {
+  /** Of the transaction: 0, or -1 if it spends an unconfirmed output. */
+  readonly height: 0 | -1
+  /** 11 bytes; undefined for an output that no index keeps, because nothing can spend it. */
+  readonly hashX: Uint8Array | undefined
+}
+
 /** The mempool at one instant. Lists are copies: nobody is surprised by a later change. */
 export interface MempoolView {
   /** False until the first load is done; what is here is then only a part. */
@@ -27,6 +37,10 @@ export interface MempoolView {
   utxos(hashX: Uint8Array): readonly MempoolUtxo[]
   /** True if a mempool transaction spends this outpoint (36 bytes). */
   isSpent(outpoint: Uint8Array): boolean
+  /** The mempool transaction that spends this outpoint (36 bytes). */
+  spenderOf(outpoint: Uint8Array): MempoolItem | undefined
+  /** Output `vout` of a mempool transaction (`txid` as displayed); undefined if there is no such output here. */
+  output(txid: string, vout: number): MempoolOutput | undefined
   /** Satoshis that the mempool adds to a script, negative where it takes away. */
   balanceDelta(hashX: Uint8Array): bigint
   /** [sat/vB, vsize] in falling order of the rate, binned as ElectrumX bins. */
@@ -38,32 +52,38 @@ export interface MempoolView {
 export interface ScriptHistory {
   readonly confirmed: readonly HistoryItem[]
   readonly mempool: readonly MempoolItem[]
+  /** Of the confirmed part. */
+  readonly memo: HistoryMemo
 }
 
 export interface ScriptBalance {
   readonly confirmed: bigint
   /** A difference: may be negative. */
   readonly unconfirmed: bigint
+  /** Outputs that the confirmed part is the sum of. */
+  readonly outputs: number
 }
 
 export interface ScriptUnspent {
   /** Confirmed and not spent in the mempool. */
   readonly confirmed: readonly Utxo[]
   readonly mempool: readonly MempoolUtxo[]
+  /** Of the confirmed part. */
+  readonly memo: OutputsMemo
 }
 
 /**
  * A view and the mempool that goes with it: what one request reads from. Both stay what they were when the moment was
  * published, so that several answers of one request never mix two instants. Histories above the limit throw RpcError
- * 10001.
+ * 10001, or reject with it.
  */
 export interface Moment {
   readonly tip: Tip
   readonly view: ChainView
   readonly mempool: MempoolView
-  history(hashX: Uint8Array): Promise<ScriptHistory>
-  balance(hashX: Uint8Array): Promise<ScriptBalance>
-  unspent(hashX: Uint8Array): Promise<ScriptUnspent>
+  history(hashX: Uint8Array): Awaitable<ScriptHistory>
+  balance(hashX: Uint8Array): Awaitable<ScriptBalance>
+  unspent(hashX: Uint8Array): Awaitable<ScriptUnspent>
   /** SHA-256 (32 bytes) over `txid:height:` of the whole history, or undefined if there is none. */
   status(hashX: Uint8Array): Promise<Uint8Array | undefined>
 }
@@ -76,6 +96,15 @@ export interface MomentChange {
   readonly touched: ReadonlySet<string>
 }
 
+/** The same as listeners hear it. */
+export interface MomentNews extends MomentChange {
+  /**
+   * Ids, as displayed, of transactions that came into the mempool, left it, or are confirmed or unconfirmed further than
+   * before (0 and -1) since the last publication. What a block holds that was not in the mempool is not among them.
+   */
+  readonly stirred: ReadonlySet<string>
+}
+
 /** Where the current moment is had from and changes are heard of. */
 export interface MomentSource {
   /** True once there is a moment to serve: the index has reached the node's tip at least once. */
@@ -83,7 +112,7 @@ export interface MomentSource {
   /**
    * Runs `use` with the current moment and releases its view after it settled. Throws RpcError -102 while not ready.
    */
-  with<T>(use: (moment: Moment) => Promise<T>): Promise<T>
+  with<T>(use: (moment: Moment) => Awaitable<T>): Promise<T>
   /** Calls `listener` after every publication until `signal` aborts. Listeners must not throw. */
-  listen(listener: (change: MomentChange) => void, signal: AbortSignal): void
+  listen(listener: (news: MomentNews) => void, signal: AbortSignal): void
 }

@@ -1,8 +1,8 @@
 import { toLatin1 } from '../lib/bytes.ts'
-import { coinAt, deltaOf, indexOf, type MempoolEntry, outpointsOf } from './entry.ts'
+import { coinAt, deltaOf, indexOf, keyBytes, type MempoolEntry, outpointsOf } from './entry.ts'
 import type { CompactHistogram } from './fee-histogram.ts'
 import { type GraphReader, heightIn } from './graph.ts'
-import type { MempoolItem, MempoolUtxo, MempoolView } from './moment.ts'
+import type { MempoolItem, MempoolOutput, MempoolUtxo, MempoolView } from './moment.ts'
 
 /** `mempool.recent` (protocol 1.7) tells of the last ten. */
 export const RECENT_KEPT = 10
@@ -34,16 +34,23 @@ export class MempoolSnapshot implements MempoolView {
     return this.#graph.get(txid) !== undefined
   }
 
-  /** How many items a script has, without making them. */
-  count(hashX: Uint8Array): number {
-    return this.#graph.countTouching(toLatin1(hashX))
+  /** How many items a script (11 characters) has, without making them. */
+  countOf(key: string): number {
+    return this.#graph.countTouching(key)
+  }
+
+  /** True if there is anything to say of a script (11 characters). */
+  touches(key: string): boolean {
+    return this.#graph.countTouching(key) > 0
   }
 
   items(hashX: Uint8Array): readonly MempoolItem[] {
+    return this.itemsOf(toLatin1(hashX))
+  }
+
+  itemsOf(key: string): readonly MempoolItem[] {
     const items: MempoolItem[] = []
-    for (const entry of this.#graph.touching(toLatin1(hashX))) {
-      items.push({ txid: entry.txid, height: heightIn(this.#graph, entry), fee: BigInt(entry.fee) })
-    }
+    for (const entry of this.#graph.touching(key)) items.push(this.#item(entry))
     return items.sort((a, b) => b.height - a.height || compareTxids(a, b))
   }
 
@@ -65,6 +72,18 @@ export class MempoolSnapshot implements MempoolView {
     return this.#graph.spenderOf(toLatin1(outpoint)) !== undefined
   }
 
+  spenderOf(outpoint: Uint8Array): MempoolItem | undefined {
+    const entry = this.#graph.spenderOf(toLatin1(outpoint))
+    return entry === undefined ? undefined : this.#item(entry)
+  }
+
+  output(txid: string, vout: number): MempoolOutput | undefined {
+    const entry = this.#graph.get(txid)
+    if (entry === undefined || vout >= entry.outputValues.length) return undefined
+    const coin = coinAt(entry, vout)
+    return { height: heightIn(this.#graph, entry), hashX: coin === undefined ? undefined : keyBytes(coin.hashX) }
+  }
+
   balanceDelta(hashX: Uint8Array): bigint {
     const key = toLatin1(hashX)
     let delta = 0
@@ -79,6 +98,10 @@ export class MempoolSnapshot implements MempoolView {
   /** At most RECENT_KEPT are known. */
   recent(count: number): readonly { readonly txid: string; readonly fee: bigint; readonly vsize: number }[] {
     return this.#recent.slice(0, count).map(({ txid, fee, vsize }) => ({ txid, fee: BigInt(fee), vsize }))
+  }
+
+  #item(entry: MempoolEntry): MempoolItem {
+    return { txid: entry.txid, height: heightIn(this.#graph, entry), fee: BigInt(entry.fee) }
   }
 }
 

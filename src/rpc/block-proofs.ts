@@ -1,7 +1,7 @@
-import { HEADER_SIZE, headerHash } from '../chain/headers.ts'
 import type { ChainView } from '../db/view.ts'
-import { asBuffer, toLatin1 } from '../lib/bytes.ts'
-import { branchOf, merkleLevels } from '../lib/merkle.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
+import { toLatin1 } from '../lib/bytes.ts'
+import { merkleLevels } from '../lib/merkle.ts'
 
 const HASH_SIZE = 32
 /** Blocks of fewer transactions are hashed anew each time; so ElectrumX does, and charges by it. */
@@ -12,23 +12,70 @@ export interface BlockProofsOptions {
   readonly maxBytes: number
 }
 
-/** The ids of a block's transactions: 32 bytes each, internal order, in block order. */
-export interface BlockIds {
-  readonly hash: string
-  readonly txids: Uint8Array
+/**
+ * Hashes of 32 bytes, kept from the last byte of the last to the first of the first: so each of them lies as it is
+ * displayed, and is hex after one call.
+ */
+class DisplayedHashes {
   readonly count: number
+  readonly #reversed: Buffer
+
+  /** `hashes`: in internal order, one after the other. */
+  constructor(hashes: Uint8Array) {
+    this.#reversed = Buffer.from(hashes).reverse()
+    this.count = hashes.length / HASH_SIZE
+  }
+
+  get bytes(): number {
+    return this.#reversed.length
+  }
+
+  /** Hex as displayed. */
+  hexAt(index: number): string {
+    const end = this.#reversed.length - index * HASH_SIZE
+    return this.#reversed.toString('hex', end - HASH_SIZE, end)
+  }
+
+  /** undefined if it is not here. */
+  indexOf(hex: string): number | undefined {
+    const wanted = Buffer.from(hex, 'hex')
+    const hashes = this.#reversed
+    for (let at = hashes.indexOf(wanted); at !== -1; at = hashes.indexOf(wanted, at + 1)) {
+      if (at % HASH_SIZE === 0) return this.count - 1 - at / HASH_SIZE
+    }
+    return undefined
+  }
+
+  /** The hashes in internal order again. */
+  toBytes(): Uint8Array {
+    return Buffer.from(this.#reversed).reverse()
+  }
+}
+
+/** The ids of a block's transactions. */
+export interface BlockIds {
+  /** Its header, a character a byte. */
+  readonly block: string
+  readonly txids: DisplayedHashes
   /** What it cost to have them. */
   readonly cost: number
 }
 
 interface Kept {
-  readonly txids: Uint8Array
-  levels: readonly Uint8Array[] | undefined
+  readonly txids: DisplayedHashes
+  /** The nodes above them, without the root. */
+  nodes: readonly DisplayedHashes[] | undefined
+}
+
+/** Hex as displayed, from the leaf up. */
+export interface BlockBranch {
+  readonly branch: readonly string[]
+  readonly cost: number
 }
 
 /**
  * Ids and merkle branches of blocks, for a while also from memory: a wallet asks for many proofs in few blocks. Kept by
- * block hash, so that a reorganisation makes nothing of it wrong.
+ * header, so that a reorganisation makes nothing of it wrong.
  */
 export class BlockProofs {
   readonly #options: BlockProofsOptions
@@ -45,67 +92,73 @@ export class BlockProofs {
   }
 
   /** undefined above the tip of `view`. */
-  async ids(view: ChainView, height: number): Promise<BlockIds | undefined> {
+  ids(view: ChainView, height: number): Awaitable<BlockIds | undefined> {
     const header = view.header(height)
     if (header === undefined) return undefined
-    const hash = toLatin1(headerHash(header.subarray(0, HEADER_SIZE)))
-    const kept = this.#kept.get(hash)
-    if (kept !== undefined) {
-      this.#kept.delete(hash)
-      this.#kept.set(hash, kept)
-      return { hash, txids: kept.txids, count: kept.txids.length / HASH_SIZE, cost: 0.1 }
-    }
-    const txids = await view.blockTxids(height)
-    if (txids === undefined) return undefined
-    this.#keep(hash, { txids, levels: undefined })
-    const count = txids.length / HASH_SIZE
-    return { hash, txids, count, cost: 0.25 + count * 0.0001 }
+    const block = toLatin1(header)
+    const kept = this.#kept.get(block)
+    if (kept === undefined) return this.#read(view, height, block)
+    this.#kept.delete(block)
+    this.#kept.set(block, kept)
+    return { block, txids: kept.txids, cost: 0.1 }
   }
 
   /** The branch of the transaction at `position`, and what it cost. */
-  branch({ hash, txids, count }: BlockIds, position: number): { readonly branch: Uint8Array[]; readonly cost: number } {
-    const kept = this.#kept.get(hash)
-    if (kept?.levels !== undefined) {
-      return { branch: branchOf(kept.levels, position), cost: (10 * Math.sqrt(count)) / 2500 }
+  branch({ block, txids }: BlockIds, position: number): BlockBranch {
+    const { count } = txids
+    const kept = this.#kept.get(block)
+    if (kept?.nodes !== undefined) {
+      return { branch: branchOf([txids, ...kept.nodes], position), cost: (10 * Math.sqrt(count)) / 2500 }
     }
-    const levels = merkleLevels(txids)
+    const nodes = merkleLevels(txids.toBytes())
+      .slice(1, -1)
+      .map((level) => new DisplayedHashes(level))
     if (kept !== undefined && count >= WORTH_KEEPING) {
-      kept.levels = levels
-      this.#grow(sizeOf(levels.slice(1)))
+      kept.nodes = nodes
+      this.#grow(sizeOf(nodes))
     }
-    return { branch: branchOf(levels, position), cost: count / 2500 }
+    return { branch: branchOf([txids, ...nodes], position), cost: count / 2500 }
   }
 
-  #keep(hash: string, entry: Kept): void {
+  async #read(view: ChainView, height: number, block: string): Promise<BlockIds | undefined> {
+    const bytes = await view.blockTxids(height)
+    if (bytes === undefined) return undefined
+    const txids = new DisplayedHashes(bytes)
+    this.#keep(block, { txids, nodes: undefined })
+    return { block, txids, cost: 0.25 + txids.count * 0.0001 }
+  }
+
+  #keep(block: string, entry: Kept): void {
     // Two requests can have read the same block at the same time.
-    if (this.#kept.has(hash)) return
-    this.#kept.set(hash, entry)
-    this.#grow(entry.txids.length)
+    if (this.#kept.has(block)) return
+    this.#kept.set(block, entry)
+    this.#grow(entry.txids.bytes)
   }
 
   #grow(bytes: number): void {
     this.#bytes += bytes
-    for (const [hash, { txids, levels }] of this.#kept) {
+    for (const [block, { txids, nodes }] of this.#kept) {
       if (this.#bytes <= this.#options.maxBytes) return
-      this.#kept.delete(hash)
-      this.#bytes -= txids.length + sizeOf(levels?.slice(1) ?? [])
+      this.#kept.delete(block)
+      this.#bytes -= txids.bytes + sizeOf(nodes ?? [])
     }
   }
 }
 
-/** Position of a transaction in its block, or undefined if it is not there. */
-export function positionOf(txids: Uint8Array, txid: Uint8Array): number | undefined {
-  const ids = asBuffer(txids)
-  for (let at = ids.indexOf(txid); at !== -1; at = ids.indexOf(txid, at + 1)) {
-    if (at % HASH_SIZE === 0) return at / HASH_SIZE
+/** `levels` from the leaves up to the pair below the root; an odd node at the end is its own sibling. */
+function branchOf(levels: readonly DisplayedHashes[], position: number): string[] {
+  const branch: string[] = []
+  let at = position
+  for (const level of levels) {
+    // A block of one transaction: its id is the root.
+    if (level.count === 1) break
+    const sibling = at ^ 1
+    branch.push(level.hexAt(sibling < level.count ? sibling : at))
+    at >>>= 1
   }
-  return undefined
+  return branch
 }
 
-export function txidAt(txids: Uint8Array, position: number): Uint8Array {
-  return txids.subarray(position * HASH_SIZE, (position + 1) * HASH_SIZE)
-}
-
-function sizeOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, part) => sum + part.length, 0)
+function sizeOf(levels: readonly DisplayedHashes[]): number {
+  return levels.reduce((sum, { bytes }) => sum + bytes, 0)
 }

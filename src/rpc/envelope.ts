@@ -1,5 +1,11 @@
-import { JSONRPCErrorException, JSONRPCServer } from 'json-rpc-2.0'
-import { ERROR_CODES } from '../errors.ts'
+import {
+  createJSONRPCErrorResponse,
+  createJSONRPCSuccessResponse,
+  type JSONRPCResponse,
+  JSONRPCServer,
+} from 'json-rpc-2.0'
+import { ERROR_CODES, InvariantError } from '../errors.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import type { Logger } from '../log.ts'
 import {
   type BadEntry,
@@ -46,9 +52,9 @@ export interface RequestHost {
   /**
    * Called once for each request or notification, those in batches included. Waits for a slot and for the delay that
    * the session's cost has earned, makes a context, calls `job` at most once, and takes everything back when it has
-   * settled. What this throws is answered like what `job` throws: RpcError -101, -102, or 1 if the handshake is missing.
+   * settled; it may also have its answer, or throw, at once. What this throws is answered like what `job` throws: RpcError -101, -102, or 1 if the handshake is missing.
    */
-  run(call: PendingCall, job: (ctx: RpcContext) => Promise<unknown>): Promise<unknown>
+  run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Promise<unknown>
   /**
    * Told of everything that failed, answered or not, before the answer is there: adds the cost, and remembers to close
    * after the answer where the code asks for it (-101). Must not throw.
@@ -90,7 +96,7 @@ export class Envelope {
     // Errors are reported where they become failures, so the package's own listener (the console) stays silent.
     this.#server = new JSONRPCServer<Passage>({ errorListener: () => {} })
     for (const name of collaborators.registry.names) {
-      this.#server.addMethod(name, (_params, passage) => this.#call(passage))
+      this.#server.addMethodAdvanced(name, (_request, passage) => this.#call(passage))
     }
   }
 
@@ -100,43 +106,63 @@ export class Envelope {
   }
 
   /** Runs one entry to its end. Never rejects; failures have been told to `host`. */
-  async serve(entry: Entry, host: RequestHost): Promise<Outcome> {
+  serve(entry: Entry, host: RequestHost): Promise<Outcome> {
+    const { method, params } = entry
     const passage: Passage = { entry, host, failure: undefined }
-    const outcome = await this.#pass(passage)
-    if ('failure' in outcome) host.failed(outcome.failure)
-    return outcome
+    // Unknown names are not the package's business: they wait for their slot and are worded like everything else.
+    const passing: PromiseLike<JSONRPCResponse | null> = this.#server.hasMethod(method)
+      ? this.#server.receive({ jsonrpc: '2.0', id: INNER_ID, method, params }, passage)
+      : this.#call(passage)
+    return Promise.resolve(
+      passing.then(
+        (response) => this.#outcome(passage, response),
+        (error: unknown) => this.#failed(passage, error),
+      ),
+    )
   }
 
-  async #pass(passage: Passage): Promise<Outcome> {
-    const { method, params } = passage.entry
+  #outcome(passage: Passage, response: JSONRPCResponse | null): Outcome {
+    if (passage.failure !== undefined) return this.#failed(passage, undefined)
+    const result: unknown = response?.result
     try {
-      // Unknown names are not the package's business: they wait for their slot and are worded like everything else.
-      const result: unknown = this.#server.hasMethod(method)
-        ? (await this.#server.receive({ jsonrpc: '2.0', id: INNER_ID, method, params }, passage))?.result
-        : await this.#call(passage)
-      if (passage.failure !== undefined) return { failure: passage.failure }
       return { result: result === undefined ? 'null' : writeJson(result) }
     } catch (error) {
-      return { failure: passage.failure ?? toFailure(error, method, this.#collaborators) }
+      return this.#failed(passage, error)
     }
   }
 
-  /** Throws nothing but JSONRPCErrorException, whose message is fit for clients. */
-  async #call(passage: Passage): Promise<unknown> {
-    const { entry, host } = passage
-    const { registry } = this.#collaborators
-    const notification = entry.id === undefined
+  #failed(passage: Passage, error: unknown): Outcome {
+    const failure = passage.failure ?? toFailure(error, passage.entry.method, this.#collaborators)
+    passage.host.failed(failure)
+    return { failure }
+  }
+
+  /** Never rejects: the package would make a failure of its own of it. */
+  #call(passage: Passage): Promise<JSONRPCResponse> {
+    const { method, id } = passage.entry
+    const call = { method, notification: id === undefined }
     try {
-      return await host.run({ method: entry.method, notification }, async (ctx) =>
-        notification
-          ? registry.notify(entry.method, entry.params, ctx)
-          : registry.dispatch(entry.method, entry.params, ctx),
-      )
+      return passage.host
+        .run(call, (ctx) => this.#dispatch(passage.entry, ctx))
+        .then(answered, (error: unknown) => this.#refused(passage, error))
     } catch (error) {
-      passage.failure = toFailure(error, entry.method, this.#collaborators)
-      throw new JSONRPCErrorException(passage.failure.message, passage.failure.code)
+      return Promise.resolve(this.#refused(passage, error))
     }
   }
+
+  #dispatch({ id, method, params }: Entry, ctx: RpcContext): Awaitable<unknown> {
+    const { registry } = this.#collaborators
+    return id === undefined ? registry.notify(method, params, ctx) : registry.call(method, params, ctx)
+  }
+
+  #refused(passage: Passage, error: unknown): JSONRPCResponse {
+    passage.failure = toFailure(error, passage.entry.method, this.#collaborators)
+    return createJSONRPCErrorResponse(INNER_ID, passage.failure.code, passage.failure.message)
+  }
+}
+
+function answered(result: unknown): JSONRPCResponse {
+  return createJSONRPCSuccessResponse(INNER_ID, result)
 }
 
 /** One client's way of speaking, decided by its first message. */
@@ -160,17 +186,19 @@ export class EnvelopeSession {
    * of the answer, or undefined if there is none; never rejects. Messages can be handled side by side; everything that
    * a message asks for has been given to the host when this returns, before anything is waited for.
    */
-  async handle(message: Uint8Array): Promise<string | undefined> {
+  handle(message: Uint8Array): Promise<string | undefined> {
     let payload: Json
     try {
       payload = readJson(message)
     } catch (error) {
-      if (!(error instanceof JsonError)) throw error
-      return this.#refuse(NO_ID, UNREADABLE[error.fault])
+      // Whatever else it is has to reach whoever waits for the answer.
+      if (!(error instanceof JsonError))
+        return Promise.reject(new InvariantError('JSON reader failed', { cause: error }))
+      return Promise.resolve(this.#refuse(NO_ID, UNREADABLE[error.fault]))
     }
     this.#dialect ??= detectDialect(payload)
     if (isList(payload) && this.#dialect !== 'v1') return this.#batch(payload)
-    if (isObject(payload) && !Object.hasOwn(payload, 'method')) return this.#ignore()
+    if (isObject(payload) && !Object.hasOwn(payload, 'method')) return Promise.resolve(this.#ignore())
     return this.#entry(payload)
   }
 
@@ -196,15 +224,17 @@ export class EnvelopeSession {
     return given.length === 0 ? undefined : `[${given.join(',')}]`
   }
 
-  async #entry(payload: Json, budget: Budget = this.#budget(0)): Promise<string | undefined> {
+  #entry(payload: Json, budget: Budget = this.#budget(0)): Promise<string | undefined> {
     const entry: Entry | BadEntry = readEntry(this.#spoken, payload)
-    if ('failure' in entry) return this.#refuse(entry.id, entry.failure)
-    const outcome = await this.#envelope.serve(entry, this.#host)
-    if (entry.id === undefined) return undefined
-    if ('failure' in outcome) return errorText(this.#spoken, entry.id, outcome.failure)
-    const answer = resultText(this.#spoken, entry.id, outcome.result)
-    if (budget.take(answer)) return answer
-    return errorText(this.#spoken, entry.id, invalid(`response too large (over ${budget.limit} bytes)`))
+    if ('failure' in entry) return Promise.resolve(this.#refuse(entry.id, entry.failure))
+    const { id } = entry
+    return this.#envelope.serve(entry, this.#host).then((outcome) => {
+      if (id === undefined) return undefined
+      if ('failure' in outcome) return errorText(this.#spoken, id, outcome.failure)
+      const answer = resultText(this.#spoken, id, outcome.result)
+      if (budget.take(answer)) return answer
+      return errorText(this.#spoken, id, invalid(`response too large (over ${budget.limit} bytes)`))
+    })
   }
 
   #refuse(id: string, failure: RpcFailure): string {
@@ -223,7 +253,7 @@ export class EnvelopeSession {
   }
 }
 
-/** Bytes that may still be sent. */
+/** Bytes that may still be sent: of a batch, where brackets are used up already, or of one answer (0 used) alone. */
 class Budget {
   readonly limit: number
   #used: number
@@ -236,6 +266,8 @@ class Budget {
   /** False, and nothing taken, if there is no room for the text and a separator. */
   take(text: string): boolean {
     if (this.limit <= 0) return true
+    // No character takes more than three bytes: what is alone and far below the limit need not be measured.
+    if (this.#used === 0 && text.length * 3 <= this.limit) return true
     const size = Buffer.byteLength(text) + (this.#used === 0 ? 0 : 1)
     if (this.#used + size > this.limit) return false
     this.#used += size

@@ -25,8 +25,10 @@ export class JsonError extends Error {
  */
 export class RawJson {
   readonly text: string
-  constructor(text: string) {
-    this.text = text.includes('\n') ? text.replaceAll('\n', ' ') : text
+
+  /** `isOneLine` for text of our own making: the largest answers are not searched for what is not there. */
+  constructor(text: string, isOneLine = false) {
+    this.text = isOneLine || !text.includes('\n') ? text : text.replaceAll('\n', ' ')
   }
 }
 

@@ -1,6 +1,9 @@
 import type { z } from 'zod'
 import type { Daemon } from '../daemon/daemon.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import type { Moment } from '../mempool/moment.ts'
+import type { RawJson } from './json.ts'
+import type { FoundOutpoint, OutpointRef } from './outpoint.ts'
 
 /** [major, minor, patch] of the Electrum protocol. */
 export type ProtocolVersion = readonly [number, number, number]
@@ -31,7 +34,8 @@ export interface RpcMethod<P extends z.ZodObject = z.ZodObject, R extends z.ZodT
   readonly extraParams?: 'ignored'
   /** A call as it could be made, and its answer; both checked against the schemas. */
   readonly example: { readonly params: readonly unknown[]; readonly result: z.input<R> }
-  handler(ctx: RpcContext, params: z.output<P>): Promise<z.input<R>> | z.input<R>
+  /** What is at hand is best given without a promise, and what is JSON text of the result already, as that. */
+  handler(ctx: RpcContext, params: z.output<P>): Awaitable<z.input<R> | RawJson>
 }
 
 /** Gives a method its types from its schemas. */
@@ -49,8 +53,12 @@ export interface RpcClient {
   readonly software: string | undefined
   /** True where the server can send by itself (TCP, SSL, WS, WSS). */
   readonly stream: boolean
+  /** The IP address it comes from, as far as trusted proxies tell. */
+  readonly address: string
   /** Settles the handshake. Throws RpcError 1 if it was settled before or no version fits. */
   identify(software: string, wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion }): ProtocolVersion
+  /** Marks the client as a server that asks to be listed. True the first time on a connection. */
+  becomePeer(): boolean
   /** From now on the client hears of new tips. */
   subscribeHeaders(): void
   /**
@@ -60,6 +68,10 @@ export interface RpcClient {
   subscribeScript(hashX: Uint8Array, alias: string, status: string | null): void
   /** True if there was such a subscription. */
   unsubscribeScript(hashX: Uint8Array): boolean
+  /** From now on the client hears when the status of the outpoint changes from what was found. */
+  subscribeOutpoint(outpoint: OutpointRef, found: FoundOutpoint): void
+  /** True if there was such a subscription. */
+  unsubscribeOutpoint(outpoint: OutpointRef): boolean
 }
 
 /** What the server says of itself. */
@@ -76,15 +88,12 @@ export interface ServerInfo {
    * ports), `services`, and whatever an operator adds. They win over what the method says by itself.
    */
   features(): Readonly<Record<string, unknown>>
-  /** The text shown to wallets, its variables replaced. */
-  banner(): Promise<string>
+  /** The text shown to wallets, its variables replaced. Who comes over Tor may be shown another one. */
+  banner(client: RpcClient): Promise<string>
   readonly donationAddress: string
-  /** [ip, host, [features…]] of other servers. */
-  peers(): readonly (readonly [string, string, readonly string[]])[]
-  /**
-   * A server asks to be listed as a peer; true if it was accepted. Absent while peer discovery is off: then every such
-   * request is answered false.
-   */
+  /** [ip, host, [features…]] of other servers. Who comes over Tor is told of more that are reached over Tor. */
+  peers(client: RpcClient): readonly (readonly [string, string, readonly string[]])[]
+  /** A server asks to be listed as a peer; true if it will be looked into. Absent: every such request is answered false. */
   addPeer?(features: Readonly<Record<string, unknown>>, client: RpcClient): Promise<boolean>
 }
 

@@ -1,4 +1,5 @@
 import { ERROR_CODES, RpcError } from '../errors.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { RpcContext, RpcMethod } from './method.ts'
@@ -11,10 +12,11 @@ export interface RpcCall {
   readonly ctx: RpcContext
 }
 
-export type CallRunner = (call: RpcCall) => Promise<unknown>
+/** What it throws at once counts like what it rejects with. */
+export type CallRunner = (call: RpcCall) => Awaitable<unknown>
 
 /** Something around every call: does its part before, after or instead of `next`. */
-export type Middleware = (call: RpcCall, next: CallRunner) => Promise<unknown>
+export type Middleware = (call: RpcCall, next: CallRunner) => Awaitable<unknown>
 
 /** One runner from many: the first middleware is the outermost. */
 export function compose(middlewares: readonly Middleware[], last: CallRunner): CallRunner {
@@ -22,16 +24,16 @@ export function compose(middlewares: readonly Middleware[], last: CallRunner): C
 }
 
 /** Runs the handler and nothing else: the innermost runner. */
-export const runHandler: CallRunner = async ({ method, params, ctx }) => method.handler(ctx, params)
+export const runHandler: CallRunner = ({ method, params, ctx }) => method.handler(ctx, params)
 
 /** Charges what is known before the work is done, so that what cannot be paid for is not begun. */
-export const charged: Middleware = async (call, next) => {
+export const charged: Middleware = (call, next) => {
   call.ctx.charge(call.method.cost(call.params))
   return next(call)
 }
 
 /** Refuses subscriptions to clients to which nothing can be sent unasked. */
-export const streamOnly: Middleware = async (call, next) => {
+export const streamOnly: Middleware = (call, next) => {
   if (call.method.over === 'stream' && !call.ctx.client.stream) {
     throw new RpcError(ERROR_CODES.badRequest.code, `${call.method.name} needs a connection that stays open`)
   }
@@ -56,5 +58,5 @@ export function timed(clock: Clock, observe: (method: string, ms: number, ok: bo
 /** A debug line for each call; parameters are client data and stay out of it. */
 export function logged(log: Logger, clock: Clock): Middleware {
   const timing = timed(clock, (method, ms, ok) => log.debug({ method, ms, ok }, 'call'))
-  return async (call, next) => (log.isLevelEnabled('debug') ? timing(call, next) : next(call))
+  return (call, next) => (log.isLevelEnabled('debug') ? timing(call, next) : next(call))
 }

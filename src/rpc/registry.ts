@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ERROR_CODES, InvariantError, RpcError } from '../errors.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import { clip } from './failure.ts'
 import { compareVersions, type ProtocolVersion, type RpcContext, type RpcMethod } from './method.ts'
 import { type CallRunner, charged, compose, type Middleware, runHandler, streamOnly } from './middleware.ts'
@@ -57,6 +58,11 @@ export class MethodRegistry {
    * that makes no sense), and whatever the handler throws.
    */
   async dispatch(name: string, rawParams: unknown, ctx: RpcContext): Promise<unknown> {
+    return this.call(name, rawParams, ctx)
+  }
+
+  /** As dispatch, without a turn of the event loop where the answer is at hand: throws at once or rejects. */
+  call(name: string, rawParams: unknown, ctx: RpcContext): Awaitable<unknown> {
     const row = this.#find(name, ctx.client.protocol)
     if (row === undefined) throw methodNotFound(name)
     return this.#call(row, rawParams, ctx)
@@ -76,7 +82,7 @@ export class MethodRegistry {
     return this.#rows.get(name)?.find(({ method }) => isOffered(method, version))
   }
 
-  async #call(row: Row, rawParams: unknown, ctx: RpcContext): Promise<unknown> {
+  #call(row: Row, rawParams: unknown, ctx: RpcContext): Awaitable<unknown> {
     const parsed = row.method.params.safeParse(toNamed(row, rawParams))
     if (!parsed.success) throw issueError(parsed.error)
     return this.#run({ method: row.method, params: parsed.data, ctx })

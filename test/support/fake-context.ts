@@ -1,10 +1,10 @@
 import type { Daemon } from '../../src/daemon/daemon.ts'
-import type { ChainView, HistoryItem, Tip, Utxo } from '../../src/db/view.ts'
+import type { ChainView, HistoryItem, OutputInfo, Tip, Utxo } from '../../src/db/view.ts'
 import { DaemonError, ERROR_CODES, RpcError } from '../../src/errors.ts'
 import { concat, equalBytes, fromHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
 import { sha256, sha256d } from '../../src/lib/hash.ts'
 import { merkleBranch, merkleRoot } from '../../src/lib/merkle.ts'
-import type { MempoolItem, MempoolUtxo, MempoolView, Moment } from '../../src/mempool/moment.ts'
+import type { MempoolItem, MempoolOutput, MempoolUtxo, MempoolView, Moment } from '../../src/mempool/moment.ts'
 import {
   compareVersions,
   type ProtocolVersion,
@@ -12,6 +12,7 @@ import {
   type RpcContext,
   type ServerInfo,
 } from '../../src/rpc/method.ts'
+import type { FoundOutpoint, OutpointRef } from '../../src/rpc/outpoint.ts'
 
 /** 32 bytes that differ for each text. */
 export function someHash(text: string): Uint8Array {
@@ -32,6 +33,14 @@ export class FakeMoment implements Moment {
   readonly blocks: Uint8Array[][] = []
   readonly headerBytes: Uint8Array[] = []
   readonly scripts = new Map<string, FakeScript>()
+  /** Who spends an outpoint (36 bytes, Latin-1) in a block. */
+  readonly spenders = new Map<string, HistoryItem>()
+  /** What outpoints (36 bytes, Latin-1) pay that are unspent in the chain. */
+  readonly unspentOutputs = new Map<string, OutputInfo>()
+  /** Outputs of mempool transactions by txid. */
+  readonly mempoolOutputs = new Map<string, readonly MempoolOutput[]>()
+  /** Who spends an outpoint (36 bytes, Latin-1) in the mempool. */
+  readonly mempoolSpenders = new Map<string, MempoolItem>()
   historyLimit = 1000
   /** How often the ids of a block were read. */
   idReads = 0
@@ -65,17 +74,18 @@ export class FakeMoment implements Moment {
   async history(hashX: Uint8Array) {
     const { confirmed = [], mempool = [] } = this.script(hashX)
     if (confirmed.length > this.historyLimit) throw new RpcError(ERROR_CODES.historyTooLong.code, 'history too long')
-    return { confirmed, mempool }
+    return { confirmed, mempool, memo: { text: undefined, status: undefined } }
   }
 
   async balance(hashX: Uint8Array) {
     const { delta = 0n } = this.script(hashX)
-    return { confirmed: await this.view.balance(hashX), unconfirmed: delta }
+    const { utxos = [] } = this.script(hashX)
+    return { confirmed: await this.view.balance(hashX), unconfirmed: delta, outputs: utxos.length }
   }
 
   async unspent(hashX: Uint8Array) {
     const { utxos = [], mempoolUtxos = [] } = this.script(hashX)
-    return { confirmed: utxos, mempool: mempoolUtxos }
+    return { confirmed: utxos, mempool: mempoolUtxos, memo: { text: undefined } }
   }
 
   async status(): Promise<Uint8Array | undefined> {
@@ -111,7 +121,8 @@ function fakeView(moment: FakeMoment): ChainView {
     history: async (hashX, limit) => (moment.script(hashX).confirmed ?? []).slice(0, limit + 1),
     utxos: async (hashX) => moment.script(hashX).utxos ?? [],
     balance: async (hashX) => (moment.script(hashX).utxos ?? []).reduce((sum, { value }) => sum + value, 0n),
-    unspentOutputs: async (outpoints) => outpoints.map(() => undefined),
+    findSpender: async (_hashX, outpoint) => moment.spenders.get(toLatin1(outpoint)),
+    unspentOutputs: async (outpoints) => outpoints.map((outpoint) => moment.unspentOutputs.get(toLatin1(outpoint))),
     release: () => {
       moment.released++
     },
@@ -122,10 +133,12 @@ function fakeMempool(moment: FakeMoment): MempoolView {
   return {
     complete: true,
     size: 0,
-    has: () => false,
+    has: (txid) => moment.mempoolOutputs.has(txid),
     items: (hashX) => moment.script(hashX).mempool ?? [],
     utxos: (hashX) => moment.script(hashX).mempoolUtxos ?? [],
     isSpent: () => false,
+    spenderOf: (outpoint) => moment.mempoolSpenders.get(toLatin1(outpoint)),
+    output: (txid, vout) => moment.mempoolOutputs.get(txid)?.[vout],
     balanceDelta: (hashX) => moment.script(hashX).delta ?? 0n,
     feeHistogram: () => moment.histogram,
     recent: (count) => moment.newest.slice(0, count),
@@ -185,6 +198,9 @@ export class FakeDaemon implements Daemon {
   async spentTxOuts(): Promise<never> {
     throw new Error('not a part of this fake')
   }
+  async unspentOutputs(): Promise<never> {
+    throw new Error('not a part of this fake')
+  }
   async mempoolIds(): Promise<never> {
     throw new Error('not a part of this fake')
   }
@@ -237,8 +253,11 @@ export class FakeClient implements RpcClient {
   protocol: ProtocolVersion = [1, 4, 0]
   software: string | undefined
   stream = true
+  address = '203.0.113.5'
+  isPeer = false
   followsHeaders = false
   readonly scripts = new Map<string, { readonly alias: string; readonly status: string | null }>()
+  readonly outpoints = new Map<string, FoundOutpoint>()
   #identified = false
   readonly #server: Pick<ServerInfo, 'protocolMin' | 'protocolMax'>
 
@@ -259,6 +278,12 @@ export class FakeClient implements RpcClient {
     return chosen
   }
 
+  becomePeer(): boolean {
+    const isFirst = !this.isPeer
+    this.isPeer = true
+    return isFirst
+  }
+
   subscribeHeaders(): void {
     this.followsHeaders = true
   }
@@ -267,6 +292,12 @@ export class FakeClient implements RpcClient {
   }
   unsubscribeScript(hashX: Uint8Array): boolean {
     return this.scripts.delete(toLatin1(hashX))
+  }
+  subscribeOutpoint({ txid, vout }: OutpointRef, found: FoundOutpoint): void {
+    this.outpoints.set(`${txid}:${vout}`, found)
+  }
+  unsubscribeOutpoint({ txid, vout }: OutpointRef): boolean {
+    return this.outpoints.delete(`${txid}:${vout}`)
   }
 }
 

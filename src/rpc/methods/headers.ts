@@ -1,8 +1,10 @@
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { HEADER_SIZE } from '../../chain/headers.ts'
 import type { ChainView } from '../../db/view.ts'
 import { ERROR_CODES, InvariantError, RpcError } from '../../errors.ts'
-import { toDisplayHex, toHex } from '../../lib/bytes.ts'
+import { toDisplayHex, toHex, toLatin1 } from '../../lib/bytes.ts'
+import { RawJson } from '../json.ts'
 import { defineMethod, type ProtocolVersion, type RpcContext, type RpcMethod } from '../method.ts'
 import { Branch, Hash, Height, Hex, WholeNumber } from '../schemas.ts'
 import { BEFORE_1_6, V1_6 } from '../versions.ts'
@@ -69,24 +71,63 @@ const partOfHeaders = {
   root: Hash.optional(),
 }
 
+/** Fewer headers than this are quicker to read than to find. */
+const WORTH_KEEPING = 32
+
+/**
+ * Long rows of headers as JSON. Named by the last of them, which commits to all before it, so that a reorganisation
+ * makes nothing of it wrong.
+ */
+class KeptChunks {
+  readonly #texts: LRUCache<string, RawJson> | undefined
+
+  constructor(maxBytes: number) {
+    if (maxBytes > 0) this.#texts = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ text }) => text.length })
+  }
+
+  /** The answer to a call without a proof; `shape` tells answers apart that differ in form. */
+  get(ctx: RpcContext, shape: string, params: z.output<typeof headersParams>, write: () => string): RawJson {
+    const { view } = ctx.moment
+    const { start_height: start, count: wanted } = params
+    const count = Math.min(wanted, MAX_HEADERS, view.tip.height + 1 - start)
+    const last = count < WORTH_KEEPING ? undefined : view.header(start + count - 1)
+    if (this.#texts === undefined || last === undefined) return new RawJson(write(), true)
+    const name = `${shape} ${ctx.client.protocol.join('.')} ${start} ${count} ${toLatin1(last)}`
+    const kept = this.#texts.get(name)
+    if (kept !== undefined) return kept
+    const text = new RawJson(write(), true)
+    this.#texts.set(name, text)
+    return text
+  }
+}
+
 interface Chunk {
   readonly headers: readonly string[]
   readonly proof: Proof | undefined
 }
 
 /** Fewer headers than asked for are no error, none at all neither; the proof is that of the last one given. */
-async function readChunk(
+async function readProved(
+  ctx: RpcContext,
+  present: HeaderPresenter,
+  params: z.output<typeof headersParams>,
+): Promise<Chunk> {
+  const headers = readHeaders(ctx, present, params)
+  if (headers.length === 0) return { headers, proof: undefined }
+  ctx.charge(1)
+  const { start_height: start, cp_height: checkpoint = 0 } = params
+  return { headers, proof: await proofOf(ctx.moment.view, start + headers.length - 1, checkpoint) }
+}
+
+function readHeaders(
   ctx: RpcContext,
   present: HeaderPresenter,
   { start_height: start, count: wanted, cp_height: checkpoint = 0 }: z.output<typeof headersParams>,
-): Promise<Chunk> {
+): readonly string[] {
   const { view } = ctx.moment
   const { count, bytes } = view.headers(start, Math.min(wanted, MAX_HEADERS))
   const ask = { protocol: ctx.client.protocol, checkpoint }
-  const headers = splitHeaders(view, start, count, bytes).map((header) => toHex(present(header, ask)))
-  if (count === 0 || checkpoint === 0) return { headers, proof: undefined }
-  ctx.charge(1)
-  return { headers, proof: await proofOf(view, start + count - 1, checkpoint) }
+  return splitHeaders(view, start, count, bytes).map((header) => toHex(present(header, ask)))
 }
 
 function splitHeaders(view: ChainView, start: number, count: number, bytes: Uint8Array): Uint8Array[] {
@@ -100,10 +141,14 @@ function splitHeaders(view: ChainView, start: number, count: number, bytes: Uint
   })
 }
 
+function isProved({ cp_height: checkpoint = 0 }: z.output<typeof headersParams>): boolean {
+  return checkpoint !== 0
+}
+
 /** As ElectrumX: what is asked for is paid for, even above what is given. */
 const headersCost = ({ count }: { readonly count: number }): number => Math.max(count / 50, 0.02)
 
-function blockHeadersInOne(present: HeaderPresenter): RpcMethod {
+function blockHeadersInOne(present: HeaderPresenter, kept: KeptChunks): RpcMethod {
   return defineMethod({
     name: 'blockchain.block.headers',
     summary: 'Headers of blocks in a row, as one text.',
@@ -113,14 +158,21 @@ function blockHeadersInOne(present: HeaderPresenter): RpcMethod {
     since: [1, 2, 0],
     until: BEFORE_1_6,
     example: { params: [0, 1], result: { count: 1, max: MAX_HEADERS, hex: GENESIS } },
-    handler: async (ctx, params) => {
-      const { headers, proof } = await readChunk(ctx, present, params)
-      return { hex: headers.join(''), count: headers.length, max: MAX_HEADERS, ...proof }
+    handler: (ctx, params) => {
+      const answer = (headers: readonly string[]) => ({
+        hex: headers.join(''),
+        count: headers.length,
+        max: MAX_HEADERS,
+      })
+      if (isProved(params)) {
+        return readProved(ctx, present, params).then(({ headers, proof }) => ({ ...answer(headers), ...proof }))
+      }
+      return kept.get(ctx, 'text', params, () => JSON.stringify(answer(readHeaders(ctx, present, params))))
     },
   })
 }
 
-function blockHeadersAsList(present: HeaderPresenter): RpcMethod {
+function blockHeadersAsList(present: HeaderPresenter, kept: KeptChunks): RpcMethod {
   return defineMethod({
     name: 'blockchain.block.headers',
     summary: 'Headers of blocks in a row, as a list.',
@@ -129,9 +181,16 @@ function blockHeadersAsList(present: HeaderPresenter): RpcMethod {
     cost: headersCost,
     since: V1_6,
     example: { params: [0, 1], result: { count: 1, max: MAX_HEADERS, headers: [GENESIS] } },
-    handler: async (ctx, params) => {
-      const { headers, proof } = await readChunk(ctx, present, params)
-      return { headers: [...headers], count: headers.length, max: MAX_HEADERS, ...proof }
+    handler: (ctx, params) => {
+      const answer = (headers: readonly string[]) => ({
+        headers: [...headers],
+        count: headers.length,
+        max: MAX_HEADERS,
+      })
+      if (isProved(params)) {
+        return readProved(ctx, present, params).then(({ headers, proof }) => ({ ...answer(headers), ...proof }))
+      }
+      return kept.get(ctx, 'list', params, () => JSON.stringify(answer(readHeaders(ctx, present, params))))
     },
   })
 }
@@ -160,12 +219,18 @@ export function tipOf(view: ChainView): { hex: string; height: number } {
   return { hex: toHex(header), height }
 }
 
-export function headerMethods(options: { readonly presentHeader: HeaderPresenter }): readonly RpcMethod[] {
-  const { presentHeader } = options
+export interface HeaderMethodsOptions {
+  readonly presentHeader: HeaderPresenter
+  /** Bytes of long rows of headers that are kept as they were answered. */
+  readonly cacheBytes: number
+}
+
+export function headerMethods({ presentHeader, cacheBytes }: HeaderMethodsOptions): readonly RpcMethod[] {
+  const kept = new KeptChunks(cacheBytes)
   return [
     blockHeader(presentHeader),
-    blockHeadersInOne(presentHeader),
-    blockHeadersAsList(presentHeader),
+    blockHeadersInOne(presentHeader, kept),
+    blockHeadersAsList(presentHeader, kept),
     headersSubscribe,
   ]
 }

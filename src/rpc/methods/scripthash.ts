@@ -1,6 +1,10 @@
 import { z } from 'zod'
+import type { HistoryItem } from '../../db/view.ts'
+import { type Awaitable, after } from '../../lib/awaitable.ts'
 import { toDisplayHex } from '../../lib/bytes.ts'
-import type { MempoolItem, ScriptHistory } from '../../mempool/moment.ts'
+import type { MempoolItem, MempoolUtxo, ScriptHistory } from '../../mempool/moment.ts'
+import { statusOf } from '../../mempool/status.ts'
+import { RawJson } from '../json.ts'
 import { defineMethod, type RpcContext, type RpcMethod } from '../method.ts'
 import {
   Balance,
@@ -12,7 +16,6 @@ import {
   Status,
   Unspent,
 } from '../schemas.ts'
-import { statusOf } from '../status.ts'
 import { BEFORE_1_7, V1_7 } from '../versions.ts'
 
 const EXAMPLE_HASH = '8b01df4e368ea28f8dc0423bcf7a4923e3a12d307c875e47a0cfbf90b5c39161'
@@ -42,20 +45,33 @@ const STATUS_CHARACTER_COST = 0.000_02
 
 type Wire<S extends z.ZodType> = z.input<S>
 
-async function historyOf(ctx: RpcContext, { hashX }: ScriptRef): Promise<ScriptHistory> {
-  const history = await ctx.moment.history(hashX)
-  ctx.charge(history.confirmed.length * HISTORY_ITEM_COST)
-  return history
+function historyOf(ctx: RpcContext, { hashX }: ScriptRef): Awaitable<ScriptHistory> {
+  return after(ctx.moment.history(hashX), (history) => {
+    ctx.charge(history.confirmed.length * HISTORY_ITEM_COST)
+    return history
+  })
 }
 
-async function wholeHistory(ctx: RpcContext, script: ScriptRef): Promise<Wire<typeof HistoryEntry>[]> {
-  const { confirmed, mempool } = await historyOf(ctx, script)
-  ctx.charge(mempool.length * ITEM_COST)
-  const entries: Wire<typeof HistoryEntry>[] = confirmed.map(({ txid, height }) => ({
-    tx_hash: toDisplayHex(txid),
-    height,
-  }))
-  return entries.concat(mempool.map(unconfirmed))
+/** JSON of the list, in front of it what it is a member of. The confirmed part is written once and kept with it. */
+function wholeHistory(ctx: RpcContext, script: ScriptRef, before = '', behind = ''): Awaitable<RawJson> {
+  return after(historyOf(ctx, script), ({ confirmed, mempool, memo }) => {
+    ctx.charge(mempool.length * ITEM_COST)
+    memo.text ??= confirmed.map(historyText).join()
+    return listText(memo.text, mempool.map(unconfirmedText), before, behind)
+  })
+}
+
+function historyText({ txid, height }: HistoryItem): string {
+  return `{"tx_hash":"${toDisplayHex(txid)}","height":${height}}`
+}
+
+function unconfirmedText({ txid, height, fee }: MempoolItem): string {
+  return `{"tx_hash":"${txid}","height":${height},"fee":${fee}}`
+}
+
+function listText(confirmed: string, mempool: readonly string[], before: string, behind: string): RawJson {
+  const between = confirmed === '' || mempool.length === 0 ? '' : ','
+  return new RawJson(`${before}[${confirmed}${between}${mempool.join()}]${behind}`, true)
 }
 
 function mempoolHistory(ctx: RpcContext, { hashX }: ScriptRef): Wire<typeof MempoolEntry>[] {
@@ -68,36 +84,35 @@ function unconfirmed({ txid, height, fee }: MempoolItem): Wire<typeof MempoolEnt
   return { tx_hash: txid, height, fee: Number(fee) }
 }
 
-/** Sums the outputs here rather than asking for the sum, because the client pays for their number. */
-async function balanceOf(ctx: RpcContext, { hashX }: ScriptRef): Promise<Wire<typeof Balance>> {
-  const unconfirmedDelta = ctx.moment.mempool.balanceDelta(hashX)
-  const utxos = await ctx.moment.view.utxos(hashX)
-  ctx.charge(utxos.length * ITEM_COST)
-  const confirmed = utxos.reduce((sum, { value }) => sum + value, 0n)
-  return { confirmed: Number(confirmed), unconfirmed: Number(unconfirmedDelta) }
+function balanceOf(ctx: RpcContext, { hashX }: ScriptRef): Awaitable<Wire<typeof Balance>> {
+  return after(ctx.moment.balance(hashX), ({ confirmed, unconfirmed, outputs }) => {
+    ctx.charge(outputs * ITEM_COST)
+    return { confirmed: Number(confirmed), unconfirmed: Number(unconfirmed) }
+  })
 }
 
 /** Outputs in the mempool have height 0 always, also where the history says -1. */
-async function unspentOf(ctx: RpcContext, { hashX }: ScriptRef): Promise<Wire<typeof Unspent>[]> {
-  const { confirmed, mempool } = await ctx.moment.unspent(hashX)
-  ctx.charge((confirmed.length + mempool.length) * ITEM_COST)
-  const inBlocks = confirmed.map(({ txid, vout, height, value }) => ({
-    tx_hash: toDisplayHex(txid),
-    tx_pos: vout,
-    height,
-    value: Number(value),
-  }))
-  return inBlocks.concat(
-    mempool.map(({ txid, vout, value }) => ({ tx_hash: txid, tx_pos: vout, height: 0, value: Number(value) })),
-  )
+function unspentOf(ctx: RpcContext, { hashX }: ScriptRef, before = '', behind = ''): Awaitable<RawJson> {
+  return after(ctx.moment.unspent(hashX), ({ confirmed, mempool, memo }) => {
+    ctx.charge((confirmed.length + mempool.length) * ITEM_COST)
+    memo.text ??= confirmed.map((utxo) => outputText({ ...utxo, txid: toDisplayHex(utxo.txid) })).join()
+    const unconfirmed = mempool.map((utxo) => outputText({ ...utxo, height: 0 }))
+    return listText(memo.text, unconfirmed, before, behind)
+  })
+}
+
+function outputText({ txid, vout, height, value }: MempoolUtxo & { readonly height: number }): string {
+  return `{"tx_hash":"${txid}","tx_pos":${vout},"height":${height},"value":${value}}`
 }
 
 /** Subscribes only once the status is there: a script whose history is too long is not followed. */
-async function subscribeTo(ctx: RpcContext, script: ScriptRef): Promise<string | null> {
-  const { status, characters } = statusOf(await historyOf(ctx, script))
-  ctx.charge(characters * STATUS_CHARACTER_COST)
-  ctx.client.subscribeScript(script.hashX, script.alias, status)
-  return status
+function subscribeTo(ctx: RpcContext, script: ScriptRef): Awaitable<string | null> {
+  return after(historyOf(ctx, script), (history) => {
+    const { status, characters } = statusOf(history)
+    ctx.charge(characters * STATUS_CHARACTER_COST)
+    ctx.client.subscribeScript(script.hashX, script.alias, status)
+    return status
+  })
 }
 
 export const scripthashMethods: readonly RpcMethod[] = [
@@ -191,7 +206,7 @@ export const scriptpubkeyMethods: readonly RpcMethod[] = [
     cost: () => HISTORY_COST + MEMPOOL_COST,
     since: V1_7,
     example: { params: [EXAMPLE_SCRIPT], result: { history: exampleHistory } },
-    handler: async (ctx, { spk }) => ({ history: await wholeHistory(ctx, spk) }),
+    handler: (ctx, { spk }) => wholeHistory(ctx, spk, '{"history":', '}'),
   }),
   defineMethod({
     name: 'blockchain.scriptpubkey.get_mempool',
@@ -211,7 +226,7 @@ export const scriptpubkeyMethods: readonly RpcMethod[] = [
     cost: () => OUTPUTS_COST,
     since: V1_7,
     example: { params: [EXAMPLE_SCRIPT], result: { utxos: exampleUnspent } },
-    handler: async (ctx, { spk }) => ({ utxos: await unspentOf(ctx, spk) }),
+    handler: (ctx, { spk }) => unspentOf(ctx, spk, '{"utxos":', '}'),
   }),
   defineMethod({
     name: 'blockchain.scriptpubkey.subscribe',

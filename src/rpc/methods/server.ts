@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { ERROR_CODES, RpcError } from '../../errors.ts'
 import { clip } from '../failure.ts'
-import { compareVersions, defineMethod, type ProtocolVersion, type RpcMethod } from '../method.ts'
+import { compareVersions, defineMethod, type ProtocolVersion, type RpcMethod, type ServerInfo } from '../method.ts'
 import { Hash, Padding, shown, WholeNumber } from '../schemas.ts'
 import { BEFORE_1_7, formatVersion, parseVersion, V1_7 } from '../versions.ts'
 
@@ -90,7 +90,7 @@ export const banner = defineMethod({
   cost: () => 0.5,
   since: [1, 0, 0],
   example: { params: [], result: 'Welcome.' },
-  handler: (ctx) => ctx.server.banner(),
+  handler: (ctx) => ctx.server.banner(ctx.client),
 })
 
 export const donationAddress = defineMethod({
@@ -116,6 +116,9 @@ export const features = defineMethod({
     protocol_max: z.string(),
     genesis_hash: Hash,
     hash_function: z.literal('sha256').optional().meta({ description: 'Until 1.6.' }),
+    mempool_complete: z
+      .boolean()
+      .meta({ description: 'False while the mempool is first loaded: confirmed data is served already.' }),
   }),
   cost: () => 0.2,
   since: [1, 1, 0],
@@ -129,19 +132,28 @@ export const features = defineMethod({
       protocol_max: '1.7',
       genesis_hash: '000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f',
       hash_function: 'sha256',
+      mempool_complete: true,
     },
   },
-  handler: ({ server, client }) => ({
+  handler: ({ server, client, moment }) => ({
+    ...featuresOf(server, client.protocol),
+    mempool_complete: moment.mempool.complete,
+  }),
+})
+
+/** What the server says of itself to a client of this version, and to other servers when it asks to be listed. */
+export function featuresOf(server: ServerInfo, protocol: ProtocolVersion) {
+  return {
     hosts: {},
     pruning: null,
     server_version: server.software,
     protocol_min: formatVersion(server.protocolMin),
     protocol_max: formatVersion(server.protocolMax),
     genesis_hash: server.genesisHash,
-    ...(compareVersions(client.protocol, V1_7) < 0 ? { hash_function: 'sha256' as const } : {}),
+    ...(compareVersions(protocol, V1_7) < 0 ? { hash_function: 'sha256' as const } : {}),
     ...server.features(),
-  }),
-})
+  }
+}
 
 export const peersSubscribe = defineMethod({
   name: 'server.peers.subscribe',
@@ -151,18 +163,22 @@ export const peersSubscribe = defineMethod({
   cost: () => 1,
   since: [1, 0, 0],
   example: { params: [], result: [['192.0.2.7', 'electrum.example.org', ['v1.6', 's50002', 't50001']]] },
-  handler: (ctx) => ctx.server.peers(),
+  handler: (ctx) => ctx.server.peers(ctx.client),
 })
 
 export const addPeer = defineMethod({
   name: 'server.add_peer',
-  summary: 'Another server asks to be listed. Answered false where peers are not looked for.',
+  summary:
+    'Another server asks to be listed, once per connection. Answered false where peers are not looked for or it is refused.',
   params: z.object({ features: z.record(z.string(), z.unknown()) }),
   result: z.boolean(),
   cost: () => 100,
   since: [1, 1, 0],
   example: { params: [{ hosts: { 'electrum.example.org': { ssl_port: 50002 } } }], result: false },
-  handler: async ({ server, client }, { features: announced }) => (await server.addPeer?.(announced, client)) ?? false,
+  handler: async ({ server, client }, { features: announced }) => {
+    if (!client.becomePeer()) return false
+    return (await server.addPeer?.(announced, client)) ?? false
+  },
 })
 
 export function serverMethods(options: { readonly longestPong: number }): readonly RpcMethod[] {

@@ -3,6 +3,7 @@ import { BlockProofs } from '../block-proofs.ts'
 import type { RpcMethod } from '../method.ts'
 import { type HeaderPresenter, headerMethods } from './headers.ts'
 import { mempoolMethods } from './mempool.ts'
+import { outpointMethods } from './outpoint.ts'
 import { scripthashMethods, scriptpubkeyMethods } from './scripthash.ts'
 import { serverMethods } from './server.ts'
 import { transactionMethods } from './transaction.ts'
@@ -12,6 +13,8 @@ export interface ElectrumMethodsOptions {
   readonly maxSend?: number
   /** Bytes of block ids and merkle nodes kept for proofs. Default: 64 MiB, some 300 full blocks. */
   readonly proofCacheBytes?: number
+  /** Bytes of answers kept: half for long rows of headers, half for confirmed transactions. Default: 32 MiB. */
+  readonly answerCacheBytes?: number
 }
 
 export interface ElectrumMethodsCollaborators {
@@ -22,15 +25,17 @@ export interface ElectrumMethodsCollaborators {
 
 /** The Electrum protocol, every version of it: the rows that do not depend on what else is indexed. */
 export function electrumMethods(
-  { maxSend = 8_100_000, proofCacheBytes = 64 * 2 ** 20 }: ElectrumMethodsOptions = {},
+  { maxSend = 8_100_000, proofCacheBytes = 64 * 2 ** 20, answerCacheBytes = 32 * 2 ** 20 }: ElectrumMethodsOptions = {},
   { clock = systemClock, presentHeader = (raw) => raw }: ElectrumMethodsCollaborators = {},
 ): readonly RpcMethod[] {
+  const cacheBytes = Math.floor(answerCacheBytes / 2)
   return [
     ...serverMethods({ longestPong: maxSend }),
-    ...headerMethods({ presentHeader }),
+    ...headerMethods({ presentHeader, cacheBytes }),
     ...scripthashMethods,
     ...scriptpubkeyMethods,
-    ...transactionMethods({ proofs: new BlockProofs({ maxBytes: proofCacheBytes }) }),
+    ...outpointMethods,
+    ...transactionMethods({ proofs: new BlockProofs({ maxBytes: proofCacheBytes }), cacheBytes }),
     ...mempoolMethods({ clock }),
   ]
 }

@@ -1,9 +1,12 @@
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { HEADER_SIZE, headerHash } from '../../chain/headers.ts'
 import type { PackageResult } from '../../daemon/daemon.ts'
+import type { ChainView } from '../../db/view.ts'
 import { DaemonError, ERROR_CODES, RefusedByNode, RpcError } from '../../errors.ts'
-import { toDisplayHex, toHex } from '../../lib/bytes.ts'
-import { type BlockIds, type BlockProofs, positionOf, txidAt } from '../block-proofs.ts'
+import { type Awaitable, after } from '../../lib/awaitable.ts'
+import { copyOf, equalBytes, toDisplayHex, toHex } from '../../lib/bytes.ts'
+import type { BlockIds, BlockProofs } from '../block-proofs.ts'
 import { RawJson } from '../json.ts'
 import { defineMethod, type RpcContext, type RpcMethod } from '../method.ts'
 import { Bool, Branch, Hash, Height, Hex, HexTx, HexTxs, TxId, type TxIdRef, WholeNumber } from '../schemas.ts'
@@ -21,14 +24,20 @@ const CACHED_LIST_COST = 0.1
 const sizeCost = (texts: readonly string[]): number =>
   BROADCAST_COST + texts.reduce((sum, text) => sum + text.length, 0) / CHARACTERS_PER_COST
 
+/** The block that holds a transaction. */
+interface Place {
+  readonly height: number
+  readonly header: Uint8Array
+}
+
 /**
- * Hash of the block that holds a transaction, by our own index, so that bitcoind needs none; undefined for one that is
- * not confirmed as far as we know.
+ * The block that holds a transaction, by our own index, so that bitcoind needs none; undefined for one that is not
+ * confirmed as far as we know.
  */
-async function blockOf({ moment: { view } }: RpcContext, { bytes }: TxIdRef): Promise<string | undefined> {
-  const place = await view.findTransaction(bytes)
-  const header = place === undefined ? undefined : view.header(place.height)
-  return header === undefined ? undefined : toDisplayHex(headerHash(header.subarray(0, HEADER_SIZE)))
+async function placeOf({ moment: { view } }: RpcContext, { bytes }: TxIdRef): Promise<Place | undefined> {
+  const found = await view.findTransaction(bytes)
+  const header = found === undefined ? undefined : view.header(found.height)
+  return found === undefined || header === undefined ? undefined : { height: found.height, header: copyOf(header) }
 }
 
 /** bitcoind's code for a transaction that it does not find. */
@@ -38,8 +47,12 @@ const NOT_FOUND = -5
  * Asks bitcoind for a transaction. Between the moment when a block takes it from the mempool and the moment when we have
  * indexed that block, bitcoind finds it only with the hash of the block: then its best block is tried too.
  */
-async function fromDaemon<T>(ctx: RpcContext, txid: TxIdRef, ask: (blockHash?: string) => Promise<T>): Promise<T> {
-  const blockHash = await blockOf(ctx, txid)
+async function fromDaemon<T>(
+  ctx: RpcContext,
+  place: Place | undefined,
+  ask: (blockHash?: string) => Promise<T>,
+): Promise<T> {
+  const blockHash = place === undefined ? undefined : toDisplayHex(headerHash(place.header.subarray(0, HEADER_SIZE)))
   try {
     return await ask(blockHash)
   } catch (error) {
@@ -56,36 +69,75 @@ function isNotFound(error: unknown): error is DaemonError {
   return error instanceof DaemonError && error.daemonCode === NOT_FOUND
 }
 
-const get = defineMethod({
-  name: 'blockchain.transaction.get',
-  summary: 'A transaction, confirmed or not; verbose: the object that bitcoind makes of it. Needs no txindex.',
-  params: z.object({ tx_hash: TxId, verbose: Bool("bitcoind's object rather than hex.").optional() }),
-  result: z.union([Hex, z.record(z.string(), z.unknown()), z.instanceof(RawJson)]),
-  cost: () => 1,
-  since: [1, 0, 0],
-  example: { params: [EXAMPLE_TXID], result: EXAMPLE_TX },
-  handler: async (ctx, { tx_hash: txid, verbose = false }) => {
-    const { daemon, signal } = ctx
-    if (verbose) {
-      return new RawJson(
-        await fromDaemon(ctx, txid, async (block) => daemon.verboseTransaction(txid.hex, block, signal)),
-      )
-    }
-    return toHex(await fromDaemon(ctx, txid, async (block) => daemon.rawTransaction(txid.hex, block, signal)))
-  },
-})
-
-async function blockIds(ctx: RpcContext, proofs: BlockProofs, height: number): Promise<BlockIds> {
-  const ids = await proofs.ids(ctx.moment.view, height)
-  if (ids === undefined) throw new RpcError(ERROR_CODES.badRequest.code, `height ${height} out of range`)
-  ctx.charge(ids.cost - CACHED_LIST_COST)
-  return ids
+function get(kept: KeptTransactions): RpcMethod {
+  return defineMethod({
+    name: 'blockchain.transaction.get',
+    summary: 'A transaction, confirmed or not; verbose: the object that bitcoind makes of it. Needs no txindex.',
+    params: z.object({ tx_hash: TxId, verbose: Bool("bitcoind's object rather than hex.").optional() }),
+    result: z.union([Hex, z.record(z.string(), z.unknown())]),
+    cost: () => 1,
+    since: [1, 0, 0],
+    example: { params: [EXAMPLE_TXID], result: EXAMPLE_TX },
+    handler: (ctx, { tx_hash: txid, verbose = false }) =>
+      verbose ? verboseTransaction(ctx, txid) : (kept.get(ctx.moment.view, txid) ?? rawTransaction(ctx, txid, kept)),
+  })
 }
 
-function branchHex(ctx: RpcContext, proofs: BlockProofs, ids: BlockIds, position: number): string[] {
+async function verboseTransaction(ctx: RpcContext, txid: TxIdRef): Promise<RawJson> {
+  const { daemon, signal } = ctx
+  const place = await placeOf(ctx, txid)
+  return new RawJson(await fromDaemon(ctx, place, async (block) => daemon.verboseTransaction(txid.hex, block, signal)))
+}
+
+async function rawTransaction(ctx: RpcContext, txid: TxIdRef, kept: KeptTransactions): Promise<RawJson> {
+  const { daemon, signal } = ctx
+  const place = await placeOf(ctx, txid)
+  const raw = await fromDaemon(ctx, place, async (block) => daemon.rawTransaction(txid.hex, block, signal))
+  const text = new RawJson(`"${toHex(raw)}"`, true)
+  if (place !== undefined) kept.put(txid, place, text)
+  return text
+}
+
+/**
+ * Confirmed transactions as they were answered, each with the header of its block: who finds that header in a view finds
+ * the transaction there too. One without a block is not kept, for its witness may be another one in the end.
+ */
+class KeptTransactions {
+  readonly #kept: LRUCache<string, { readonly place: Place; readonly text: RawJson }> | undefined
+
+  constructor(maxBytes: number) {
+    if (maxBytes === 0) return
+    this.#kept = new LRUCache({ maxSize: maxBytes, maxEntrySize: Math.ceil(maxBytes / 8) })
+  }
+
+  get(view: ChainView, { hex }: TxIdRef): RawJson | undefined {
+    const kept = this.#kept?.get(hex)
+    if (kept === undefined) return undefined
+    const header = view.header(kept.place.height)
+    return header !== undefined && equalBytes(header, kept.place.header) ? kept.text : undefined
+  }
+
+  put({ hex }: TxIdRef, place: Place, text: RawJson): void {
+    this.#kept?.set(hex, { place, text }, { size: text.text.length + KEPT_OVERHEAD })
+  }
+}
+
+/** Bytes of what is kept beside the text. */
+const KEPT_OVERHEAD = 500
+
+function blockIds(ctx: RpcContext, proofs: BlockProofs, height: number): Awaitable<BlockIds> {
+  return after(proofs.ids(ctx.moment.view, height), (ids) => {
+    if (ids === undefined) throw new RpcError(ERROR_CODES.badRequest.code, `height ${height} out of range`)
+    ctx.charge(ids.cost - CACHED_LIST_COST)
+    return ids
+  })
+}
+
+/** JSON of a branch. */
+function branchText(ctx: RpcContext, proofs: BlockProofs, ids: BlockIds, position: number): string {
   const { branch, cost } = proofs.branch(ids, position)
   ctx.charge(cost)
-  return branch.map(toDisplayHex)
+  return branch.length === 0 ? '[]' : `["${branch.join('","')}"]`
 }
 
 function getMerkle(proofs: BlockProofs): RpcMethod {
@@ -97,14 +149,15 @@ function getMerkle(proofs: BlockProofs): RpcMethod {
     cost: () => CACHED_LIST_COST,
     since: [1, 0, 0],
     example: { params: [EXAMPLE_TXID, 170], result: { block_height: 170, merkle: [EXAMPLE_TXID], pos: 1 } },
-    handler: async (ctx, { tx_hash: txid, height }) => {
-      const ids = await blockIds(ctx, proofs, height)
-      const pos = positionOf(ids.txids, txid.bytes)
-      if (pos === undefined) {
-        throw new RpcError(ERROR_CODES.badRequest.code, `tx ${txid.hex} not in block at height ${height}`)
-      }
-      return { block_height: height, merkle: branchHex(ctx, proofs, ids, pos), pos }
-    },
+    handler: (ctx, { tx_hash: txid, height }) =>
+      after(blockIds(ctx, proofs, height), (ids) => {
+        const pos = ids.txids.indexOf(txid.hex)
+        if (pos === undefined) {
+          throw new RpcError(ERROR_CODES.badRequest.code, `tx ${txid.hex} not in block at height ${height}`)
+        }
+        const merkle = branchText(ctx, proofs, ids, pos)
+        return new RawJson(`{"block_height":${height},"merkle":${merkle},"pos":${pos}}`, true)
+      }),
   })
 }
 
@@ -121,14 +174,15 @@ function idFromPos(proofs: BlockProofs): RpcMethod {
     cost: () => CACHED_LIST_COST,
     since: [1, 4, 0],
     example: { params: [170, 1, true], result: { tx_hash: EXAMPLE_TXID, merkle: [EXAMPLE_TXID] } },
-    handler: async (ctx, { height, tx_pos: pos, merkle = false }) => {
-      const ids = await blockIds(ctx, proofs, height)
-      if (pos >= ids.count) {
-        throw new RpcError(ERROR_CODES.badRequest.code, `no tx at position ${pos} in block at height ${height}`)
-      }
-      const txid = toDisplayHex(txidAt(ids.txids, pos))
-      return merkle ? { tx_hash: txid, merkle: branchHex(ctx, proofs, ids, pos) } : txid
-    },
+    handler: (ctx, { height, tx_pos: pos, merkle = false }) =>
+      after(blockIds(ctx, proofs, height), (ids) => {
+        if (pos >= ids.txids.count) {
+          throw new RpcError(ERROR_CODES.badRequest.code, `no tx at position ${pos} in block at height ${height}`)
+        }
+        const txid = ids.txids.hexAt(pos)
+        if (!merkle) return txid
+        return new RawJson(`{"tx_hash":"${txid}","merkle":${branchText(ctx, proofs, ids, pos)}}`, true)
+      }),
   })
 }
 
@@ -201,6 +255,19 @@ const testMempoolAccept = defineMethod({
   },
 })
 
-export function transactionMethods({ proofs }: { readonly proofs: BlockProofs }): readonly RpcMethod[] {
-  return [get, getMerkle(proofs), idFromPos(proofs), broadcast, broadcastPackage, testMempoolAccept]
+export interface TransactionMethodsOptions {
+  readonly proofs: BlockProofs
+  /** Bytes of confirmed transactions that are kept as they were answered. */
+  readonly cacheBytes: number
+}
+
+export function transactionMethods({ proofs, cacheBytes }: TransactionMethodsOptions): readonly RpcMethod[] {
+  return [
+    get(new KeptTransactions(cacheBytes)),
+    getMerkle(proofs),
+    idFromPos(proofs),
+    broadcast,
+    broadcastPackage,
+    testMempoolAccept,
+  ]
 }

@@ -61,7 +61,7 @@ export class BenchServer {
     const database = index ?? (await mkdtemp(join(tmpdir(), 'valence-bench-db-')))
     if (options.profile !== undefined) await mkdir(options.profile, { recursive: true })
     const profiling = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
-    const child = spawn(process.execPath, ['--enable-source-maps', ...profiling, options.server], {
+    const child = spawn(process.execPath, ['--enable-source-maps', '--max-semi-space-size=32', ...profiling, options.server], {
       env: {
         PATH: process.env['PATH'] ?? '',
         ...environmentFor(node),

@@ -7,7 +7,7 @@ import { silentLogger } from '../../../src/log.ts'
 import { MomentHub } from '../../../src/mempool/hub.ts'
 import { Mempool } from '../../../src/mempool/mempool.ts'
 import type { MomentChange } from '../../../src/mempool/moment.ts'
-import { ModelNode, makeTx, scriptNumber, spentBy, txidsOf } from '../../support/model-node.ts'
+import { ModelNode, makeTx, scriptNumber, spentBy, touchedBy, txidsOf } from '../../support/model-node.ts'
 import { ScriptedDaemon } from '../../support/scripted-daemon.ts'
 
 const signal = new AbortController().signal
@@ -78,7 +78,7 @@ describe('LiveMoment', () => {
     await refresh()
     hub.publish(node.view(), NOTHING)
     await hub.with(async (moment) => {
-      expect(await moment.balance(A)).toEqual({ confirmed: 520n, unconfirmed: -400n })
+      expect(await moment.balance(A)).toEqual({ confirmed: 520n, unconfirmed: -400n, outputs: 2 })
       const { confirmed: left, mempool } = await moment.unspent(A)
       expect(left.map(({ vout, value }) => ({ vout, value }))).toEqual([{ vout: 1, value: 20n }])
       expect(mempool).toEqual([{ txid: toDisplayHex(spender.txid), vout: 0, value: 100n }])
@@ -138,11 +138,11 @@ describe('MomentHub', () => {
     const block = node.connect([tx])
     mempool.applyBlock(txidsOf(block), spentBy(block))
     // Between the two nobody has asked yet, and who asks has the old moment still: block and mempool change together.
-    expect(await hub.with((moment) => moment.balance(A))).toEqual({ confirmed: 0n, unconfirmed: COIN })
-    hub.publish(node.view(), { newTip: true, touched: new Set() })
-    expect(await hub.with((moment) => moment.balance(A))).toEqual({ confirmed: COIN, unconfirmed: 0n })
+    expect(await hub.with((moment) => moment.balance(A))).toEqual({ confirmed: 0n, unconfirmed: COIN, outputs: 0 })
+    hub.publish(node.view(), { newTip: true, touched: touchedBy(node.blocks, block) })
+    expect(await hub.with((moment) => moment.balance(A))).toEqual({ confirmed: COIN, unconfirmed: 0n, outputs: 1 })
     go.open()
-    expect(await running).toEqual([{ confirmed: 0n, unconfirmed: COIN }, 1, 6])
+    expect(await running).toEqual([{ confirmed: 0n, unconfirmed: COIN, outputs: 0 }, 1, 6])
   })
 
   it('releases a view once, after the last of its users settled, also when that one failed', async () => {

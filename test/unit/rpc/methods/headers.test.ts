@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { fromDisplayHex, fromHex, toDisplayHex, toHex } from '../../../../src/lib/bytes.ts'
 import { sha256d } from '../../../../src/lib/hash.ts'
 import { rootFromBranch } from '../../../../src/lib/merkle.ts'
+import { RawJson } from '../../../../src/rpc/json.ts'
 import type { ProtocolVersion } from '../../../../src/rpc/method.ts'
 import { electrumMethods } from '../../../../src/rpc/methods/table.ts'
 import { MethodRegistry } from '../../../../src/rpc/registry.ts'
@@ -13,6 +14,12 @@ function chain(protocol: ProtocolVersion = [1, 4, 0], blocks = 12): FakeContext 
   const ctx = new FakeContext(new FakeMoment(Array.from({ length: blocks }, () => 1)))
   ctx.client.protocol = protocol
   return ctx
+}
+
+/** What an answer means; a handler may give JSON text. */
+async function answer(params: readonly unknown[], ctx: FakeContext): Promise<unknown> {
+  const result = await registry.dispatch('blockchain.block.headers', params, ctx)
+  return result instanceof RawJson ? JSON.parse(result.text) : result
 }
 
 interface Proved {
@@ -68,12 +75,12 @@ describe('blockchain.block.headers', () => {
   it('is one text until 1.5 and a list from 1.6', async () => {
     const old = chain([1, 5, 0])
     const headers = old.moment.headerBytes.slice(2, 5).map(toHex)
-    expect(await registry.dispatch('blockchain.block.headers', [2, 3], old)).toEqual({
+    expect(await answer([2, 3], old)).toEqual({
       count: 3,
       max: 2016,
       hex: headers.join(''),
     })
-    expect(await registry.dispatch('blockchain.block.headers', [2, 3], chain([1, 6, 0]))).toEqual({
+    expect(await answer([2, 3], chain([1, 6, 0]))).toEqual({
       count: 3,
       max: 2016,
       headers,
@@ -82,27 +89,50 @@ describe('blockchain.block.headers', () => {
   })
 
   it('gives fewer where the chain ends, and none beyond it', async () => {
-    expect(await registry.dispatch('blockchain.block.headers', [10, 100], chain())).toMatchObject({ count: 2 })
-    const beyond = await registry.dispatch('blockchain.block.headers', [50, 100, 5], chain())
+    expect(await answer([10, 100], chain())).toMatchObject({ count: 2 })
+    const beyond = await answer([50, 100, 5], chain())
     expect(beyond).toEqual({ count: 0, max: 2016, hex: '' })
   })
 
   it('gives no more than 2016 and charges what was asked for, as ElectrumX does', async () => {
     const ctx = chain([1, 6, 0], 2050)
-    const answer = (await registry.dispatch('blockchain.block.headers', [0, 5000], ctx)) as { headers: string[] }
-    expect(answer.headers).toHaveLength(2016)
+    const found = (await answer([0, 5000], ctx)) as { headers: string[] }
+    expect(found.headers).toHaveLength(2016)
     expect(ctx.cost).toBe(100)
+  })
+
+  it('gives long rows again as they were, and anew when a reorganisation has changed one', async () => {
+    const ctx = chain([1, 6, 0], 100)
+    const expected = () => ({ count: 50, max: 2016, headers: ctx.moment.headerBytes.slice(20, 70).map(toHex) })
+    let reads = 0
+    const headers = ctx.moment.view.headers.bind(ctx.moment.view)
+    ctx.moment.view.headers = (...asked) => {
+      reads++
+      return headers(...asked)
+    }
+    for (let i = 0; i < 3; i++) expect(await answer([20, 50], ctx)).toEqual(expected())
+    expect(reads).toBe(1)
+    ctx.moment.headerBytes.splice(60, 40, ...ctx.moment.headerBytes.slice(60).map((header) => header.toReversed()))
+    expect(await answer([20, 50], ctx)).toEqual(expected())
+    ctx.moment.headerBytes.length = ctx.moment.blocks.length = 65
+    expect(await answer([20, 50], ctx)).toMatchObject({ count: 45 })
+    ctx.client.protocol = [1, 4, 0]
+    expect(await answer([20, 40], ctx)).toEqual({
+      count: 40,
+      max: 2016,
+      hex: ctx.moment.headerBytes.slice(20, 60).map(toHex).join(''),
+    })
   })
 
   it('proves the last one that it gives', async () => {
     const ctx = chain([1, 6, 0])
-    const answer = (await registry.dispatch('blockchain.block.headers', [2, 3, 9], ctx)) as Proved & {
+    const proved = (await answer([2, 3, 9], ctx)) as Proved & {
       headers: string[]
     }
-    expect(rootOf(answer.headers[2]!, 4, answer)).toBe(answer.root)
+    expect(rootOf(proved.headers[2]!, 4, proved)).toBe(proved.root)
     expect(ctx.cost).toBeCloseTo(3 / 50 + 1)
-    await expect(registry.dispatch('blockchain.block.headers', [2, 3, 3], ctx)).rejects.toMatchObject({ code: 1 })
-    expect(await registry.dispatch('blockchain.block.headers', [2, 0, 9], ctx)).toEqual({
+    await expect(answer([2, 3, 3], ctx)).rejects.toMatchObject({ code: 1 })
+    expect(await answer([2, 0, 9], ctx)).toEqual({
       count: 0,
       max: 2016,
       headers: [],
@@ -123,8 +153,10 @@ describe('blockchain.block.headers', () => {
     const ctx = chain([1, 6, 0])
     const long = ctx.moment.headerBytes.map((header, i) => Uint8Array.of(...header, ...new Uint8Array(i)))
     ctx.moment.headerBytes.splice(0, long.length, ...long)
-    const dispatch = async (params: unknown): Promise<unknown> =>
-      new MethodRegistry({}, table).dispatch('blockchain.block.headers', params, ctx)
+    const dispatch = async (params: unknown): Promise<unknown> => {
+      const result = await new MethodRegistry({}, table).dispatch('blockchain.block.headers', params, ctx)
+      return result instanceof RawJson ? JSON.parse(result.text) : result
+    }
     expect(await dispatch([4, 2])).toMatchObject({ headers: [toHex(long[4]!), toHex(long[5]!)] })
     expect(await dispatch([4, 2, 9])).toMatchObject({
       headers: long.slice(4, 6).map((raw) => toHex(raw.subarray(0, 80))),

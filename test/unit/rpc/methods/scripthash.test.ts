@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { toDisplayHex, toLatin1 } from '../../../../src/lib/bytes.ts'
+import { RawJson } from '../../../../src/rpc/json.ts'
 import type { ProtocolVersion } from '../../../../src/rpc/method.ts'
 import { electrumMethods } from '../../../../src/rpc/methods/table.ts'
 import { MethodRegistry } from '../../../../src/rpc/registry.ts'
@@ -57,10 +58,15 @@ const QUESTIONS: readonly (readonly [string, unknown, unknown, number])[] = [
   ['subscribe', status, status, 0.2 + 0.1 + 2 * 0.001 + statusText.length * 0.00002],
 ]
 
+/** A handler may give JSON text in place of what it means. */
+function plain(result: unknown): unknown {
+  return result instanceof RawJson ? JSON.parse(result.text) : result
+}
+
 describe.each(QUESTIONS)('%s', (name, byHash, byScript, cost) => {
   it('answers by script hash until 1.6', async () => {
     const ctx = context()
-    expect(await registry.dispatch(`blockchain.scripthash.${name}`, [HASH], ctx)).toEqual(byHash)
+    expect(plain(await registry.dispatch(`blockchain.scripthash.${name}`, [HASH], ctx))).toEqual(byHash)
     expect(ctx.cost).toBeCloseTo(cost, 9)
     ctx.client.protocol = [1, 7, 0]
     await expect(registry.dispatch(`blockchain.scripthash.${name}`, [HASH], ctx)).rejects.toMatchObject({
@@ -70,7 +76,7 @@ describe.each(QUESTIONS)('%s', (name, byHash, byScript, cost) => {
 
   it('answers by script from 1.7, lists wrapped', async () => {
     const ctx = context([1, 7, 0])
-    expect(await registry.dispatch(`blockchain.scriptpubkey.${name}`, [SCRIPT], ctx)).toEqual(byScript)
+    expect(plain(await registry.dispatch(`blockchain.scriptpubkey.${name}`, [SCRIPT], ctx))).toEqual(byScript)
     expect(ctx.cost).toBeCloseTo(cost, 9)
     ctx.client.protocol = [1, 6, 9]
     await expect(registry.dispatch(`blockchain.scriptpubkey.${name}`, [SCRIPT], ctx)).rejects.toMatchObject({
@@ -89,7 +95,7 @@ describe.each(QUESTIONS)('%s', (name, byHash, byScript, cost) => {
 
   it('answers for a script that nobody ever used', async () => {
     const other = 'ab'.repeat(32)
-    const empty = await registry.dispatch(`blockchain.scripthash.${name}`, [other], context())
+    const empty = plain(await registry.dispatch(`blockchain.scripthash.${name}`, [other], context()))
     if (name === 'get_balance') expect(empty).toEqual({ confirmed: 0, unconfirmed: 0 })
     else expect(empty).toEqual(name === 'subscribe' ? null : [])
   })

@@ -102,6 +102,7 @@ describe('what the server says of itself', () => {
       protocol_min: '1.4',
       protocol_max: '1.7',
       genesis_hash: '0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206',
+      mempool_complete: true,
     }
     expect(await registry.dispatch('server.features', [], at([1, 6, 0]))).toEqual({
       ...expected,
@@ -117,8 +118,19 @@ describe('what the server says of itself', () => {
     expect(ctx.cost).toBe(100)
     const asked: unknown[] = []
     Object.assign(ctx.server, { addPeer: async (given: unknown, client: unknown) => asked.push(given, client) > 0 })
+    ctx.client.isPeer = false
     expect(await registry.dispatch('server.add_peer', [features], ctx)).toBe(true)
     expect(asked).toEqual([features, ctx.client])
     expect((await refusal(registry.dispatch('server.add_peer', ['x'], ctx))).code).toBe(1)
+  })
+
+  it('lets a server ask to be a peer once per connection, whatever the answer was', async () => {
+    const ctx = at([1, 4, 0])
+    const asked: unknown[] = []
+    Object.assign(ctx.server, { addPeer: async (given: unknown) => asked.push(given) > 1 })
+    expect(await registry.dispatch('server.add_peer', [{ hosts: {} }], ctx)).toBe(false)
+    expect(await registry.dispatch('server.add_peer', [{ hosts: {} }], ctx)).toBe(false)
+    expect(asked).toHaveLength(1)
+    expect(ctx.cost).toBe(200)
   })
 })

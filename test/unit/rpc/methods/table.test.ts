@@ -56,6 +56,7 @@ const ALWAYS = [
 const BY_SCRIPT = ['get_balance', 'get_history', 'get_mempool', 'listunspent', 'subscribe']
 const scripthash = BY_SCRIPT.map((name) => `blockchain.scripthash.${name}`)
 const scriptpubkey = [...BY_SCRIPT, 'unsubscribe'].map((name) => `blockchain.scriptpubkey.${name}`)
+const outpoint = ['get_status', 'subscribe', 'unsubscribe'].map((name) => `blockchain.outpoint.${name}`)
 const FROM_1_6 = ['blockchain.transaction.broadcast_package', 'mempool.get_info']
 
 const VERSIONS: readonly { version: ProtocolVersion; more: readonly string[] }[] = [
@@ -67,7 +68,7 @@ const VERSIONS: readonly { version: ProtocolVersion; more: readonly string[] }[]
   { version: [1, 6, 0], more: [...scripthash, 'blockchain.scripthash.unsubscribe', ...FROM_1_6] },
   {
     version: [1, 7, 0],
-    more: [...scriptpubkey, ...FROM_1_6, 'blockchain.transaction.testmempoolaccept', 'mempool.recent'],
+    more: [...scriptpubkey, ...outpoint, ...FROM_1_6, 'blockchain.transaction.testmempoolaccept', 'mempool.recent'],
   },
 ]
 

@@ -15,7 +15,9 @@ function scene(sizes: readonly number[] = [1, 5, 300], proofCacheBytes = 1e6) {
   ctx.client.protocol = [1, 7, 0]
   const call = async (name: string, ...params: unknown[]): Promise<unknown> => {
     ctx.cost = 0
-    return registry.dispatch(`blockchain.transaction.${name}`, params, ctx)
+    const result = await registry.dispatch(`blockchain.transaction.${name}`, params, ctx)
+    const isOurs = result instanceof RawJson && result.text !== ctx.daemon.verbose
+    return isOurs ? JSON.parse(result.text) : result
   }
   const txid = (height: number, position: number): string => toDisplayHex(ctx.moment.blocks[height]![position]!)
   const blockHash = (height: number): string => toDisplayHex(sha256d(ctx.moment.headerBytes[height]!))
@@ -29,6 +31,26 @@ describe('transaction.get', () => {
     expect(await call('get', txid(1, 2).toUpperCase())).toBe('c0ffee')
     expect(ctx.daemon.calls).toEqual([['rawTransaction', txid(1, 2), blockHash(1)]])
     expect(ctx.cost).toBe(1)
+  })
+
+  it('asks once for one that is confirmed, for as long as its block is where it was', async () => {
+    const { ctx, call, txid, blockHash } = scene()
+    ctx.daemon.transactions.set(txid(1, 2), { raw: 'c0ffee', block: blockHash(1) })
+    expect(await call('get', txid(1, 2))).toBe('c0ffee')
+    expect(await call('get', txid(1, 2))).toBe('c0ffee')
+    expect([ctx.daemon.calls.length, ctx.cost]).toEqual([1, 1])
+    // Another block at the height, which has it with another witness.
+    ctx.moment.headerBytes[1] = ctx.moment.headerBytes[1]!.toReversed()
+    ctx.daemon.transactions.set(txid(1, 2), { raw: 'cafe', block: blockHash(1) })
+    expect(await call('get', txid(1, 2))).toBe('cafe')
+    // No block at all.
+    const id = txid(1, 2)
+    ctx.moment.blocks.length = 1
+    ctx.moment.headerBytes.length = 1
+    ctx.daemon.transactions.set(id, { raw: 'fade', block: undefined })
+    expect(await call('get', id)).toBe('fade')
+    ctx.daemon.transactions.set(id, { raw: 'feed', block: undefined })
+    expect(await call('get', id)).toBe('feed')
   })
 
   it('asks for one that is not confirmed in the mempool', async () => {
