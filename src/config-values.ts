@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 /** From the text of an environment variable to the value that is meant; what a schema refuses, the table puts into words. */
 
-export const SERVICE_KINDS = ['tcp', 'ssl', 'ws', 'wss', 'http', 'rpc'] as const
+export const SERVICE_KINDS = ['tcp', 'ssl', 'ws', 'wss', 'http', 'https', 'rpc'] as const
 export type ServiceKind = (typeof SERVICE_KINDS)[number]
 
 /** Where to listen. An empty host means all interfaces. */
@@ -19,8 +19,15 @@ export const DEFAULT_PORTS: Readonly<Record<ServiceKind, number>> = {
   ws: 50003,
   wss: 50004,
   http: 8080,
+  https: 8443,
   rpc: 8000,
 }
+
+/** Kinds that need a certificate. */
+export const SECURE_KINDS: ReadonlySet<ServiceKind> = new Set(['ssl', 'wss', 'https'])
+
+/** What there is without SERVICES. */
+export const USUAL_KINDS = ['tcp', 'ssl', 'ws', 'wss', 'http', 'rpc'] as const satisfies readonly ServiceKind[]
 
 export const LOOPBACK = '127.0.0.1'
 
@@ -37,6 +44,20 @@ export function wholeWords(least: number, most: number): string {
 export function oneOf<const T extends readonly [string, ...string[]]>(...words: T) {
   return z.enum(words)
 }
+
+const SWITCH: ReadonlyMap<string, boolean> = new Map([
+  ...['on', 'yes', 'true', '1'].map((word) => [word, true] as const),
+  ...['off', 'no', 'false', '0'].map((word) => [word, false] as const),
+])
+
+/** The words that operators write where ElectrumX takes any text at all for yes. */
+export const yesNo = z.string().transform((raw, context) => {
+  const value = SWITCH.get(raw.trim().toLowerCase())
+  if (value === undefined) context.addIssue({ code: 'custom', message: 'neither yes nor no' })
+  return value ?? z.NEVER
+})
+
+export const yesNoWords = 'on or off (also yes, true, 1; no, false, 0)'
 
 export const onOff = z.enum(['on', 'off']).transform((word) => word === 'on')
 
@@ -70,6 +91,11 @@ export const daemonUrl = z.string().transform((raw, context) => {
     return z.NEVER
   }
   return whole
+})
+
+export const webUrl = z.string().refine((raw) => {
+  const url = URL.canParse(raw) ? new URL(raw) : undefined
+  return url?.protocol === 'http:' || url?.protocol === 'https:'
 })
 
 export const service = z.string().transform((raw, context): ServiceUrl => {

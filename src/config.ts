@@ -15,8 +15,12 @@ import {
   serviceList,
   subnet,
   text,
+  USUAL_KINDS,
+  webUrl,
   whole,
   wholeWords,
+  yesNo,
+  yesNoWords,
 } from './config-values.ts'
 import { ConfigError } from './errors.ts'
 import { LOG_LEVELS } from './log.ts'
@@ -35,6 +39,8 @@ export interface Setting<S extends z.ZodType = z.ZodType, F extends string | und
   readonly fallback: F
   /** Said in docs where the default depends on something else. */
   readonly fallbackNote?: string
+  /** What an empty text stands for, where ElectrumX does not take it for unset. */
+  readonly empty?: string
   readonly unit?: string
   readonly sentence: string
   /** Checked and kept, but without effect yet; said in a warning at start and in the docs. */
@@ -113,9 +119,10 @@ export const SETTINGS = {
     allowed: `a comma-separated list of kind://[host][:port] with kind one of ${SERVICE_KINDS.join(', ')}; rpc on loopback only`,
     fallback: undefined,
     fallbackNote:
-      'all kinds at their usual ports; on loopback without DAEMON_URL, on all interfaces (rpc: loopback) with it',
+      'all kinds but https at their usual ports; on loopback without DAEMON_URL, on all interfaces (rpc: loopback) with it',
     sentence:
-      'What to listen on. Usual ports: tcp 50001, ssl 50002, ws 50003, wss 50004, http 8080, rpc 8000 (administration).',
+      'What to listen on. Usual ports: tcp 50001, ssl 50002, ws 50003, wss 50004, http 8080, https 8443, ' +
+      'rpc 8000 (administration).',
   }),
   reportServices: setting({
     env: 'REPORT_SERVICES',
@@ -124,13 +131,15 @@ export const SETTINGS = {
     fallback: '',
     sentence: 'How clients outside reach this server: what server.features tells as hosts.',
   }),
+  ...peerSettings(),
   sslCertFile: setting({
     env: 'SSL_CERTFILE',
     schema: text,
     allowed: 'a path',
     fallback: undefined,
     fallbackNote: 'unset: a self-signed one, made on first start and kept',
-    sentence: 'Certificate chain (PEM) for ssl and wss.',
+    sentence:
+      'Certificate chain (PEM) for ssl, wss and https. Read again when the file changes and at SIGHUP; connections live on.',
   }),
   sslKeyFile: setting({
     env: 'SSL_KEYFILE',
@@ -147,6 +156,14 @@ export const SETTINGS = {
     sentence:
       'Text that wallets show; $SERVER_VERSION, $SERVER_SUBVERSION, $DAEMON_VERSION, $DAEMON_SUBVERSION and ' +
       '$DONATION_ADDRESS are replaced.',
+  }),
+  torBannerFile: setting({
+    env: 'TOR_BANNER_FILE',
+    schema: text,
+    allowed: 'a path',
+    fallback: undefined,
+    fallbackNote: 'unset: BANNER_FILE',
+    sentence: 'The same for clients that come from the address of the Tor proxy, that is, to a hidden service.',
   }),
   donationAddress: setting({
     env: 'DONATION_ADDRESS',
@@ -182,7 +199,43 @@ export const SETTINGS = {
     allowed: wholeWords(1, 1_000_000),
     fallback: '1000',
     unit: 'sessions',
-    sentence: 'At this number listeners pause; below 95 % of it they resume.',
+    sentence:
+      'At this number listeners pause; below 95 % of it they resume. Lowered to what the limit of open files leaves, ' +
+      'less 350 for everything else.',
+  }),
+  maxSessionsPerGroup: setting({
+    env: 'MAX_SESSIONS_PER_GROUP',
+    schema: whole(0, 1_000_000),
+    allowed: wholeWords(0, 1_000_000),
+    fallback: '0',
+    unit: 'sessions',
+    sentence: 'Sessions from one subnet (SESSION_GROUP_BY_SUBNET_IPV4, _IPV6); 0 for any number.',
+  }),
+  maxHandshaking: setting({
+    env: 'MAX_HANDSHAKING',
+    schema: whole(1, 1_000_000),
+    allowed: wholeWords(1, 1_000_000),
+    fallback: undefined,
+    fallbackNote: 'as many as MAX_SESSIONS',
+    unit: 'connections',
+    sentence: 'Connections that have not asked anything yet; they are counted apart from sessions.',
+  }),
+  maxHandshakingPerHost: setting({
+    env: 'MAX_HANDSHAKING_PER_HOST',
+    schema: whole(0, 1_000_000),
+    allowed: wholeWords(0, 1_000_000),
+    fallback: '50',
+    unit: 'connections',
+    sentence:
+      'The same from one public address; one private address may have half of MAX_HANDSHAKING. 0 for any number.',
+  }),
+  handshakeTimeout: setting({
+    env: 'HANDSHAKE_TIMEOUT',
+    schema: whole(1, 3600),
+    allowed: wholeWords(1, 3600),
+    fallback: '60',
+    unit: 's',
+    sentence: 'From the first packet to the end of TLS or the WebSocket upgrade, and again to the first request.',
   }),
   maxSend: setting({
     env: 'MAX_SEND',
@@ -199,6 +252,39 @@ export const SETTINGS = {
     fallback: '1000000',
     unit: 'bytes',
     sentence: 'Largest message accepted; a longer line is dropped and charged.',
+  }),
+  maxUnsent: setting({
+    env: 'MAX_UNSENT',
+    schema: whole(1_000_000, 1_000_000_000_000),
+    allowed: wholeWords(1_000_000, 1_000_000_000_000),
+    fallback: undefined,
+    fallbackNote: 'four times MAX_SEND',
+    unit: 'bytes',
+    sentence: 'Answers that wait for a client to take them; above it the connection is cut. At 1 MiB reading stops.',
+  }),
+  sendTimeout: setting({
+    env: 'SEND_TIMEOUT',
+    schema: whole(1, 3600),
+    allowed: wholeWords(1, 3600),
+    fallback: '20',
+    unit: 's',
+    sentence: 'A client that takes no byte for so long while more than 1 MiB waits for it is cut.',
+  }),
+  notifyTimeout: setting({
+    env: 'NOTIFY_TIMEOUT',
+    schema: whole(1, 3600),
+    allowed: wholeWords(1, 3600),
+    fallback: '30',
+    unit: 's',
+    sentence: 'A client that cannot be told of a change for so long, because it does not read, is cut.',
+  }),
+  maxPipelined: setting({
+    env: 'MAX_PIPELINED',
+    schema: whole(1, 1_000_000),
+    allowed: wholeWords(1, 1_000_000),
+    fallback: '500',
+    unit: 'messages',
+    sentence: 'Messages of one client that run or wait; above it nothing more is read until half of them are answered.',
   }),
   maxSubscriptions: setting({
     env: 'MAX_SUBSCRIPTIONS',
@@ -308,7 +394,17 @@ export const SETTINGS = {
     schema: list(subnet),
     allowed: 'a comma-separated list of subnets like 10.0.0.0/8',
     fallback: '',
-    sentence: 'Reverse proxies whose X-Forwarded-For is believed over HTTP and WebSocket.',
+    sentence:
+      'Reverse proxies that are believed about where a client is: X-Forwarded-For over HTTP and WebSocket, the PROXY ' +
+      'protocol (versions 1 and 2) in front of any kind. One that says nothing is served as itself.',
+  }),
+  logSessions: setting({
+    env: 'LOG_SESSIONS',
+    schema: whole(0, 1_000_000),
+    allowed: wholeWords(0, 1_000_000),
+    fallback: '3600',
+    unit: 's',
+    sentence: 'How often the number of sessions and what became of them is logged; 0 for never.',
   }),
   cacheMb: setting({
     env: 'CACHE_MB',
@@ -362,6 +458,63 @@ export const SETTINGS = {
   ...activationHeights(),
 } as const satisfies Readonly<Record<string, Setting>>
 
+function peerSettings() {
+  return {
+    peerDiscovery: setting({
+      env: 'PEER_DISCOVERY',
+      schema: z
+        .string()
+        .transform((raw) => raw.trim().toLowerCase())
+        .pipe(oneOf('on', 'self', 'off')),
+      allowed: 'on, self or off',
+      fallback: undefined,
+      fallbackNote: 'on; off on regtest',
+      empty: 'off',
+      sentence:
+        'Finds other servers of the network, verifies them and tells wallets of them; self tells of this server alone, ' +
+        'off of none. An empty text is off.',
+    }),
+    peerAnnounce: setting({
+      env: 'PEER_ANNOUNCE',
+      schema: yesNo,
+      allowed: yesNoWords,
+      fallback: 'on',
+      empty: 'off',
+      sentence:
+        'Asks the servers that were found to list this one, where REPORT_SERVICES names a public host. An empty text is off.',
+    }),
+    forceProxy: setting({
+      env: 'FORCE_PROXY',
+      schema: yesNo,
+      allowed: yesNoWords,
+      fallback: 'off',
+      sentence: 'Other servers are reached through the Tor proxy only, so that none learns the address of this one.',
+    }),
+    torProxyHost: setting({
+      env: 'TOR_PROXY_HOST',
+      schema: text,
+      allowed: 'a host',
+      fallback: 'localhost',
+      sentence: 'Where the SOCKS5 proxy of Tor is, by which hidden services are reached.',
+    }),
+    torProxyPort: setting({
+      env: 'TOR_PROXY_PORT',
+      schema: whole(1, 65_535),
+      allowed: wholeWords(1, 65_535),
+      fallback: undefined,
+      fallbackNote: 'unset: 9050, 9150 and 1080 are tried',
+      sentence: 'Its port.',
+    }),
+    blacklistUrl: setting({
+      env: 'BLACKLIST_URL',
+      schema: webUrl,
+      allowed: 'a URL with http or https',
+      fallback: undefined,
+      sentence: 'A JSON list of hosts that are never told of: names, addresses, and *.domain for all below.',
+    }),
+  }
+}
+
 function activationHeights() {
   const entry = (env: string, rule: string) =>
     setting({
@@ -390,8 +543,9 @@ type Parsed = { readonly [K in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)
 type ValueOf<E> = E extends Setting<infer S, infer F> ? z.output<S> | (F extends string ? never : undefined) : never
 
 /** Settings as the server uses them: defaults that depend on others are filled in. */
-export type Settings = Omit<Parsed, 'net' | 'services'> & {
+export type Settings = Omit<Parsed, 'net' | 'services' | 'peerDiscovery'> & {
   readonly net: string
+  readonly peerDiscovery: 'on' | 'self' | 'off'
   readonly services: readonly ServiceUrl[]
   /** Things an operator should be told at start: settings without effect. */
   readonly notes: readonly string[]
@@ -403,28 +557,20 @@ export const FOREIGN_SETTINGS: Readonly<Record<string, string>> = {
   EVENT_LOOP_POLICY: 'it chooses an event loop of Python',
   ALLOW_ROOT: 'no such check; the container runs as an ordinary user',
   LOG_FORMAT: 'the log is one JSON object a line',
-  LOG_SESSIONS: 'sessions are listed by the admin command `sessions`',
-  PEER_DISCOVERY: 'other servers are not looked for',
-  PEER_ANNOUNCE: 'other servers are not told of this one',
-  FORCE_PROXY: 'no connections to other servers are made',
-  TOR_PROXY_HOST: 'no connections to other servers are made',
-  TOR_PROXY_PORT: 'no connections to other servers are made',
-  TOR_BANNER_FILE: 'the banner is BANNER_FILE for all',
-  BLACKLIST_URL: 'no connections to other servers are made',
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Reads all settings. Throws ConfigError naming every problem at once, each with what would be allowed. An empty value
- * counts as unset, as in ElectrumX's own env files.
+ * counts as unset, as in ElectrumX's own env files, but where a setting says otherwise.
  */
 export function readSettings(environment: Environment): Settings {
   const problems: string[] = []
   const notes: string[] = []
   const values: Record<string, unknown> = {}
   for (const [key, entry] of Object.entries<Setting>(SETTINGS)) {
-    const given = environment[entry.env] === '' ? undefined : environment[entry.env]
+    const given = environment[entry.env] === '' ? entry.empty : environment[entry.env]
     const raw = given ?? entry.fallback
     if (given !== undefined && entry.notYet !== undefined) notes.push(`${entry.env} has no effect: ${entry.notYet}`)
     if (raw === undefined) continue
@@ -446,10 +592,12 @@ export function readSettings(environment: Environment): Settings {
 
 function withDependentDefaults(parsed: Parsed, notes: readonly string[]): Settings {
   const own = parsed.daemonUrls === undefined
+  const net = parsed.net ?? (own ? 'regtest' : 'mainnet')
   return {
     ...parsed,
-    net: parsed.net ?? (own ? 'regtest' : 'mainnet'),
-    services: parsed.services ?? SERVICE_KINDS.map((kind) => defaultService(kind, own)),
+    net,
+    peerDiscovery: parsed.peerDiscovery ?? (net === 'regtest' ? 'off' : 'on'),
+    services: parsed.services ?? USUAL_KINDS.map((kind) => defaultService(kind, own)),
     notes,
   }
 }
@@ -470,6 +618,11 @@ function contradictions(settings: Settings): string[] {
   if ((settings.sslCertFile === undefined) !== (settings.sslKeyFile === undefined)) {
     problems.push('SSL_CERTFILE and SSL_KEYFILE go together: set both or none')
   }
+  if (settings.maxUnsent !== undefined && settings.maxUnsent < settings.maxSend) {
+    problems.push(
+      `MAX_UNSENT (${settings.maxUnsent}) is below MAX_SEND (${settings.maxSend}): one answer would be too much`,
+    )
+  }
   if (settings.costSoftLimit > settings.costHardLimit) {
     problems.push(`COST_SOFT_LIMIT (${settings.costSoftLimit}) is above COST_HARD_LIMIT (${settings.costHardLimit})`)
   }
@@ -483,6 +636,9 @@ function contradictions(settings: Settings): string[] {
         problems.push(`${entry.env} is set on ${settings.net}: it is for regtest only`)
       }
     }
+  }
+  if (settings.reportServices?.some(({ kind, host }) => kind === 'rpc' || host === '') === true) {
+    problems.push('REPORT_SERVICES names rpc or no host: it tells clients outside how to reach this server')
   }
   const taken = new Map<string, ServiceKind>()
   for (const { kind, host, port } of settings.services ?? []) {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Coin } from './coins/coin.ts'
 import { coinOf } from './coins/registry.ts'
 import type { Settings } from './config.ts'
+import { SECURE_KINDS } from './config-values.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
 import { IndexDatabase } from './db/index-db.ts'
 import { ChainError, isAbort } from './errors.ts'
@@ -19,16 +20,22 @@ import { Envelope } from './rpc/envelope.ts'
 import { electrumMethods } from './rpc/methods/table.ts'
 import { MethodRegistry } from './rpc/registry.ts'
 import { serverInfo } from './server-info.ts'
+import { buildPeers, OUTBOUND_LIMITS } from './server-peers.ts'
 import { AdminServer, DEFAULT_ADMIN } from './session/admin.ts'
 import { sessionAdminMethods } from './session/admin-methods.ts'
+import { CERTIFICATE_INTERVAL, CertificateFiles } from './session/certificate-files.ts'
 import type { ListenTarget } from './session/listeners.ts'
 import { DEFAULT_MANAGER, SessionManager } from './session/manager.ts'
 import { DEFAULT_NOTIFIER, Notifier } from './session/notifier.ts'
-import { DEFAULT_TIMES, SharedSession } from './session/shared.ts'
+import { OPEN_FILES_RESERVED, openFilesLimit, sessionsWithin } from './session/open-files.ts'
+import { peerAdminMethods } from './session/peers/admin-methods.ts'
+import type { PeerManager } from './session/peers/manager.ts'
+import { SharedSession } from './session/shared.ts'
 import { Subscriptions } from './session/subscriptions.ts'
 import { readCertificate, selfSignedCertificate } from './session/transports/certificate.ts'
 import type { ConnectionLimits } from './session/transports/connection.ts'
 import type { TlsMaterial } from './session/transports/listener.ts'
+import { TrustedProxies } from './session/transports/proxies.ts'
 import { BlockProcessor } from './sync/block-processor.ts'
 import { Follower } from './sync/follower.ts'
 import { type StatusTerminal, SyncProgress } from './sync/progress.ts'
@@ -36,11 +43,12 @@ import { type StatusTerminal, SyncProgress } from './sync/progress.ts'
 /** Blocks that the built-in node begins with: coinbases mature after 100, so the faucet has ten to give from. */
 const INITIAL_REGTEST_BLOCKS = 110
 const MIB = 1024 * 1024
+const SECOND = 1000
 /** Bytes of a history item as JSON, and of what stands around the list: ElectrumX's arithmetic of the history limit. */
 const HISTORY_ITEM_BYTES = 99
 const HISTORY_FRAME_BYTES = 100
 /** Shares of CACHE_MB. */
-const SHARE = { pendingBlocks: 1 / 2, database: 1 / 4, proofs: 1 / 4 } as const
+const SHARE = { pendingBlocks: 1 / 2, database: 1 / 8, scripts: 3 / 16, proofs: 3 / 32, answers: 3 / 32 } as const
 
 export interface Surroundings {
   readonly log: Logger
@@ -113,13 +121,20 @@ class Server {
 
     const mempool = new Mempool({}, { log })
     const historyLimit = Math.floor((settings.maxSend - HISTORY_FRAME_BYTES) / HISTORY_ITEM_BYTES)
-    const hub = new MomentHub({ historyLimit }, { mempool })
+    const scriptCacheBytes = settings.cacheMb * MIB * SHARE.scripts
+    const hub = new MomentHub({ historyLimit, scriptCacheBytes }, { mempool })
+    let search: PeerManager | undefined
     const info = serverInfo(
       { ...settings, coin, reorgLimit, reported: settings.reportServices },
-      { daemon, moments: hub },
+      { daemon, peers: () => search },
     )
     const shared = this.#sharedSession({ daemon, hub, info })
     const manager = new SessionManager(await this.#managerOptions(), shared)
+    const peers = buildPeers(
+      { settings, coin, connection: connectionLimits(settings) },
+      { log, clock, counter: manager.counter, moments: hub, info },
+    )
+    search = peers
 
     let follower: Follower | undefined
     const admin = new AdminServer(
@@ -140,17 +155,25 @@ class Server {
               net: coin.net,
               index: { height: db.tip.height, transactions: db.tip.txCount },
               sync: follower?.status() ?? { state: 'waiting for bitcoind' },
+              peers: peers.summary,
             }),
           }),
+          ...peerAdminMethods(peers),
           ...(node === undefined ? [] : regtestAdminMethods(node)),
         ],
       },
     )
 
+    // Started once there is a chain to hold other servers against; who is asked by clients has to stop before them.
+    this.#front.push(peers)
     if (this.#settings.services.some(({ kind }) => kind === 'rpc')) await this.#start(admin, this.#front, signal)
     await this.#start(manager, this.#front, signal)
+    await this.#watchCertificate(manager, signal)
     hub.listen(
-      once(() => log.info('serving')),
+      once(() => {
+        log.info('serving')
+        peers.start(signal).catch(this.#around.fail)
+      }),
       signal,
     )
     await this.#start(daemon, this.#back, signal)
@@ -245,8 +268,11 @@ class Server {
     const { log } = this.#around
     const clock = systemClock
     const requestId = requestIds()
-    const proofCacheBytes = settings.cacheMb * MIB * SHARE.proofs
-    const registry = new MethodRegistry({}, electrumMethods({ maxSend: settings.maxSend, proofCacheBytes }, { clock }))
+    const caches = {
+      proofCacheBytes: settings.cacheMb * MIB * SHARE.proofs,
+      answerCacheBytes: settings.cacheMb * MIB * SHARE.answers,
+    }
+    const registry = new MethodRegistry({}, electrumMethods({ maxSend: settings.maxSend, ...caches }, { clock }))
     const envelope = new Envelope(
       { maxSend: settings.maxSend, maxBatch: settings.maxBatch },
       { registry, log, requestId },
@@ -255,11 +281,19 @@ class Server {
       maxPerSession: settings.maxSubscriptionsPerSession,
       maxTotal: settings.maxSubscriptions,
     })
-    const notifier = new Notifier(DEFAULT_NOTIFIER, { moments: parts.hub, subscriptions, clock, log })
+    const notifier = new Notifier(DEFAULT_NOTIFIER, {
+      moments: parts.hub,
+      subscriptions,
+      daemon: parts.daemon,
+      clock,
+      log,
+    })
     return new SharedSession(
       {
-        ...DEFAULT_TIMES,
-        requestTimeout: settings.requestTimeout * 1000,
+        requestTimeout: settings.requestTimeout * SECOND,
+        handshakeTimeout: settings.handshakeTimeout * SECOND,
+        notifyTimeout: settings.notifyTimeout * SECOND,
+        maxPipelined: settings.maxPipelined,
         costs: {
           softLimit: settings.costSoftLimit,
           hardLimit: settings.costHardLimit,
@@ -287,16 +321,28 @@ class Server {
 
   async #managerOptions() {
     const settings = this.#settings
+    const maxSessions = sessionsWithin(settings.maxSessions, openFilesLimit())
+    if (maxSessions < settings.maxSessions) {
+      this.#around.log.warn(
+        { wanted: settings.maxSessions, maxSessions },
+        `MAX_SESSIONS lowered: the limit of open files leaves no more, with ${OPEN_FILES_RESERVED} kept for everything else`,
+      )
+    }
     return {
       ...DEFAULT_MANAGER,
+      outbound: OUTBOUND_LIMITS,
       listeners: await this.#listenTargets(),
-      maxSessions: settings.maxSessions,
-      sessionTimeout: settings.sessionTimeout * 1000,
+      maxSessions,
+      maxHandshaking: settings.maxHandshaking ?? maxSessions,
+      maxHandshakingPerHost: settings.maxHandshakingPerHost,
+      sessionTimeout: settings.sessionTimeout * SECOND,
+      logInterval: settings.logSessions * SECOND,
+      proxies: new TrustedProxies(settings.trustedProxies),
       groups: {
         ipv4Bits: settings.groupBitsIpv4,
         ipv6Bits: settings.groupBitsIpv6,
         exempt: settings.limitExemptSubnets,
-        maxSessions: 0,
+        maxSessions: settings.maxSessionsPerGroup,
       },
       connection: connectionLimits(settings),
     }
@@ -304,19 +350,31 @@ class Server {
 
   async #listenTargets(): Promise<readonly ListenTarget[]> {
     const { services } = this.#settings
-    const secure = services.some(({ kind }) => kind === 'ssl' || kind === 'wss')
-    const tls = secure ? await this.#certificate() : undefined
+    const tls = services.some(({ kind }) => SECURE_KINDS.has(kind)) ? await this.#certificate() : undefined
     return services.flatMap(({ kind, host, port }): ListenTarget[] => {
       if (kind === 'rpc') return []
-      return [kind === 'ssl' || kind === 'wss' ? { kind, host, port, ...(tls && { tls }) } : { kind, host, port }]
+      return [tls !== undefined && SECURE_KINDS.has(kind) ? { kind, host, port, tls } : { kind, host, port }]
     })
   }
 
   #certificate(): Promise<TlsMaterial> {
-    const { sslCertFile, sslKeyFile, dbDirectory } = this.#settings
-    return sslCertFile !== undefined && sslKeyFile !== undefined
-      ? readCertificate(sslCertFile, sslKeyFile)
-      : selfSignedCertificate(dbDirectory)
+    const { sslCertFile, sslKeyFile, dbDirectory, reportServices } = this.#settings
+    if (sslCertFile !== undefined && sslKeyFile !== undefined) return readCertificate(sslCertFile, sslKeyFile)
+    const hosts = new Set(reportServices.map(({ host }) => host).filter((host) => host !== ''))
+    return selfSignedCertificate(dbDirectory, [...hosts])
+  }
+
+  /** The operator's own files are read again when they change and at SIGHUP. */
+  async #watchCertificate(manager: SessionManager, signal: AbortSignal): Promise<void> {
+    const { sslCertFile: certFile, sslKeyFile: keyFile, services } = this.#settings
+    if (certFile === undefined || keyFile === undefined || !services.some(({ kind }) => SECURE_KINDS.has(kind))) return
+    const use = (material: TlsMaterial) => manager.secureWith(material)
+    const options = { certFile, keyFile, interval: CERTIFICATE_INTERVAL }
+    await this.#start(
+      new CertificateFiles(options, { clock: systemClock, log: this.#around.log, use }),
+      this.#front,
+      signal,
+    )
   }
 
   #adminPlace(): { readonly host: string; readonly port: number } {
@@ -330,9 +388,9 @@ function connectionLimits(settings: Settings): ConnectionLimits {
     maxReceive: settings.maxRecv,
     highMark: MIB,
     // A few of the largest answers may wait for a reader before it counts as slow.
-    maxUnsent: 4 * settings.maxSend,
-    sendTimeout: 20_000,
-    handshakeTimeout: 60_000,
+    maxUnsent: settings.maxUnsent ?? 4 * settings.maxSend,
+    sendTimeout: settings.sendTimeout * SECOND,
+    handshakeTimeout: settings.handshakeTimeout * SECOND,
     closeTimeout: 2000,
   }
 }

@@ -1,4 +1,5 @@
 import { BITCOIN_ADDRESSES } from '../chain/address.ts'
+import { MAINNET_PEERS, SIGNET_PEERS, TESTNET_PEERS, TESTNET4_PEERS } from './bitcoin-peers.ts'
 import type { Coin } from './coin.ts'
 
 /** Test networks are reorganised for days at a time; the limits are those of ElectrumX. */
@@ -14,6 +15,7 @@ export const bitcoinMainnet: Coin = {
   addressVersions: BITCOIN_ADDRESSES.mainnet,
   reorgLimit: 200,
   rpcPort: 8332,
+  peers: MAINNET_PEERS,
 }
 
 export const bitcoinTestnet: Coin = {
@@ -24,6 +26,7 @@ export const bitcoinTestnet: Coin = {
   addressVersions: BITCOIN_ADDRESSES.testnet,
   reorgLimit: TEST_REORG_LIMIT,
   rpcPort: 18332,
+  peers: TESTNET_PEERS,
 }
 
 export const bitcoinTestnet4: Coin = {
@@ -34,6 +37,7 @@ export const bitcoinTestnet4: Coin = {
   addressVersions: BITCOIN_ADDRESSES.testnet4,
   reorgLimit: TEST_REORG_LIMIT,
   rpcPort: 48332,
+  peers: TESTNET4_PEERS,
 }
 
 export const bitcoinSignet: Coin = {
@@ -44,6 +48,7 @@ export const bitcoinSignet: Coin = {
   addressVersions: BITCOIN_ADDRESSES.signet,
   reorgLimit: TEST_REORG_LIMIT,
   rpcPort: 38332,
+  peers: SIGNET_PEERS,
 }
 
 export const bitcoinRegtest: Coin = {
@@ -54,4 +59,5 @@ export const bitcoinRegtest: Coin = {
   addressVersions: BITCOIN_ADDRESSES.regtest,
   reorgLimit: 200,
   rpcPort: 18443,
+  peers: [],
 }

@@ -18,4 +18,6 @@ export interface Coin {
   readonly reorgLimit: number
   /** Port that bitcoind's JSON-RPC has by default. */
   readonly rpcPort: number
+  /** Public servers to begin the search for others with: `electrum.example.org s50002 t50001`. */
+  readonly peers: readonly string[]
 }

@@ -88,6 +88,7 @@ function inspect({ shared, manager }: AdminSurroundings): AdminMethod {
 function disconnect({ manager }: AdminSurroundings): AdminMethod {
   return defineAdminMethod({
     name: 'disconnect',
+    acts: true,
     summary: 'Closes sessions by id, all of a group by its name, or `all`. Says what was done with each.',
     params: z.object({ session_ids: z.union([z.array(z.union([z.string(), z.number()])), z.string(), z.number()]) }),
     example: { params: [['1', '203.0.113.0/24']], result: ['disconnected 1'] },
@@ -103,6 +104,7 @@ function disconnect({ manager }: AdminSurroundings): AdminMethod {
 function stop({ stop }: AdminSurroundings): AdminMethod {
   return defineAdminMethod({
     name: 'stop',
+    acts: true,
     summary: 'Shuts the server down in order.',
     params: NO_PARAMS,
     example: { params: [], result: 'stopping' },
@@ -130,6 +132,7 @@ function describeSession({ core, subscriptionCount, unanswered }: SessionHandle,
     remote: shared.addressForLog(core.carrier.remote),
     software: core.software ?? null,
     protocol: core.protocol.join('.'),
+    peer: core.isPeer,
     cost: round(core.cost),
     extra_cost: round(core.meter.totalCost - core.cost),
     concurrency: core.meter.concurrency,

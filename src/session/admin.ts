@@ -17,6 +17,8 @@ import { listenLines } from './transports/tcp.ts'
 export interface AdminMethod<P extends z.ZodObject = z.ZodObject> {
   readonly name: string
   readonly summary: string
+  /** It changes something, so that the log says who called it; calls that only ask are logged for debugging. */
+  readonly acts?: true
   /** As of RpcMethod. */
   readonly params: P
   readonly example: { readonly params: readonly unknown[]; readonly result: unknown }
@@ -104,6 +106,11 @@ export class AdminServer implements Service, Doorkeeper {
     }
   }
 
+  /** There are no proxies in front of this port. */
+  moved(): boolean {
+    return true
+  }
+
   welcome(connection: Connection, pass: Pass): void {
     const session = new AdminSession(connection, this.#envelope, this.#options, this.#collaborators)
     this.#sessions.add(session)
@@ -124,12 +131,14 @@ class AdminSession implements RequestHost {
   readonly #envelope: EnvelopeSession
   readonly #options: AdminOptions
   readonly #collaborators: AdminCollaborators
+  readonly #acting: ReadonlySet<string>
   readonly #gone = new AbortController()
 
   constructor(connection: Connection, envelope: Envelope, options: AdminOptions, collaborators: AdminCollaborators) {
     this.#connection = connection
     this.#options = options
     this.#collaborators = collaborators
+    this.#acting = new Set(collaborators.methods.filter(({ acts }) => acts).map(({ name }) => name))
     this.#envelope = envelope.open(this)
     this.closed = new Promise((resolve) => {
       connection.onClose = () => {
@@ -152,7 +161,10 @@ class AdminSession implements RequestHost {
   async run(call: PendingCall, job: (ctx: RpcContext) => Promise<unknown>): Promise<unknown> {
     const { clock, log } = this.#collaborators
     const { remote } = this.#connection
-    log.info({ audit: true, method: call.method.slice(0, 100), from: `${remote.host}:${remote.port}` }, 'administrator')
+    const line = { audit: true, method: call.method.slice(0, 100), from: `${remote.host}:${remote.port}` }
+    // Health checks ask every few seconds.
+    if (this.#acting.has(call.method)) log.info(line, 'administrator')
+    else log.debug(line, 'administrator')
     const over = new AbortController()
     const signal = AbortSignal.any([this.#gone.signal, over.signal])
     const late = clock.sleep(this.#options.requestTimeout, signal).then(() => {
@@ -199,10 +211,14 @@ const ADMINISTRATOR: RpcClient = {
   protocol: FIRST_PROTOCOL,
   software: 'administrator',
   stream: true,
+  address: '127.0.0.1',
   identify: noHandshake,
+  becomePeer: noHandshake,
   subscribeHeaders: noHandshake,
   subscribeScript: noHandshake,
   unsubscribeScript: noHandshake,
+  subscribeOutpoint: noHandshake,
+  unsubscribeOutpoint: noHandshake,
 }
 
 function asRpcMethod(method: AdminMethod): RpcMethod {

@@ -1,7 +1,9 @@
 import { ERROR_CODES, RpcError } from '../errors.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import type { PendingCall } from '../rpc/envelope.ts'
 import type { RpcFailure } from '../rpc/failure.ts'
 import { compareVersions, type ProtocolVersion, type RpcContext } from '../rpc/method.ts'
+import { formatVersion, V1_6 } from '../rpc/versions.ts'
 import { CostMeter, type CostOptions } from './cost.ts'
 import type { GroupMember, SessionGroup } from './groups.ts'
 import { type ClientOf, type RequestHooks, Requests } from './requests.ts'
@@ -61,9 +63,12 @@ export class SessionCore implements GroupMember {
   readonly #begun: number
   #state: SessionState = 'handshaking'
   #lastReceived: number
+  #isPeer = false
   #software: string | undefined
   #protocol: ProtocolVersion = FIRST_PROTOCOL
   #identified = false
+  /** Something else than server.version came first. */
+  #unannounced = false
   #negotiation: Promise<unknown> | undefined
   #closing: { readonly reason: CloseReason; readonly since: number } | undefined
 
@@ -93,6 +98,11 @@ export class SessionCore implements GroupMember {
     return this.#state
   }
 
+  /** True once it has asked to be listed as a server. */
+  get isPeer(): boolean {
+    return this.#isPeer
+  }
+
   get software(): string | undefined {
     return this.#software
   }
@@ -118,13 +128,12 @@ export class SessionCore implements GroupMember {
   }
 
   sent(bytes: number): void {
-    this.traffic.sentMessages++
     this.traffic.sentBytes += bytes
     this.meter.bumpBytes(bytes)
   }
 
   /** Runs a request. The first one makes the session active; others wait until a version is agreed on. */
-  run<T>(call: PendingCall, client: ClientOf, job: (ctx: RpcContext) => Promise<T>): Promise<T> {
+  run<T>(call: PendingCall, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>): Promise<T> {
     const name = this.#shared.knownMethods.has(call.method) ? call.method : 'unknown method'
     this.calls.set(name, (this.calls.get(name) ?? 0) + 1)
     if (this.#state === 'handshaking') {
@@ -134,6 +143,7 @@ export class SessionCore implements GroupMember {
         return Promise.reject(new RpcError(ERROR_CODES.busy.code, `server busy - ${refusal}`))
       }
       this.#state = 'active'
+      this.#unannounced = call.method !== 'server.version'
     }
     const running = this.requests.run(this.#negotiation, client, job)
     if (call.method === 'server.version' && !this.#identified && this.#negotiation === undefined) {
@@ -145,7 +155,10 @@ export class SessionCore implements GroupMember {
     return running
   }
 
-  /** See RpcClient.identify. */
+  /**
+   * See RpcClient.identify. Live libraries ask for something first and for their version later or never: they are served
+   * at 1.4, and may still choose a version that allows it. From 1.6 on server.version has to be the first message.
+   */
   identify(
     software: string,
     wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion },
@@ -160,22 +173,28 @@ export class SessionCore implements GroupMember {
     const version = negotiate(wanted, this.#shared.server)
     if (version === undefined) {
       this.end('unsupported version')
-      throw badRequest(`unsupported protocol version: ${wanted.min.join('.')} to ${wanted.max.join('.')}`)
+      throw badRequest(`unsupported protocol version: ${formatVersion(wanted.min)} to ${formatVersion(wanted.max)}`)
+    }
+    if (this.#unannounced && compareVersions(version, V1_6) >= 0) {
+      this.end('protocol breach')
+      throw badRequest(`server.version has to be the first message of protocol ${formatVersion(version)}`)
     }
     this.#protocol = version
     return version
+  }
+
+  /** See RpcClient.becomePeer. */
+  becomePeer(): boolean {
+    const isFirst = !this.#isPeer
+    this.#isPeer = true
+    return isFirst
   }
 
   /** Charges an error, and ends the session where the code asks for it. */
   failed(failure: RpcFailure): void {
     this.traffic.errors++
     this.meter.bump(failure.cost)
-    if (failure.code !== ERROR_CODES.excessiveUsage.code || !this.open) return
-    const remote = this.#shared.addressForLog(this.carrier.remote)
-    const group = this.#shared.options.anonymous ? undefined : this.group?.name
-    const cost = Math.round(this.meter.totalCost)
-    this.#shared.log.info({ session: this.id, remote, group, cost }, 'session used too much')
-    this.end('excessive usage')
+    if (failure.code === ERROR_CODES.excessiveUsage.code) this.end('excessive usage')
   }
 
   /** Nothing more is listened to; closed once what was asked is answered, or after a moment. */
@@ -210,18 +229,13 @@ export class SessionCore implements GroupMember {
   gone(reason: CloseReason): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.requests.abortAll(new SessionGone())
+    this.requests.abortAll(SESSION_GONE)
     this.#keeper.ended(this, reason)
   }
 }
 
-/** Why a request is given up whose client has gone. An abort, so nobody logs it. */
-class SessionGone extends Error {
-  override readonly name = 'AbortError'
-  constructor() {
-    super('the client has gone')
-  }
-}
+/** Why a request is given up whose client has gone. An abort, so nobody logs it, and one for all: its trace says nothing. */
+const SESSION_GONE = new DOMException('the client has gone', 'AbortError')
 
 function badRequest(message: string): RpcError {
   return new RpcError(ERROR_CODES.badRequest.code, message)

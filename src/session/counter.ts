@@ -51,35 +51,50 @@ export class SessionCounter {
   }
 
   #place(direction: Direction): Place {
-    const counts = this.#counts
-    const exceeded = () => this.#exceeded('active', direction)
-    let stage: Stage | 'gone' = 'pending'
-    counts.pending[direction]++
-    return {
-      direction,
-      get stage() {
-        return stage
-      },
-      activate() {
-        if (stage !== 'pending') return undefined
-        const limit = exceeded()
-        if (limit !== undefined) return limit
-        stage = 'active'
-        counts.pending[direction]--
-        counts.active[direction]++
-        return undefined
-      },
-      release() {
-        if (stage === 'gone') return
-        counts[stage][direction]--
-        stage = 'gone'
-      },
-    }
+    return new CountedPlace(this.#counts, direction, (stage) => this.#exceeded(stage, direction))
   }
 
   #exceeded(stage: Stage, direction: Direction): LimitExceeded | undefined {
     const limit = this.#limits[stage][direction]
     return limit !== undefined && this.#counts[stage][direction] >= limit ? { stage, direction, limit } : undefined
+  }
+}
+
+class CountedPlace implements Place {
+  readonly direction: Direction
+  readonly #counts: Record<Stage, Record<Direction, number>>
+  readonly #exceeded: (stage: Stage) => LimitExceeded | undefined
+  #stage: Stage | 'gone' = 'pending'
+
+  constructor(
+    counts: Record<Stage, Record<Direction, number>>,
+    direction: Direction,
+    exceeded: (stage: Stage) => LimitExceeded | undefined,
+  ) {
+    this.direction = direction
+    this.#counts = counts
+    this.#exceeded = exceeded
+    counts.pending[direction]++
+  }
+
+  get stage(): Stage | 'gone' {
+    return this.#stage
+  }
+
+  activate(): LimitExceeded | undefined {
+    if (this.#stage !== 'pending') return undefined
+    const limit = this.#exceeded('active')
+    if (limit !== undefined) return limit
+    this.#stage = 'active'
+    this.#counts.pending[this.direction]--
+    this.#counts.active[this.direction]++
+    return undefined
+  }
+
+  release(): void {
+    if (this.#stage === 'gone') return
+    this.#counts[this.#stage][this.direction]--
+    this.#stage = 'gone'
   }
 }
 

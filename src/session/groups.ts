@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js'
+import { isPrivate, Subnets } from './subnets.ts'
 
 export interface GroupOptions {
   /** SESSION_GROUP_BY_SUBNET_IPV4: bits that clients of one group have in common. */
@@ -60,18 +61,16 @@ export class SessionGroup {
   }
 }
 
-type Subnet = ReturnType<typeof ipaddr.parseCIDR>
-
 /** Which client belongs to which group, by the subnet of its address. */
 export class SessionGroups {
   readonly #options: GroupOptions
-  readonly #exempt: readonly Subnet[]
+  readonly #exempt: Subnets
   readonly #groups = new Map<string, SessionGroup>()
 
   /** Throws if one of the exempt subnets is none. */
   constructor(options: GroupOptions) {
     this.#options = options
-    this.#exempt = options.exempt.map((subnet) => ipaddr.parseCIDR(subnet))
+    this.#exempt = new Subnets(options.exempt)
   }
 
   get size(): number {
@@ -88,9 +87,7 @@ export class SessionGroups {
 
   /** True for clients that are free of limits. */
   isExempt(host: string): boolean {
-    if (this.#exempt.length === 0 || !ipaddr.isValid(host)) return false
-    const address = ipaddr.process(host)
-    return this.#exempt.some((subnet) => isWithin(address, subnet))
+    return this.#exempt.has(host)
   }
 
   /** False if the group of `host` is full. */
@@ -135,26 +132,6 @@ export class SessionGroups {
     const bits = address.kind() === 'ipv4' ? this.#options.ipv4Bits : this.#options.ipv6Bits
     return `${network(address, bits).toString()}/${bits}`
   }
-}
-
-/** What belongs to nobody in particular on the internet; a group of those would be a group of strangers. */
-function isPrivate(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
-  return address.range() !== 'unicast' && !PUBLIC_RANGES.has(address.range())
-}
-
-/** Ranges that ipaddr.js tells apart from plain unicast but Python's `is_private`, and so ElectrumX, takes as public. */
-const PUBLIC_RANGES: ReadonlySet<string> = new Set([
-  '6to4',
-  'teredo',
-  'rfc6052',
-  'multicast',
-  'as112',
-  'amt',
-  'carrierGradeNat',
-])
-
-function isWithin(address: ipaddr.IPv4 | ipaddr.IPv6, subnet: Subnet): boolean {
-  return address.kind() === subnet[0].kind() && address.match(subnet)
 }
 
 function network(address: ipaddr.IPv4 | ipaddr.IPv6, bits: number): ipaddr.IPv4 | ipaddr.IPv6 {

@@ -1,4 +1,5 @@
 import { ERROR_CODES, RpcError } from '../errors.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import type { PendingCall, RequestHost } from '../rpc/envelope.ts'
 import { type RpcFailure, toFailure } from '../rpc/failure.ts'
 import { JsonError, readJson, readJsonText, writeJson } from '../rpc/json.ts'
@@ -47,6 +48,7 @@ export class HttpSession implements HttpHandler, RequestHost {
     this.#unanswered++
     try {
       const reply = await this.#answer(request)
+      this.core.traffic.sentMessages++
       this.core.sent(Buffer.byteLength(reply.body))
       return reply
     } finally {
@@ -55,7 +57,7 @@ export class HttpSession implements HttpHandler, RequestHost {
     }
   }
 
-  run(call: PendingCall, job: (ctx: RpcContext) => Promise<unknown>): Promise<unknown> {
+  run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Promise<unknown> {
     const { registry, server } = this.#shared
     // Nothing is negotiated here, so a method counts that exists at any version; the oldest is what a bare client gets.
     const protocol = registry.find(call.method, FIRST_PROTOCOL) === undefined ? server.protocolMax : FIRST_PROTOCOL
@@ -144,6 +146,14 @@ class HttpClient implements RpcClient {
     return this.#core.software
   }
 
+  get address(): string {
+    return this.#core.carrier.remote.host
+  }
+
+  becomePeer(): boolean {
+    return this.#core.becomePeer()
+  }
+
   /** May be asked again and again: a connection may carry the requests of many. */
   identify(
     _software: string,
@@ -163,6 +173,14 @@ class HttpClient implements RpcClient {
   }
 
   unsubscribeScript(): boolean {
+    return false
+  }
+
+  subscribeOutpoint(): void {
+    throw streamOnly()
+  }
+
+  unsubscribeOutpoint(): boolean {
     return false
   }
 }

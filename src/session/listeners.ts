@@ -2,6 +2,7 @@ import type { Logger } from '../log.ts'
 import type { ConnectionLimits, HttpDoorkeeper, TransportKind } from './transports/connection.ts'
 import { listenHttp } from './transports/http.ts'
 import type { SocketListener, TlsMaterial } from './transports/listener.ts'
+import type { TrustedProxies } from './transports/proxies.ts'
 import { listenLines } from './transports/tcp.ts'
 import { listenWebSocket } from './transports/websocket.ts'
 
@@ -13,10 +14,15 @@ export interface ListenTarget {
   readonly tls?: TlsMaterial
 }
 
+export interface ListenersOptions {
+  readonly listeners: readonly ListenTarget[]
+  readonly connection: ConnectionLimits
+  readonly proxies: TrustedProxies
+}
+
 /** All listeners of the server: opened, paused, resumed and closed together. */
 export class Listeners {
-  readonly #targets: readonly ListenTarget[]
-  readonly #limits: ConnectionLimits
+  readonly #options: ListenersOptions
   readonly #doorkeeper: HttpDoorkeeper
   readonly #log: Logger
   #open: SocketListener[] = []
@@ -24,9 +30,8 @@ export class Listeners {
   /** Those that could not have their port back; tried again. */
   readonly #broken = new Set<SocketListener>()
 
-  constructor(targets: readonly ListenTarget[], limits: ConnectionLimits, doorkeeper: HttpDoorkeeper, log: Logger) {
-    this.#targets = targets
-    this.#limits = limits
+  constructor(options: ListenersOptions, doorkeeper: HttpDoorkeeper, log: Logger) {
+    this.#options = options
     this.#doorkeeper = doorkeeper
     this.#log = log
   }
@@ -41,7 +46,7 @@ export class Listeners {
 
   /** Throws with the name of the address that cannot be had; those already open are closed then. */
   async open(): Promise<void> {
-    for (const target of this.#targets) {
+    for (const target of this.#options.listeners) {
       try {
         this.#open.push(await this.#listen(target))
       } catch (error) {
@@ -72,6 +77,11 @@ export class Listeners {
     }
   }
 
+  /** The certificate of everything secure, from the next handshake on. */
+  secureWith(material: TlsMaterial): void {
+    for (const listener of this.#open) listener.secureWith(material)
+  }
+
   async close(): Promise<void> {
     this.#broken.clear()
     const open = this.#open
@@ -92,17 +102,18 @@ export class Listeners {
     if (secure !== (target.tls !== undefined)) {
       return Promise.reject(new Error(secure ? 'needs a certificate' : 'takes no certificate'))
     }
-    const options = { ...target, handshakeTimeout: this.#limits.handshakeTimeout }
+    const { connection, proxies } = this.#options
+    const options = { ...target, proxies, handshakeTimeout: connection.handshakeTimeout }
     switch (kind) {
       case 'tcp':
       case 'ssl':
-        return listenLines(options, this.#limits, this.#doorkeeper, this.#log)
+        return listenLines(options, connection, this.#doorkeeper, this.#log)
       case 'ws':
       case 'wss':
-        return listenWebSocket(options, this.#limits, this.#doorkeeper, this.#log)
+        return listenWebSocket(options, connection, this.#doorkeeper, this.#log)
       case 'http':
       case 'https':
-        return listenHttp(options, this.#limits, this.#doorkeeper, this.#log)
+        return listenHttp(options, connection, this.#doorkeeper, this.#log)
       case 'rpc':
       default:
         return Promise.reject(new Error('is not for clients'))

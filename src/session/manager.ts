@@ -1,8 +1,9 @@
 import { isAbort } from '../errors.ts'
 import type { Service } from '../lib/service.ts'
+import { Admission, type AdmissionOptions, type Refusal, Ticket } from './admission.ts'
 import type { SessionCore, SessionKeeper } from './core.ts'
 import { type CostOptions, unlimited } from './cost.ts'
-import { isExceeded, type Place, SessionCounter } from './counter.ts'
+import type { SessionCounter } from './counter.ts'
 import { type GroupOptions, SessionGroups } from './groups.ts'
 import { HttpSession } from './http-session.ts'
 import { Listeners, type ListenTarget } from './listeners.ts'
@@ -20,14 +21,16 @@ import {
   type RemoteAddress,
   type TransportKind,
 } from './transports/connection.ts'
+import type { TlsMaterial } from './transports/listener.ts'
+import { NO_PROXIES, type TrustedProxies } from './transports/proxies.ts'
+import { type Chore, doChores } from './upkeep.ts'
 
 /** Milliseconds, where not said otherwise. */
-export interface ManagerOptions {
+export interface ManagerOptions extends AdmissionOptions {
   readonly listeners: readonly ListenTarget[]
   /** MAX_SESSIONS: active sessions. Listeners close at this number and open again at 95 % of it. */
   readonly maxSessions: number
-  /** Newcomers, from the first packet to the first request. */
-  readonly maxHandshaking: number
+  readonly proxies: TrustedProxies
   /** SESSION_TIMEOUT: who has sent nothing for so long is closed at the next sweep. */
   readonly sessionTimeout: number
   readonly groups: GroupOptions
@@ -40,11 +43,17 @@ export interface ManagerOptions {
 
 export const DEFAULT_MANAGER = {
   maxSessions: 1000,
-  maxHandshaking: 500,
+  maxHandshaking: 1000,
+  maxHandshakingPerHost: 50,
+  outbound: { pending: undefined, active: undefined },
+  proxies: NO_PROXIES,
   sessionTimeout: 600_000,
   shutdownGrace: 2000,
   logInterval: 3_600_000,
 } as const
+
+/** Ends that are the client's own fault and the operator's to know. */
+const ABUSE: ReadonlySet<CloseReason> = new Set(['excessive usage', 'client refused', 'protocol breach'])
 
 const TICK = 1000
 const SWEEP_INTERVAL = 60_000
@@ -64,8 +73,12 @@ export interface SessionCounts {
   readonly active: number
   readonly groups: number
   readonly paused: boolean
+  /** Conversations that we began ourselves, with other servers. */
+  readonly outbound: { readonly handshaking: number; readonly active: number }
   readonly accepted: number
+  /** Newcomers cut before they were sessions, in all and by reason. */
   readonly refused: number
+  readonly refusals: Readonly<Record<Refusal, number>>
   readonly subscriptions: number
   readonly unanswered: number
   readonly closed: Readonly<Record<CloseReason, number>>
@@ -77,10 +90,9 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   readonly groups: SessionGroups
   readonly #options: ManagerOptions
   readonly #shared: SharedSession
-  readonly #counter: SessionCounter
+  readonly #admission: Admission
   readonly #listeners: Listeners
-  readonly #places = new WeakMap<Pass, Place>()
-  readonly #placeOf = new WeakMap<SessionCore, Place>()
+  readonly #tickets = new Map<number, Ticket>()
   readonly #handshaking = new Map<number, SessionHandle>()
   readonly #active = new Map<number, SessionHandle>()
   readonly #closed: Record<CloseReason, number>
@@ -88,7 +100,6 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   #accepting = false
   #nextId = 1
   #accepted = 0
-  #refused = 0
   #loop: Promise<void> | undefined
   #empty: (() => void) | undefined
 
@@ -96,11 +107,8 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     this.#options = options
     this.#shared = shared
     this.groups = new SessionGroups(options.groups)
-    this.#counter = new SessionCounter({
-      pending: { inbound: options.maxHandshaking, outbound: undefined },
-      active: { inbound: options.maxSessions, outbound: undefined },
-    })
-    this.#listeners = new Listeners(options.listeners, options.connection, this, shared.log)
+    this.#admission = new Admission(options, { groups: this.groups, proxies: options.proxies })
+    this.#listeners = new Listeners(options, this, shared.log)
     this.#closed = closedCounts()
   }
 
@@ -110,18 +118,32 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   }
 
   get counts(): SessionCounts {
-    const all = [...this.sessions()]
+    const { counter, refused } = this.#admission
+    let unanswered = 0
+    for (const session of this.sessions()) unanswered += session.unanswered
     return {
-      handshaking: this.#counter.count('pending', 'inbound'),
-      active: this.#counter.count('active', 'inbound'),
+      handshaking: counter.count('pending', 'inbound'),
+      active: counter.count('active', 'inbound'),
+      outbound: { handshaking: counter.count('pending', 'outbound'), active: counter.count('active', 'outbound') },
       groups: this.groups.size,
       paused: this.#listeners.paused,
       accepted: this.#accepted,
-      refused: this.#refused,
+      refused: Object.values(refused).reduce((sum, count) => sum + count, 0),
+      refusals: refused,
       subscriptions: this.#shared.subscriptions.total,
-      unanswered: all.reduce((sum, { unanswered }) => sum + unanswered, 0),
+      unanswered,
       closed: { ...this.#closed },
     }
+  }
+
+  /** Counts conversations that others begin too, so that there is one count for all. */
+  get counter(): SessionCounter {
+    return this.#admission.counter
+  }
+
+  /** The certificate of everything secure, from the next handshake on. */
+  secureWith(material: TlsMaterial): void {
+    this.#listeners.secureWith(material)
   }
 
   /** All sessions, active ones first. */
@@ -170,16 +192,16 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   // What listeners ask.
 
   admit(kind: TransportKind, remote: RemoteAddress): Pass | undefined {
-    if (!this.#accepting) return undefined
-    const place = this.#counter.open('inbound')
-    if (!isExceeded(place) && this.groups.hasRoom(remote.host)) {
-      this.#places.set(place, place)
-      return place
-    }
-    if (!isExceeded(place)) place.release()
-    this.#refused++
-    this.#shared.log.debug({ kind, remote: this.#shared.addressForLog(remote) }, 'newcomer refused')
+    const given = this.#accepting ? this.#admission.admit(remote.host) : this.#admission.refuse('not serving')
+    if (given instanceof Ticket) return given
+    this.#tellRefused(kind, remote, given)
     return undefined
+  }
+
+  moved(pass: Pass, kind: TransportKind, remote: RemoteAddress): boolean {
+    const refusal = pass instanceof Ticket ? this.#admission.move(pass, remote.host) : undefined
+    if (refusal !== undefined) this.#tellRefused(kind, remote, refusal)
+    return refusal === undefined
   }
 
   welcome(connection: Connection, pass: Pass): void {
@@ -202,7 +224,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
 
   activated(core: SessionCore): CloseReason | undefined {
     const handle = this.#handshaking.get(core.id)
-    if (handle === undefined || this.#placeOf.get(core)?.activate() !== undefined) return 'server full'
+    if (handle === undefined || this.#tickets.get(core.id)?.activate() !== undefined) return 'server full'
     this.#handshaking.delete(core.id)
     this.#active.set(core.id, handle)
     this.#balance()
@@ -212,26 +234,54 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   ended(core: SessionCore, reason: CloseReason): void {
     this.#handshaking.delete(core.id)
     this.#active.delete(core.id)
-    this.#placeOf.get(core)?.release()
+    this.#tickets.get(core.id)?.release()
+    this.#tickets.delete(core.id)
     core.group?.leave(core)
     this.#closed[reason]++
-    const seconds = Math.round((this.#shared.clock.now() - core.established) / 1000)
-    this.#shared.log.debug({ session: core.id, kind: core.carrier.kind, reason, seconds }, 'session closed')
+    this.#tellEnded(core, reason)
     this.#balance()
     if (this.#active.size + this.#handshaking.size === 0) this.#empty?.()
   }
 
   #add(session: SessionHandle, pass: Pass): void {
     const { core } = session
-    const place = this.#places.get(pass)
-    if (place !== undefined) this.#placeOf.set(core, place)
+    if (pass instanceof Ticket) this.#tickets.set(core.id, pass)
     this.#handshaking.set(core.id, session)
     core.group = this.groups.join(core.carrier.remote.host, core)
     core.meter.recalculate()
     this.#accepted++
-    const remote = this.#shared.addressForLog(core.carrier.remote)
-    this.#shared.log.debug({ session: core.id, kind: core.carrier.kind, remote }, 'session opened')
+    if (this.#shared.log.isLevelEnabled('debug')) {
+      const remote = this.#shared.addressForLog(core.carrier.remote)
+      this.#shared.log.debug({ session: core.id, kind: core.carrier.kind, remote }, 'session opened')
+    }
     if (!this.#accepting) core.closeNow('shutdown')
+  }
+
+  #tellRefused(kind: TransportKind, remote: RemoteAddress, reason: Refusal): void {
+    if (!this.#shared.log.isLevelEnabled('debug')) return
+    this.#shared.log.debug({ kind, remote: this.#shared.addressForLog(remote), reason }, 'newcomer refused')
+  }
+
+  /** Every end at debug; an end for abuse also in the audit: who, what, why. */
+  #tellEnded(core: SessionCore, reason: CloseReason): void {
+    const { log, clock } = this.#shared
+    const { kind } = core.carrier
+    if (ABUSE.has(reason)) {
+      const remote = this.#shared.addressForLog(core.carrier.remote)
+      const group = this.#shared.options.anonymous ? undefined : core.group?.name
+      const { cost, totalCost } = core.meter
+      const who = { session: core.id, kind, remote, group }
+      const why = {
+        reason,
+        cost: Math.round(cost),
+        group_cost: Math.round(totalCost - cost),
+        errors: core.traffic.errors,
+      }
+      log.info({ audit: true, ...who, ...why }, 'disconnected for abuse')
+    }
+    if (!log.isLevelEnabled('debug')) return
+    const seconds = Math.round((clock.now() - core.established) / 1000)
+    log.debug({ session: core.id, kind, reason, seconds }, 'session closed')
   }
 
   #serve(): void {
@@ -244,7 +294,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   /** Listeners close at the high mark and open at the low one, all of them alike. */
   #balance(): void {
     if (!this.#accepting) return
-    const active = this.#counter.count('active', 'inbound')
+    const active = this.counter.count('active', 'inbound')
     const { maxSessions } = this.#options
     if (!this.#listeners.paused && active >= maxSessions) {
       this.#shared.log.warn({ active }, 'as many sessions as there may be, listeners closed')
@@ -255,31 +305,15 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     }
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
+  #run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#shared
-    const started = clock.monotonic()
-    const tasks = [
-      { interval: TICK, due: started, run: (now: number) => this.#tick(now) },
-      { interval: SWEEP_INTERVAL, due: started + SWEEP_INTERVAL, run: (now: number) => this.#sweep(now) },
-      { interval: RECALCULATION_INTERVAL, due: started + RECALCULATION_INTERVAL, run: () => this.#recalculate() },
-      { interval: this.#options.logInterval, due: started + this.#options.logInterval, run: () => this.#report() },
-    ].filter(({ interval }) => interval > 0)
-    try {
-      for (;;) {
-        await clock.sleep(TICK, signal)
-        const now = clock.monotonic()
-        for (const task of tasks.filter(({ due }) => due <= now)) {
-          task.due = now + task.interval
-          try {
-            task.run(now)
-          } catch (error) {
-            log.error({ err: error }, 'upkeep of sessions failed')
-          }
-        }
-      }
-    } catch (error) {
-      if (!isAbort(error)) throw error
-    }
+    const chores: readonly Chore[] = [
+      { interval: TICK, atOnce: true, run: (now) => this.#tick(now) },
+      { interval: Math.min(SWEEP_INTERVAL, this.#options.sessionTimeout), run: (now) => this.#sweep(now) },
+      { interval: RECALCULATION_INTERVAL, run: () => this.#recalculate() },
+      { interval: this.#options.logInterval, run: () => this.#report() },
+    ]
+    return doChores(chores, clock, log, signal)
   }
 
   #tick(now: number): void {

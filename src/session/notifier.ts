@@ -1,9 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import { HASHX_SIZE } from '../chain/script.ts'
+import type { Daemon } from '../daemon/daemon.ts'
 import { ERROR_CODES, isAbort, RpcError } from '../errors.ts'
 import { fromLatin1, toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
-import type { Moment, MomentChange, MomentSource } from '../mempool/moment.ts'
+import type { Moment, MomentNews, MomentSource } from '../mempool/moment.ts'
+import { findOutpoint, type OutpointRef, type OutpointScript } from '../rpc/outpoint.ts'
 import type { ScriptSubscription, Subscriber, Subscriptions, TipNotice } from './subscriptions.ts'
 
 export interface NotifierOptions {
@@ -20,6 +23,8 @@ export const DEFAULT_NOTIFIER: NotifierOptions = { batch: 64, sendsPerTurn: 500,
 export interface NotifierCollaborators {
   readonly moments: MomentSource
   readonly subscriptions: Subscriptions
+  /** Asked for the transaction of an outpoint, where nothing else tells what it pays to. */
+  readonly daemon: Daemon
   readonly clock: Clock
   readonly log: Logger
 }
@@ -78,10 +83,12 @@ export class Notifier {
     this.#wake()
   }
 
-  #changed(change: MomentChange): void {
+  #changed(news: MomentNews): void {
+    const { subscriptions } = this.#collaborators
     this.#sequence++
-    if (change.newTip) this.#tipDue = true
-    for (const key of this.#collaborators.subscriptions.among(change.touched)) this.#due.add(key)
+    if (news.newTip) this.#tipDue = true
+    for (const key of subscriptions.among(news.touched)) this.#due.add(key)
+    for (const key of subscriptions.outpoints.among(news)) this.#due.add(key)
     this.#wake()
   }
 
@@ -140,7 +147,7 @@ export class Notifier {
   }
 
   async #tellScripts(moment: Moment, keys: readonly string[], round: number): Promise<boolean> {
-    const found = await Promise.all(keys.map((key) => this.#status(moment, key)))
+    const found = await Promise.all(keys.map((key) => this.#status(moment, key, round)))
     let failed = false
     for (const [i, key] of keys.entries()) {
       const status = found[i]
@@ -154,8 +161,12 @@ export class Notifier {
     return failed
   }
 
-  async #status(moment: Moment, key: string): Promise<Found> {
+  async #status(moment: Moment, key: string, round: number): Promise<Found> {
     try {
+      const outpoint = this.#collaborators.subscriptions.outpoints.get(key)
+      if (outpoint !== undefined) return await this.#outpointStatus(moment, key, outpoint, round)
+      // An outpoint that nobody follows any more.
+      if (key.length !== HASHX_SIZE) return { status: null }
       const status = await moment.status(fromLatin1(key))
       return { status: status === undefined ? null : toHex(status) }
     } catch (error) {
@@ -163,6 +174,20 @@ export class Notifier {
       this.#collaborators.log.warn({ err: error }, 'status of a script could not be worked out')
       return 'failed'
     }
+  }
+
+  async #outpointStatus(
+    moment: Moment,
+    key: string,
+    { ref, script }: { readonly ref: OutpointRef; readonly script: OutpointScript },
+    round: number,
+  ): Promise<Found> {
+    const sources = { moment, daemon: this.#collaborators.daemon, signal: this.#signal, charge: free }
+    const found = await findOutpoint(ref, { script }, sources)
+    const settled = this.#collaborators.subscriptions.outpoints.settle(key, found.script)
+    // What came meanwhile touched a script that was not known to be this one's.
+    if (settled && round !== this.#sequence) this.#due.add(key)
+    return { status: JSON.stringify(found.status) }
   }
 
   /** Lets others have a turn every so many sends. */
@@ -182,6 +207,9 @@ export class Notifier {
     }
   }
 }
+
+/** Nobody pays for what is found out for a notification. */
+function free(): void {}
 
 /** What is told of the tip of `moment`; undefined for an empty chain. */
 export function tipNotice(moment: Moment): TipNotice | undefined {

@@ -1,172 +1,221 @@
 import type { Daemon } from '../daemon/daemon.ts'
 import { ERROR_CODES, RpcError } from '../errors.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import type { Moment } from '../mempool/moment.ts'
 import type { RpcClient, RpcContext, ServerInfo } from '../rpc/method.ts'
 import type { CostMeter } from './cost.ts'
 import type { SharedSession } from './shared.ts'
-import type { Slots } from './slots.ts'
+import type { Slots, SlotTaker } from './slots.ts'
 
 /** Who calls: made for each request, when its moment is known. */
 export type ClientOf = (moment: Moment) => RpcClient
 
+/** Something that waits until it is told to go on. */
+export interface Waiting {
+  proceed(): void
+}
+
 /** What a request waits for besides its slot, and who hears of its end. */
 export interface RequestHooks {
-  /** Settles when the client takes answers again; undefined if it does. */
-  room(request: RunningRequest): Promise<void> | undefined
+  /** True if the client takes answers; otherwise `request` is told when it does. */
+  hasRoom(request: Waiting): boolean
+  /** `request` waits no longer. */
+  leave(request: Waiting): void
   /** A request has ended, well or not; its answer is not sent yet. */
   done(): void
 }
 
 /** No stream, so nothing to wait for. */
-export const NO_HOOKS: RequestHooks = { room: () => undefined, done: () => {} }
+export const NO_HOOKS: RequestHooks = { hasRoom: () => true, leave: () => {}, done: () => {} }
+
+/** What all requests of one client have in common. */
+interface Surroundings {
+  readonly shared: SharedSession
+  readonly meter: CostMeter
+  readonly slots: Slots
+  readonly hooks: RequestHooks
+  /** In the order they came, so the oldest is the first. */
+  readonly running: Set<{ readonly started: number; abort(error: Error): void }>
+  readonly charge: (cost: number) => void
+}
 
 /**
  * The requests of one client: each waits for a slot and for the delay that the client's cost has earned, reads from one
  * moment, and is given up after the time limit. Every wait ends when the client goes.
  */
 export class Requests {
-  readonly #shared: SharedSession
-  readonly #meter: CostMeter
-  readonly #slots: Slots
-  readonly #hooks: RequestHooks
-  /** In the order they came, so the oldest is the first. */
-  readonly #running = new Set<RunningRequest>()
-  readonly #charge: (cost: number) => void
+  readonly #around: Surroundings
 
   constructor(shared: SharedSession, meter: CostMeter, slots: Slots, hooks: RequestHooks) {
-    this.#shared = shared
-    this.#meter = meter
-    this.#slots = slots
-    this.#hooks = hooks
-    this.#charge = (cost) => meter.charge(cost)
+    const charge = (cost: number): void => meter.charge(cost)
+    this.#around = { shared, meter, slots, hooks, running: new Set(), charge }
   }
 
   /** Requests that have come and have not ended. */
   get count(): number {
-    return this.#running.size
+    return this.#around.running.size
   }
 
   /**
-   * `ready` is waited for before anything else. Rejects with RpcError -101 without slots, -102 after the time limit or
-   * while there is nothing to serve from, with the reason of the end when the client goes, and with what `job` throws.
+   * `ready` is waited for before anything else; it must not reject. Rejects with RpcError -101 without slots, -102 after
+   * the time limit or while there is nothing to serve from, with the reason of the end when the client goes, and with
+   * what `job` throws.
    */
-  run<T>(ready: Promise<unknown> | undefined, client: ClientOf, job: (ctx: RpcContext) => Promise<T>): Promise<T> {
+  run<T>(ready: Promise<unknown> | undefined, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const request = new RunningRequest(this.#shared.clock.monotonic(), reject)
-      this.#running.add(request)
-      this.#serve(request, ready, client, job).then(resolve, reject)
+      const request = new RunningRequest(this.#around, client, job, resolve, reject)
+      if (ready === undefined) request.begin()
+      else void ready.then(() => request.begin())
     })
   }
 
   /** Gives up what runs or waits for longer than the time limit. */
   expire(now: number): void {
-    for (const request of this.#running) {
-      if (now - request.started < this.#shared.options.requestTimeout) return
-      this.#running.delete(request)
+    const { running, shared } = this.#around
+    for (const request of running) {
+      if (now - request.started < shared.options.requestTimeout) return
       request.abort(new RpcError(ERROR_CODES.busy.code, 'server busy - request timed out'))
     }
   }
 
   /** Ends everything, because the client is gone. */
   abortAll(error: Error): void {
-    this.#slots.close(error)
-    for (const request of this.#running) request.abort(error)
-    this.#running.clear()
-  }
-
-  async #serve<T>(
-    request: RunningRequest,
-    ready: Promise<unknown> | undefined,
-    client: ClientOf,
-    job: (ctx: RpcContext) => Promise<T>,
-  ): Promise<T> {
-    try {
-      if (ready !== undefined) await ready
-      if (!this.#slots.tryTake()) await this.#slots.take(request.signal)
-      request.holds(this.#slots)
-      if (this.#meter.delay > 0) await this.#shared.clock.sleep(this.#meter.delay, request.signal)
-      const room = this.#hooks.room(request)
-      if (room !== undefined) await room
-      request.throwIfAborted()
-      return await this.#shared.moments.with((moment) =>
-        job(new RequestContext(this.#shared, request, client(moment), moment, this.#charge)),
-      )
-    } finally {
-      this.#running.delete(request)
-      request.release()
-      this.#hooks.done()
-    }
+    this.#around.slots.close(error)
+    for (const request of this.#around.running) request.abort(error)
   }
 }
 
 /**
- * One request from its arrival to its end. Its signal is made when somebody asks for it: most handlers do not, and
- * making one costs more than the rest of a small request.
+ * One request from its arrival to its end, a step at a time: slot, delay, room, moment. Steps that need not wait follow
+ * each other without a promise between them, for there are a hundred thousand of these a second.
  */
-export class RunningRequest {
+class RunningRequest<T> implements SlotTaker, Waiting {
   /** On the monotonic clock. */
   readonly started: number
-  readonly #reject: (error: Error) => void
+  readonly #around: Surroundings
+  readonly #client: ClientOf
+  readonly #job: (ctx: RpcContext) => Awaitable<T>
+  readonly #resolve: (result: T) => void
+  readonly #reject: (error: unknown) => void
   #failure: Error | undefined
   #controller: AbortController | undefined
-  #slots: Slots | undefined
+  #hasSlot = false
 
-  constructor(started: number, reject: (error: Error) => void) {
-    this.started = started
+  constructor(
+    around: Surroundings,
+    client: ClientOf,
+    job: (ctx: RpcContext) => Awaitable<T>,
+    resolve: (result: T) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.started = around.shared.clock.monotonic()
+    this.#around = around
+    this.#client = client
+    this.#job = job
+    this.#resolve = resolve
     this.#reject = reject
+    around.running.add(this)
   }
 
+  /** Made when somebody asks for it: most handlers do not, and it costs more than the rest of a small request. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()
     if (this.#failure !== undefined) this.#controller.abort(this.#failure)
     return this.#controller.signal
   }
 
-  /** Takes over a slot that was taken. */
-  holds(slots: Slots): void {
-    this.#slots = slots
-    if (this.#failure !== undefined) this.release()
+  begin(): void {
+    if (this.#failure === undefined) this.#around.slots.take(this)
   }
 
-  release(): void {
-    this.#slots?.release()
-    this.#slots = undefined
+  admitted(): void {
+    this.#hasSlot = true
+    const { meter, shared } = this.#around
+    const { delay } = meter
+    if (delay <= 0) this.#enter()
+    else {
+      shared.clock.sleep(delay, this.signal).then(
+        () => this.#enter(),
+        (error: unknown) => this.#failed(error),
+      )
+    }
+  }
+
+  refused(error: Error): void {
+    this.#failed(error)
+  }
+
+  proceed(): void {
+    if (this.#failure === undefined) this.#serve()
   }
 
   /** Answers with `error` now. A handler that does not listen to its signal does not keep the slot beyond this. */
   abort(error: Error): void {
-    this.#failure ??= error
+    if (this.#failure !== undefined) return
+    this.#failure = error
     this.#controller?.abort(error)
-    this.release()
+    this.#around.slots.leave(this)
+    this.#around.hooks.leave(this)
+    this.#failed(error)
+  }
+
+  #enter(): void {
+    if (this.#failure === undefined && this.#around.hooks.hasRoom(this)) this.#serve()
+  }
+
+  #serve(): void {
+    this.#around.shared.moments
+      .with((moment) => this.#job(new RequestContext(this.#around, this, this.#client(moment), moment)))
+      .then(
+        (result) => this.#succeeded(result),
+        (error: unknown) => this.#failed(error),
+      )
+  }
+
+  #succeeded(result: T): void {
+    this.#ended()
+    this.#resolve(result)
+  }
+
+  #failed(error: unknown): void {
+    this.#ended()
     this.#reject(error)
   }
 
-  throwIfAborted(): void {
-    if (this.#failure !== undefined) throw this.#failure
+  /** More than one call counts once. */
+  #ended(): void {
+    this.#around.running.delete(this)
+    if (this.#hasSlot) {
+      this.#hasSlot = false
+      this.#around.slots.release()
+    }
+    this.#around.hooks.done()
   }
 }
 
 class RequestContext implements RpcContext {
   readonly client: RpcClient
   readonly moment: Moment
-  readonly daemon: Daemon
-  readonly server: ServerInfo
-  readonly charge: (cost: number) => void
-  readonly #request: RunningRequest
+  readonly #around: Surroundings
+  readonly #request: { readonly signal: AbortSignal }
 
-  constructor(
-    { daemon, server }: SharedSession,
-    request: RunningRequest,
-    client: RpcClient,
-    moment: Moment,
-    charge: (cost: number) => void,
-  ) {
+  constructor(around: Surroundings, request: { readonly signal: AbortSignal }, client: RpcClient, moment: Moment) {
     this.client = client
     this.moment = moment
-    this.daemon = daemon
-    this.server = server
-    this.charge = charge
+    this.#around = around
     this.#request = request
+  }
+
+  get daemon(): Daemon {
+    return this.#around.shared.daemon
+  }
+
+  get server(): ServerInfo {
+    return this.#around.shared.server
+  }
+
+  get charge(): (cost: number) => void {
+    return this.#around.charge
   }
 
   get signal(): AbortSignal {

@@ -1,14 +1,17 @@
 import { invariant } from '../errors.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import { toHex, toLatin1 } from '../lib/bytes.ts'
 import type { Moment } from '../mempool/moment.ts'
 import type { EnvelopeSession, PendingCall, RequestHost } from '../rpc/envelope.ts'
 import { failureOf, type RpcFailure } from '../rpc/failure.ts'
 import { RawJson } from '../rpc/json.ts'
 import { compareVersions, type ProtocolVersion, type RpcClient, type RpcContext } from '../rpc/method.ts'
+import { type FoundOutpoint, type OutpointRef, outpointBytes } from '../rpc/outpoint.ts'
+import { V1_7 } from '../rpc/versions.ts'
 import { SessionCore, type SessionKeeper } from './core.ts'
-import type { RunningRequest } from './requests.ts'
+import type { Waiting } from './requests.ts'
 import type { SharedSession } from './shared.ts'
-import type { ScriptSubscription, Subscriber, TipNotice } from './subscriptions.ts'
+import type { ScriptSubscription, Subscriber, SubscriptionNews, TipNotice } from './subscriptions.ts'
 import type { CloseReason, Connection } from './transports/connection.ts'
 
 /** One message of the client until its answer is written: what is told in the answer must not be told before it. */
@@ -25,7 +28,8 @@ interface TipSubscription {
   stale: boolean
 }
 
-const SCRIPTPUBKEY_SINCE: ProtocolVersion = [1, 7, 0]
+/** Padding as ElectrumX sends it. */
+const NOISE = ['0'.repeat(128)]
 
 /** One client on a stream: its messages, its answers, and what it is told unasked. */
 export class ElectrumXSession implements Subscriber, RequestHost {
@@ -42,19 +46,21 @@ export class ElectrumXSession implements Subscriber, RequestHost {
   readonly #deferred = new Set<ScriptSubscription>()
   #deferredSince: number | undefined
   /** Requests that wait until the client takes answers. */
-  readonly #room = new Set<() => void>()
+  readonly #waiting = new Set<Waiting>()
 
   constructor(id: number, connection: Connection, shared: SharedSession, keeper: SessionKeeper) {
     this.#connection = connection
     this.#shared = shared
     this.core = new SessionCore(id, connection, shared, keeper, {
-      room: (request) => this.#whenRoom(request),
+      hasRoom: (request) => this.#hasRoom(request),
+      leave: (request) => this.#waiting.delete(request),
       done: () => this.#ended(),
     })
     this.#envelope = shared.envelope.open(this)
     connection.onReceived = (bytes) => this.core.received(bytes)
     connection.onMessage = (message) => this.#received(message)
     connection.onOversized = () => this.#oversized()
+    connection.onSent = (bytes) => this.core.sent(bytes)
     connection.onDrain = () => this.#drained()
     connection.onClose = (reason) => this.#closed(reason)
   }
@@ -81,7 +87,7 @@ export class ElectrumXSession implements Subscriber, RequestHost {
 
   // What the envelope asks.
 
-  run(call: PendingCall, job: (ctx: RpcContext) => Promise<unknown>): Promise<unknown> {
+  run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Promise<unknown> {
     const exchange = this.#current
     invariant(exchange !== undefined, 'a request was started outside of its message')
     const since = this.#shared.notifier.sequence
@@ -102,7 +108,13 @@ export class ElectrumXSession implements Subscriber, RequestHost {
       return
     }
     subscription.told = status
-    const isNew = compareVersions(this.core.protocol, SCRIPTPUBKEY_SINCE) >= 0
+    const { outpoint } = subscription
+    if (outpoint !== undefined) {
+      const params = [outpoint.txid, outpoint.vout, new RawJson(status ?? '{}')]
+      this.#send(this.#envelope.notification('blockchain.outpoint.subscribe', params))
+      return
+    }
+    const isNew = compareVersions(this.core.protocol, V1_7) >= 0
     const method = isNew ? 'blockchain.scriptpubkey.subscribe' : 'blockchain.scripthash.subscribe'
     this.#send(this.#envelope.notification(method, [subscription.alias, status]))
   }
@@ -118,7 +130,17 @@ export class ElectrumXSession implements Subscriber, RequestHost {
     } else {
       tip.told = notice.key
       this.#send(this.#envelope.notification('blockchain.headers.subscribe', new RawJson(notice.params)))
+      this.#noise()
     }
+  }
+
+  /**
+   * After a block everybody who may be sent it (from 1.7 on) gets a ping about as long as a notification of a script: who
+   * looks on from outside cannot tell from the length whether a block touched the wallet.
+   */
+  #noise(): void {
+    if (compareVersions(this.core.protocol, V1_7) < 0) return
+    this.#send(this.#envelope.notification('server.ping', NOISE))
   }
 
   cannotFollow(subscription: ScriptSubscription): void {
@@ -161,7 +183,7 @@ export class ElectrumXSession implements Subscriber, RequestHost {
   }
 
   #send(text: string): void {
-    this.core.sent(Buffer.byteLength(text) + 1)
+    this.core.traffic.sentMessages++
     this.#connection.send(text)
   }
 
@@ -178,31 +200,26 @@ export class ElectrumXSession implements Subscriber, RequestHost {
   }
 
   /**
-   * Settles when the client takes answers. What is worked out for a client that does not read would pile up, so they
-   * are let go on one by one: the next when the one before is done and its answer has not filled the connection again.
+   * True if the client takes answers. What is worked out for a client that does not read would pile up, so requests wait
+   * and are let go on one by one: the next when the one before is done and its answer has not filled the connection
+   * again.
    */
-  #whenRoom(request: RunningRequest): Promise<void> | undefined {
-    if (!this.#connection.congested && this.#room.size === 0) return undefined
-    const { signal } = request
-    return new Promise((resolve) => {
-      const go = () => {
-        this.#room.delete(go)
-        resolve()
-      }
-      this.#room.add(go)
-      signal.addEventListener('abort', go, { once: true })
-    })
+  #hasRoom(request: Waiting): boolean {
+    if (!this.#connection.congested && this.#waiting.size === 0) return true
+    this.#waiting.add(request)
+    return false
   }
 
   /** In a moment, when the answer of what ended is written. */
   #ended(): void {
-    if (this.#room.size > 0) setImmediate(() => this.#letOneGo())
+    if (this.#waiting.size > 0) setImmediate(() => this.#letOneGo())
   }
 
   #letOneGo(): void {
     if (this.#connection.congested) return
-    for (const go of this.#room) {
-      go()
+    for (const request of this.#waiting) {
+      this.#waiting.delete(request)
+      request.proceed()
       return
     }
   }
@@ -244,9 +261,22 @@ export class ElectrumXSession implements Subscriber, RequestHost {
     script: { readonly hashX: Uint8Array; readonly alias: string; readonly status: string | null },
     since: number,
   ): void {
-    if (this.core.state === 'closed') return
     const { hashX, alias, status } = script
-    const subscription = this.#shared.subscriptions.add(this, { key: toLatin1(hashX), alias, status, since })
+    this.#follow(exchange, { key: toLatin1(hashX), alias, status, since })
+  }
+
+  /** The same of an outpoint. One that no transaction can have is not followed: nothing will ever happen to it. */
+  followOutpoint(exchange: Exchange, ref: OutpointRef, { status, script }: FoundOutpoint, since: number): void {
+    const bytes = outpointBytes(ref)
+    if (bytes === undefined) return
+    const outpoint = { ref, script }
+    this.#follow(exchange, { key: toLatin1(bytes), alias: '', status: JSON.stringify(status), since, outpoint })
+  }
+
+  #follow(exchange: Exchange, news: SubscriptionNews): void {
+    if (this.core.state === 'closed') return
+    const { since } = news
+    const subscription = this.#shared.subscriptions.add(this, news)
     if (since !== this.#shared.notifier.sequence) subscription.stale = true
     exchange.held ??= new Set()
     if (exchange.held.has(subscription)) subscription.held--
@@ -255,6 +285,11 @@ export class ElectrumXSession implements Subscriber, RequestHost {
 
   unfollowScript(hashX: Uint8Array): boolean {
     return this.#shared.subscriptions.remove(this, toLatin1(hashX))
+  }
+
+  unfollowOutpoint(ref: OutpointRef): boolean {
+    const bytes = outpointBytes(ref)
+    return bytes !== undefined && this.#shared.subscriptions.remove(this, toLatin1(bytes))
   }
 
   /** The answer is written: what it told may be followed by news. */
@@ -307,11 +342,19 @@ class StreamClient implements RpcClient {
     return this.#session.core.software
   }
 
+  get address(): string {
+    return this.#session.core.carrier.remote.host
+  }
+
   identify(
     software: string,
     wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion },
   ): ProtocolVersion {
     return this.#session.core.identify(software, wanted)
+  }
+
+  becomePeer(): boolean {
+    return this.#session.core.becomePeer()
   }
 
   subscribeHeaders(): void {
@@ -324,5 +367,13 @@ class StreamClient implements RpcClient {
 
   unsubscribeScript(hashX: Uint8Array): boolean {
     return this.#session.unfollowScript(hashX)
+  }
+
+  subscribeOutpoint(outpoint: OutpointRef, found: FoundOutpoint): void {
+    this.#session.followOutpoint(this.#exchange, outpoint, found, this.#since)
+  }
+
+  unsubscribeOutpoint(outpoint: OutpointRef): boolean {
+    return this.#session.unfollowOutpoint(outpoint)
   }
 }

@@ -1,8 +1,10 @@
 import { excessiveUsage } from './cost.ts'
 
-interface Waiting {
-  readonly admit: () => void
-  readonly refuse: (error: unknown) => void
+/** Who waits for a slot; told one of the two, once. */
+export interface SlotTaker {
+  /** The slot is taken; it must be given back with release(). */
+  admitted(): void
+  refused(error: Error): void
 }
 
 /**
@@ -12,8 +14,9 @@ interface Waiting {
 export class Slots {
   #target: number
   #taken = 0
-  #refusal: { readonly error: unknown } | undefined
-  readonly #waiting = new Set<Waiting>()
+  #refusal: Error | undefined
+  /** Made when somebody waits for the first time: most clients never do. */
+  #waiting: Set<SlotTaker> | undefined
 
   constructor(target: number) {
     this.#target = target
@@ -28,7 +31,7 @@ export class Slots {
   }
 
   get waiting(): number {
-    return this.#waiting.size
+    return this.#waiting?.size ?? 0
   }
 
   setTarget(target: number): void {
@@ -37,40 +40,27 @@ export class Slots {
     else this.#admit()
   }
 
-  /** Takes a slot if one is free and nobody waits for it. */
-  tryTake(): boolean {
-    if (this.#refusal !== undefined || this.#taken >= this.#target || this.#waiting.size > 0) return false
-    this.#taken++
-    return true
+  /**
+   * Tells `taker` at once, or when its turn has come: admitted, or refused with RpcError -101 if there are to be no slots,
+   * or with the error of close().
+   */
+  take(taker: SlotTaker): void {
+    if (this.#refusal !== undefined) {
+      taker.refused(this.#refusal)
+    } else if (this.#target <= 0) {
+      taker.refused(excessiveUsage())
+    } else if (this.#taken < this.#target && this.waiting === 0) {
+      this.#taken++
+      taker.admitted()
+    } else {
+      this.#waiting ??= new Set()
+      this.#waiting.add(taker)
+    }
   }
 
-  /**
-   * Settles with a slot, which must be given back with release(). Rejects with RpcError -101 if there are to be none,
-   * with the reason of `signal` if that aborts first, and with the error of close().
-   */
-  take(signal: AbortSignal): Promise<void> {
-    if (this.#refusal !== undefined) return Promise.reject(asError(this.#refusal.error))
-    if (this.#target <= 0) return Promise.reject(excessiveUsage())
-    if (signal.aborted) return Promise.reject(asError(signal.reason))
-    if (this.tryTake()) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.#waiting.delete(waiting)
-        reject(asError(signal.reason))
-      }
-      const waiting: Waiting = {
-        admit: () => {
-          signal.removeEventListener('abort', onAbort)
-          resolve()
-        },
-        refuse: (error) => {
-          signal.removeEventListener('abort', onAbort)
-          reject(asError(error))
-        },
-      }
-      signal.addEventListener('abort', onAbort, { once: true })
-      this.#waiting.add(waiting)
-    })
+  /** `taker` waits no longer, and is told nothing. */
+  leave(taker: SlotTaker): void {
+    this.#waiting?.delete(taker)
   }
 
   release(): void {
@@ -79,27 +69,24 @@ export class Slots {
   }
 
   /** Refuses everybody from now on. */
-  close(error: unknown): void {
-    this.#refusal ??= { error }
+  close(error: Error): void {
+    this.#refusal ??= error
     this.#refuseAll(error)
   }
 
   #admit(): void {
-    for (const waiting of this.#waiting) {
+    if (this.#waiting === undefined) return
+    for (const taker of this.#waiting) {
       if (this.#taken >= this.#target) return
-      this.#waiting.delete(waiting)
+      this.#waiting.delete(taker)
       this.#taken++
-      waiting.admit()
+      taker.admitted()
     }
   }
 
-  #refuseAll(error: unknown): void {
-    const all = [...this.#waiting]
-    this.#waiting.clear()
-    for (const waiting of all) waiting.refuse(error)
+  #refuseAll(error: Error): void {
+    const all = this.#waiting
+    this.#waiting = undefined
+    for (const taker of all ?? []) taker.refused(error)
   }
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason))
 }

@@ -1,4 +1,6 @@
 import { ERROR_CODES, RpcError } from '../errors.ts'
+import type { OutpointRef, OutpointScript } from '../rpc/outpoint.ts'
+import { OutpointWatch } from './outpoint-watch.ts'
 
 /** A client as those see it who have something to tell it. */
 export interface Subscriber {
@@ -18,11 +20,13 @@ export interface TipNotice {
   readonly params: string
 }
 
-/** What one client follows, and what it knows of it. */
+/** What one client follows, a script or an outpoint, and what it knows of it. */
 export interface ScriptSubscription {
   readonly subscriber: Subscriber
-  /** hashX, one character a byte. */
+  /** hashX (11 bytes) or outpoint (36 bytes), one character a byte. */
   readonly key: string
+  /** The outpoint, if it is none of a script. Its statuses are JSON text. */
+  readonly outpoint: OutpointRef | undefined
   /** What the client calls the script. */
   alias: string
   /** The status that the client was last told, in an answer or a notification. */
@@ -42,12 +46,24 @@ export interface SubscriptionOptions {
   readonly maxTotal: number
 }
 
-/** Who follows which script. */
+/** What `subscriber` is about to be told. */
+export interface SubscriptionNews {
+  readonly key: string
+  readonly alias: string
+  readonly status: string | null
+  readonly since: number
+  /** Where it is an outpoint that is followed, and what was found of it. */
+  readonly outpoint?: { readonly ref: OutpointRef; readonly script: OutpointScript }
+}
+
+/** Who follows which script and which outpoint. */
 export class Subscriptions {
   readonly #options: SubscriptionOptions
   readonly #byKey = new Map<string, ScriptSubscription | Set<ScriptSubscription>>()
   readonly #bySubscriber = new Map<Subscriber, Map<string, ScriptSubscription>>()
   readonly #tipFollowers = new Set<Subscriber>()
+  /** Outpoints that somebody follows. */
+  readonly outpoints = new OutpointWatch()
   #total = 0
 
   constructor(options: SubscriptionOptions) {
@@ -59,7 +75,7 @@ export class Subscriptions {
     return this.#total
   }
 
-  /** Different scripts that somebody follows. */
+  /** Different scripts and outpoints that somebody follows. */
   get scripts(): number {
     return this.#byKey.size
   }
@@ -80,10 +96,7 @@ export class Subscriptions {
    * Notes that `subscriber` is about to be told `status` in an answer, and holds notifications until the caller takes
    * one off `held`. A second subscription to a script takes the place of the first. Throws RpcError -101 at a limit.
    */
-  add(
-    subscriber: Subscriber,
-    news: { readonly key: string; readonly alias: string; readonly status: string | null; readonly since: number },
-  ): ScriptSubscription {
+  add(subscriber: Subscriber, news: SubscriptionNews): ScriptSubscription {
     const own = this.#bySubscriber.get(subscriber) ?? new Map<string, ScriptSubscription>()
     const known = own.get(news.key)
     if (known !== undefined) {
@@ -94,11 +107,13 @@ export class Subscriptions {
       return known
     }
     this.#assertRoom(own.size)
-    const { key, alias, status, since } = news
-    const subscription: ScriptSubscription = { subscriber, key, alias, told: status, since, held: 1, stale: false }
+    const { key, alias, status: told, since } = news
+    const outpoint = news.outpoint?.ref
+    const subscription: ScriptSubscription = { subscriber, key, outpoint, alias, told, since, held: 1, stale: false }
     own.set(key, subscription)
     this.#bySubscriber.set(subscriber, own)
     this.#index(subscription)
+    if (news.outpoint !== undefined) this.outpoints.add(key, news.outpoint.ref, news.outpoint.script)
     this.#total++
     return subscription
   }
@@ -127,7 +142,7 @@ export class Subscriptions {
     return found instanceof Set ? found : [found]
   }
 
-  /** Keys of both sets; takes the time of the smaller one. */
+  /** Scripts that are followed and were touched; takes the time of the smaller set. */
   *among(touched: ReadonlySet<string>): Iterable<string> {
     if (touched.size <= this.#byKey.size) {
       for (const key of touched) if (this.#byKey.has(key)) yield key
@@ -158,6 +173,9 @@ export class Subscriptions {
     else if (found instanceof Set) {
       found.delete(subscription)
       if (found.size === 0) this.#byKey.delete(subscription.key)
+    }
+    if (subscription.outpoint !== undefined && !this.#byKey.has(subscription.key)) {
+      this.outpoints.delete(subscription.key)
     }
   }
 }

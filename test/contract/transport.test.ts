@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ConnectionLimits } from '../../src/session/transports/connection.ts'
 import type { SocketListener } from '../../src/session/transports/listener.ts'
@@ -7,6 +7,7 @@ import { type Accepted, LIMITS, listen, TestDoorkeeper } from '../support/transp
 import { WireClient, type WireKind } from '../support/wire-client.ts'
 
 const KINDS: readonly WireKind[] = ['tcp', 'ssl', 'ws', 'wss']
+const SECURE: ReadonlySet<WireKind> = new Set(['ssl', 'wss'])
 const BIG = 'x'.repeat(64 * 1024)
 
 interface Pair {
@@ -117,6 +118,24 @@ describe.each(KINDS)('transport %s', (kind) => {
     other.destroy()
     await second.until(({ closings }) => closings.length > 0)
     expect(['client closed', 'client reset']).toContain(second.closings[0])
+  })
+
+  it.each(SECURE.has(kind) ? [kind] : [])('is gone after a broken %s record', async () => {
+    const upstream = connect(await open(), '127.0.0.1')
+    sockets.push(upstream)
+    const relay = createServer((socket) => {
+      socket.on('error', () => {}) // It breaks when the other half does.
+      socket.pipe(upstream).pipe(socket)
+    })
+    relay.listen(0, '127.0.0.1')
+    await once(relay, 'listening')
+    const client = await join((relay.address() as AddressInfo).port)
+    const accepted = await doorkeeper.arrival()
+    upstream.write('this is no TLS record at all, and no part of one')
+    await accepted.until(({ closings }) => closings.length > 0)
+    expect(accepted.closings).toEqual(['transport error'])
+    await client.closed
+    relay.close()
   })
 
   it('stops reading while the client does not, and goes on with both when it does', async () => {

@@ -4,6 +4,9 @@ import { FOREIGN_SETTINGS, SETTINGS, type Setting } from '../../src/config.ts'
 import { describeSchema } from '../../src/db/layout.ts'
 import { ERROR_CODES } from '../../src/errors.ts'
 import { describeMethods } from '../../src/rpc/describe.ts'
+import { REFUSALS } from '../../src/session/admission.ts'
+import { CLOSE_REASONS } from '../../src/session/transports/connection.ts'
+import { LIMITS, valueOf } from './limits.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const GENERATED = 'Generated from the source by `npm run docs`; a test fails when it is stale.'
@@ -18,6 +21,7 @@ export function documents(): readonly Document[] {
   return [
     { path: 'docs/CONFIG.md', text: configPage() },
     { path: 'docs/ERRORS.md', text: errorsPage() },
+    { path: 'docs/LIMITS.md', text: limitsPage() },
     { path: 'docs/SCHEMA.md', text: page('Schema of the index', describeSchema()) },
     { path: 'docs/PROTOCOL.md', text: page('Protocol', describeMethods()) },
     { path: 'config/electrumx.env.example', text: environmentExample() },
@@ -70,6 +74,32 @@ function errorsPage(): string {
       '',
       '| code | name | meaning | reaction |',
       '| --- | --- | --- | --- |',
+      ...rows,
+    ].join('\n'),
+  )
+}
+
+function limitsPage(): string {
+  const rows = LIMITS.map((row) => {
+    const { setting, standard } = valueOf(row)
+    const [file, title] = row.test
+    const cells = [row.limit, setting, cell(standard), cell(row.reaction), row.counter, cell(`${title} … (${file})`)]
+    return `| ${cells.join(' | ')} |`
+  })
+  return page(
+    'Limits',
+    [
+      'What a client may use, what happens at each limit, where it is counted (`getinfo`, `sessions` and `groups` of the',
+      'admin port), and the test that reaches it.',
+      '',
+      'A session ends with one of these reasons, in the log and in `getinfo`:',
+      `${CLOSE_REASONS.join(', ')}.`,
+      'Ends for abuse (excessive usage, client refused, protocol breach) have a line with `"audit":true` in the log that',
+      'says who and why. A newcomer that is cut before it is a session is counted by one of these:',
+      `${REFUSALS.join(', ')}.`,
+      '',
+      '| limit | setting | default | at the limit | counted in | test |',
+      '| --- | --- | --- | --- | --- | --- |',
       ...rows,
     ].join('\n'),
   )

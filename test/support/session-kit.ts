@@ -5,9 +5,10 @@ import { fromHex, fromLatin1, toHex, toLatin1 } from '../../src/lib/bytes.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/log.ts'
 import { silentLogger } from '../../src/log.ts'
-import type { MempoolView, Moment, MomentChange, MomentSource } from '../../src/mempool/moment.ts'
+import type { MempoolOutput, MempoolView, Moment, MomentNews, MomentSource } from '../../src/mempool/moment.ts'
 import { Envelope } from '../../src/rpc/envelope.ts'
 import { defineMethod, type ProtocolVersion, type RpcMethod } from '../../src/rpc/method.ts'
+import { outpointMethods } from '../../src/rpc/methods/outpoint.ts'
 import { MethodRegistry } from '../../src/rpc/registry.ts'
 import { DEFAULT_COSTS } from '../../src/session/cost.ts'
 import { DEFAULT_GROUPS } from '../../src/session/groups.ts'
@@ -32,6 +33,7 @@ export class HandMoment implements Moment {
 
   constructor(source: HandMoments, blocks: number, statuses: ReadonlyMap<string, string>) {
     this.#chain = new FakeMoment(Array.from({ length: blocks }, () => 1))
+    for (const [txid, outputs] of source.mempoolOutputs) this.#chain.mempoolOutputs.set(txid, outputs)
     this.#source = source
     this.#statuses = new Map(statuses)
     this.tip = this.#chain.tip
@@ -75,7 +77,9 @@ export class HandMoments implements MomentSource {
   pace: () => Promise<void> = async () => {}
   outstanding = 0
   readonly #statuses = new Map<string, string>()
-  readonly #listeners = new Set<(change: MomentChange) => void>()
+  readonly #listeners = new Set<(news: MomentNews) => void>()
+  /** Outputs of mempool transactions by txid, for the moments to come. */
+  readonly mempoolOutputs = new Map<string, readonly MempoolOutput[]>()
   #blocks = 1
 
   async with<T>(use: (moment: Moment) => Promise<T>): Promise<T> {
@@ -88,7 +92,7 @@ export class HandMoments implements MomentSource {
     }
   }
 
-  listen(listener: (change: MomentChange) => void, signal: AbortSignal): void {
+  listen(listener: (news: MomentNews) => void, signal: AbortSignal): void {
     this.#listeners.add(listener)
     signal.addEventListener('abort', () => this.#listeners.delete(listener))
   }
@@ -105,9 +109,9 @@ export class HandMoments implements MomentSource {
   }
 
   /** Says that these were touched, whether or not anything is another. */
-  announce(hashXs: readonly string[], newTip = false): void {
+  announce(hashXs: readonly string[], newTip = false, stirred: readonly string[] = []): void {
     const touched = new Set(hashXs.map((hashX) => toLatin1(fromHex(hashX))))
-    for (const listener of this.#listeners) listener({ newTip, touched })
+    for (const listener of this.#listeners) listener({ newTip, touched, stirred: new Set(stirred) })
   }
 
   get height(): number {
@@ -220,6 +224,7 @@ export function kitMethods(held: Held): RpcMethod[] {
       params: z.object({ script: z.string() }),
       handler: (ctx, { script }) => ctx.client.unsubscribeScript(fromHex(script)),
     }),
+    ...outpointMethods,
   ]
 }
 
@@ -254,7 +259,8 @@ export class SessionKit {
     this.moments = options.moments ?? new HandMoments()
     this.subscriptions = new Subscriptions({ maxPerSession: 0, maxTotal: 0, ...options.subscriptions })
     const { moments, subscriptions } = this
-    this.notifier = new Notifier(DEFAULT_NOTIFIER, { moments, subscriptions, clock, log })
+    const daemon = new FakeDaemon()
+    this.notifier = new Notifier(DEFAULT_NOTIFIER, { moments, subscriptions, daemon, clock, log })
     const registry = new MethodRegistry({}, kitMethods(this.held))
     const envelope = new Envelope({ maxSend: 8_100_000, maxBatch: 100 }, { registry, log, requestId })
     this.shared = new SharedSession(
@@ -263,7 +269,7 @@ export class SessionKit {
         registry,
         envelope,
         moments,
-        daemon: new FakeDaemon(),
+        daemon,
         server: new FakeServer(),
         subscriptions,
         notifier: this.notifier,
@@ -275,6 +281,8 @@ export class SessionKit {
     this.manager = new SessionManager(
       {
         ...DEFAULT_MANAGER,
+        // All clients of a test are one host.
+        maxHandshakingPerHost: 0,
         listeners: options.listeners ?? [TCP],
         groups: DEFAULT_GROUPS,
         connection: LIMITS,

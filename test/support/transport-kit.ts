@@ -9,6 +9,8 @@ import type {
   ConnectionLimits,
   Doorkeeper,
   Pass,
+  RemoteAddress,
+  TransportKind,
 } from '../../src/session/transports/connection.ts'
 import type { SocketListener, TlsMaterial } from '../../src/session/transports/listener.ts'
 import { listenLines } from '../../src/session/transports/tcp.ts'
@@ -102,6 +104,8 @@ export class Accepted {
 export class TestDoorkeeper implements Doorkeeper {
   welcoming = true
   admitted = 0
+  /** Where newcomers were said to be. */
+  readonly moves: RemoteAddress[] = []
   released = 0
   readonly #arrived: Accepted[] = []
   #waiting: ((accepted: Accepted) => void)[] = []
@@ -116,6 +120,11 @@ export class TestDoorkeeper implements Doorkeeper {
         for (const watch of this.#releases.splice(0)) watch()
       },
     }
+  }
+
+  moved(_pass: Pass, _kind: TransportKind, remote: RemoteAddress): boolean {
+    this.moves.push(remote)
+    return this.welcoming
   }
 
   welcome(connection: Connection): void {

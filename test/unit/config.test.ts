@@ -55,15 +55,26 @@ describe('settings', () => {
     ['an unknown coin is named with the known ones', { COIN: 'Doge' }, /^COIN is "Doge": it must be one of .*Bitcoin/],
     ['an unknown network likewise', { DAEMON_URL: 'h', NET: 'moon' }, /^NET is "moon": it must be one of mainnet/],
     ['a port above 65535', { SERVICES: 'tcp://:70000' }, /^SERVICES is /],
-    ['an unknown kind of service', { SERVICES: 'gopher://:70' }, /tcp, ssl, ws, wss, http, rpc/],
+    ['an unknown kind of service', { SERVICES: 'gopher://:70' }, /tcp, ssl, ws, wss, http, https, rpc/],
     ['an admin port for the world', { SERVICES: 'rpc://0.0.0.0:8000' }, /rpc on loopback only/],
     ['one place for two services', { SERVICES: 'tcp://:1,ssl://:1' }, /names :1 for both tcp and ssl/],
     ['a number below its range', { MAX_SEND: '10' }, /whole number from 350000/],
     ['a number that is none', { CACHE_MB: '1e3' }, /^CACHE_MB is "1e3"/],
+    ['room for unsent bytes below one answer', { MAX_UNSENT: '1000000', MAX_SEND: '2000000' }, /MAX_UNSENT/],
     ['limits the wrong way round', { COST_SOFT_LIMIT: '9', COST_HARD_LIMIT: '8' }, /is above COST_HARD_LIMIT/],
     ['a certificate without a key', { SSL_CERTFILE: 'a.pem' }, /go together/],
     ['a subnet that is none', { LIMIT_EXEMPT_SUBNETS: '10.0.0.0/33' }, /^LIMIT_EXEMPT_SUBNETS/],
     ['a pattern that is none', { DROP_CLIENT: '(' }, /regular expression/],
+    ['a mode of discovery that is none', { PEER_DISCOVERY: 'maybe' }, /^PEER_DISCOVERY is "maybe": .*on, self or off/],
+    ['a switch that is neither', { FORCE_PROXY: 'perhaps' }, /^FORCE_PROXY is "perhaps": it must be on or off/],
+    ['port 0 of a proxy', { TOR_PROXY_PORT: '0' }, /^TOR_PROXY_PORT/],
+    ['a blacklist that cannot be fetched', { BLACKLIST_URL: 'file:///etc/passwd' }, /^BLACKLIST_URL/],
+    [
+      'telling the world of the admin port',
+      { REPORT_SERVICES: 'rpc://example.org:8000' },
+      /^REPORT_SERVICES names rpc/,
+    ],
+    ['telling the world of no host', { REPORT_SERVICES: 'tcp://:50001' }, /^REPORT_SERVICES names rpc or no host/],
     ['mainnet without a bitcoind', { NET: 'mainnet' }, /without DAEMON_URL/],
     ['an activation height off regtest', { DAEMON_URL: 'h', ATOMICALS_ACTIVATION_HEIGHT: '5' }, /for regtest only/],
   ])('refuse %s', (_what, environment, message) => {
@@ -81,10 +92,58 @@ describe('settings', () => {
   })
 
   it('say which settings of an ElectrumX file have no effect here', () => {
-    expect(readSettings({ DB_ENGINE: 'rocksdb', PEER_DISCOVERY: 'on' }).notes).toEqual([
+    expect(readSettings({ DB_ENGINE: 'rocksdb', ALLOW_ROOT: 'yes' }).notes).toEqual([
       expect.stringMatching(/^DB_ENGINE has no effect/),
-      expect.stringMatching(/^PEER_DISCOVERY has no effect/),
+      expect.stringMatching(/^ALLOW_ROOT has no effect/),
     ])
+  })
+
+  it('look for other servers on public networks, and on regtest only when told to', () => {
+    const defaults = { peerAnnounce: true, forceProxy: false, torProxyHost: 'localhost' }
+    expect(readSettings({ DAEMON_URL: 'h' })).toMatchObject({ peerDiscovery: 'on', ...defaults })
+    expect(readSettings({ DAEMON_URL: 'h' }).torProxyPort).toBeUndefined()
+    expect(readSettings({ DAEMON_URL: 'h', NET: 'signet' }).peerDiscovery).toBe('on')
+    expect(readSettings({}).peerDiscovery).toBe('off')
+    expect(readSettings({ DAEMON_URL: 'h', NET: 'regtest' }).peerDiscovery).toBe('off')
+    expect(readSettings({ PEER_DISCOVERY: 'on' }).peerDiscovery).toBe('on')
+    expect(readSettings({ DAEMON_URL: 'h', PEER_DISCOVERY: ' Self' }).peerDiscovery).toBe('self')
+    expect(readSettings({ DAEMON_URL: 'h', PEER_DISCOVERY: 'on' }).notes).toEqual([])
+  })
+
+  it('take an empty text for off where ElectrumX does, so that nobody is announced against his will', () => {
+    const settings = readSettings({ DAEMON_URL: 'h', PEER_ANNOUNCE: '', PEER_DISCOVERY: '', FORCE_PROXY: '' })
+    expect(settings).toMatchObject({ peerAnnounce: false, peerDiscovery: 'off', forceProxy: false })
+  })
+
+  it.each([
+    ['1', true],
+    ['Yes', true],
+    ['on', true],
+    ['true', true],
+    ['0', false],
+    ['no', false],
+    ['OFF', false],
+    ['false', false],
+  ])('read %j as a switch that is %j', (word, value) => {
+    expect(readSettings({ FORCE_PROXY: word, PEER_ANNOUNCE: word })).toMatchObject({
+      forceProxy: value,
+      peerAnnounce: value,
+    })
+  })
+
+  it('say where the Tor proxy, its banner and the blacklist are', () => {
+    const given = {
+      TOR_PROXY_HOST: 'tor.example.org',
+      TOR_PROXY_PORT: '9051',
+      TOR_BANNER_FILE: '/etc/tor.txt',
+      BLACKLIST_URL: 'https://example.org/blacklist.json',
+    }
+    expect(readSettings(given)).toMatchObject({
+      torProxyHost: 'tor.example.org',
+      torProxyPort: 9051,
+      torBannerFile: '/etc/tor.txt',
+      blacklistUrl: 'https://example.org/blacklist.json',
+    })
   })
 
   it.each(readdirSync(CONFIG_FOLDER).filter((name) => /\.env(\.example)?$/.test(name)))(

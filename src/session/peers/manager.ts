@@ -65,7 +65,8 @@ export interface PeerView {
   readonly features: JsonObject
 }
 
-export interface PeerAdminView {
+/** Numbers for the administrator and for metrics. */
+export interface PeerSummary {
   readonly discovery: PeerDiscoveryMode
   readonly counts: Readonly<Record<PeerStatus | 'total', number>>
   /** `host:port` */
@@ -73,6 +74,9 @@ export interface PeerAdminView {
   readonly blacklisted: number
   /** Being looked into at the moment. */
   readonly checks: number
+}
+
+export interface PeerAdminView extends PeerSummary {
   readonly peers: readonly PeerView[]
 }
 
@@ -158,21 +162,28 @@ export class PeerManager implements Service {
 
   /** For administrators: `host v1.4 s50002 t50001`. True if it is new and could be a peer. */
   addByName(name: string): boolean {
+    if (this.#options.discovery !== 'on') return false
     const [host = '', ...details] = name.trim().split(/\s+/)
     const candidates = [{ host, features: featuresOf(host, details) }]
     return this.#discovery.note(candidates, 'administrator', 1, 'try doors') > 0
   }
 
-  adminView(): PeerAdminView {
-    const now = this.#now()
+  get summary(): PeerSummary {
     const { found } = this.#proxies
-    const peers = [...this.#book.all()].sort((a, b) => Number(a.bad) - Number(b.bad) || b.lastGood - a.lastGood)
     return {
       discovery: this.#options.discovery,
-      counts: this.#book.counts(now),
+      counts: this.#book.counts(this.#now()),
       proxy: found === undefined ? null : `${found.host}:${found.port}`,
       blacklisted: this.#discovery.blacklist.size,
       checks: this.#discovery.running,
+    }
+  }
+
+  adminView(): PeerAdminView {
+    const now = this.#now()
+    const peers = [...this.#book.all()].sort((a, b) => Number(a.bad) - Number(b.bad) || b.lastGood - a.lastGood)
+    return {
+      ...this.summary,
       peers: peers.map((peer) => ({
         host: peer.host,
         status: peer.statusAt(now - this.#rules.recent),

@@ -12,7 +12,7 @@ export class BadPeerError extends Error {
 /** Our own chain, as far as peers are held against it. */
 export interface PeerChain {
   /** Height of the tip, −1 if there is none. */
-  tip(): number
+  tip(): Promise<number>
   /** The raw header; rejects above the tip. */
   headerAt(height: number): Promise<Uint8Array>
 }
@@ -101,7 +101,7 @@ async function compareChains(
   const theirs = isObject(tip) ? tip['height'] : undefined
   if (typeof theirs !== 'number' || !Number.isSafeInteger(theirs))
     throw new BadPeerError('headers.subscribe: no height')
-  const ours = chain.tip()
+  const ours = await chain.tip()
   if (Math.abs(ours - theirs) > heightTolerance) throw new BadPeerError(`height ${theirs} where ours is ${ours}`)
   const height = Math.max(0, Math.min(ours, theirs) - forkDepth)
   const header = await client.request('blockchain.block.header', [height], request)

@@ -16,6 +16,8 @@ export interface Connection {
   onOversized: (bytes: number) => void
   /** Called for whatever arrives, also parts of a message and dropped bytes, before what it completes is told. */
   onReceived: (bytes: number) => void
+  /** Called when messages were handed to the system, with their bytes. */
+  onSent: (bytes: number) => void
   /** Called when what waited unsent has left, after send() returned false. */
   onDrain: () => void
   /** Called once, when the connection is gone. */
@@ -26,7 +28,7 @@ export interface Connection {
    * high mark waits unsent; the connection then stops reading until it has drained.
    */
   send(message: string | Uint8Array): boolean
-  /** Bytes accepted by send() that the system has not taken yet. */
+  /** Bytes accepted by send() that the system has not taken yet; texts of the running turn count by their characters. */
   readonly unsent: number
   /** True from the send() that returned false until `onDrain`. */
   readonly congested: boolean
@@ -105,6 +107,8 @@ export interface Pass {
 export interface Doorkeeper {
   /** Undefined: there is no place, and the newcomer is cut. */
   admit(kind: TransportKind, remote: RemoteAddress): Pass | undefined
+  /** A trusted proxy says that the newcomer is at `remote`. False: there is no place for it, and it is cut. */
+  moved(pass: Pass, kind: TransportKind, remote: RemoteAddress): boolean
   /** The transport's own handshake is done; handlers are set before this returns. The pass is the session's now. */
   welcome(connection: Connection, pass: Pass): void
 }

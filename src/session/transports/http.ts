@@ -5,15 +5,18 @@ import type { Logger } from '../../log.ts'
 import type {
   CloseReason,
   ConnectionLimits,
+  Doorkeeper,
   HttpCarrier,
   HttpDoorkeeper,
   HttpHandler,
   HttpReply,
+  Pass,
   RemoteAddress,
   TransportKind,
 } from './connection.ts'
 import { reasonOf } from './flow.ts'
-import { type ListenerOptions, SocketListener } from './listener.ts'
+import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
+import { NO_PROXIES } from './proxies.ts'
 
 const MAX_HEADER_BYTES = 16_384
 const CORS = {
@@ -23,27 +26,88 @@ const CORS = {
   'Access-Control-Max-Age': '86400',
 }
 const TOO_LARGE: HttpReply = { status: 413, contentType: 'text/plain', body: 'request body too large\n' }
+const NO_PLACE: HttpReply = { status: 503, contentType: 'text/plain', body: 'no place at the moment\n' }
 const WRONG_TARGET: HttpReply = { status: 400, contentType: 'text/plain', body: 'no such address\n' }
 
-/** One TCP or TLS connection with HTTP on it. */
-export class HttpConnection implements HttpCarrier {
+/** Who uses an HTTP connection: one client, or one after the other if a proxy of ours holds it. */
+class Tenant implements HttpCarrier {
   readonly kind: TransportKind
   readonly remote: RemoteAddress
+  readonly #connection: HttpConnection
+  #handler: HttpHandler | undefined
+  #running = 0
+  #left = false
+
+  constructor(connection: HttpConnection, remote: RemoteAddress) {
+    this.kind = connection.kind
+    this.remote = remote
+    this.#connection = connection
+  }
+
+  get handler(): HttpHandler | undefined {
+    return this.#handler
+  }
+
+  /** Set once, before the first request. */
+  handleWith(handler: HttpHandler): void {
+    this.#handler = handler
+  }
+
+  /** Ends the whole connection: a proxy opens another one for others. */
+  close(reason: CloseReason): void {
+    this.#connection.close(reason)
+  }
+
+  begin(): void {
+    this.#running++
+  }
+
+  end(): void {
+    this.#running--
+    if (this.#left && this.#running === 0) this.gone('client closed')
+  }
+
+  /** Another client has the connection now; what runs is finished. */
+  leave(): void {
+    this.#left = true
+    if (this.#running === 0) this.gone('client closed')
+  }
+
+  gone(reason: CloseReason): void {
+    const handler = this.#handler
+    this.#handler = undefined
+    handler?.closed(reason)
+  }
+}
+
+/** Decides for whom a request is, and lets new clients in; undefined if there is no place. */
+export interface Reception {
+  clientOf(request: IncomingMessage): RemoteAddress
+  welcome(tenant: HttpCarrier): HttpHandler | undefined
+}
+
+/** One TCP or TLS connection with HTTP on it. */
+export class HttpConnection {
+  readonly kind: TransportKind
   readonly #limits: ConnectionLimits
   readonly #socket: Socket
-  #handler: HttpHandler | undefined
+  readonly #reception: Reception
+  readonly #tenants = new Set<Tenant>()
+  #tenant: Tenant | undefined
   #running = 0
   #counted = 0
   #reason: CloseReason | undefined
   #cutTimer: NodeJS.Timeout | undefined
 
-  constructor(kind: TransportKind, remote: RemoteAddress, limits: ConnectionLimits, socket: Socket) {
+  constructor(kind: TransportKind, limits: ConnectionLimits, socket: Socket, reception: Reception) {
     this.kind = kind
-    this.remote = remote
     this.#limits = limits
     this.#socket = socket
+    this.#reception = reception
     socket.on('error', (error) => {
       this.#reason ??= reasonOf(error)
+      // Node does not do so by itself after a broken TLS record.
+      socket.destroy()
     })
     socket.on('timeout', () => {
       this.#reason ??= 'slow reader'
@@ -51,13 +115,9 @@ export class HttpConnection implements HttpCarrier {
     })
     socket.once('close', () => {
       clearTimeout(this.#cutTimer)
-      this.#handler?.closed(this.#reason ?? 'client closed')
+      for (const tenant of this.#tenants) tenant.gone(this.#reason ?? 'client closed')
+      this.#tenants.clear()
     })
-  }
-
-  /** Set once, before the first request. */
-  handleWith(handler: HttpHandler): void {
-    this.#handler = handler
   }
 
   close(reason: CloseReason): void {
@@ -67,7 +127,37 @@ export class HttpConnection implements HttpCarrier {
     this.#cutTimer = setTimeout(() => this.#socket.destroy(), this.#limits.closeTimeout)
   }
 
+  /** The client at `remote` has the connection from now on. False if there is no place for it. */
+  enter(remote: RemoteAddress): boolean {
+    const tenant = new Tenant(this, remote)
+    const handler = this.#reception.welcome(tenant)
+    if (handler === undefined) return false
+    tenant.handleWith(handler)
+    const before = this.#tenant
+    this.#tenant = tenant
+    this.#tenants.add(tenant)
+    before?.leave()
+    for (const other of this.#tenants) if (other.handler === undefined) this.#tenants.delete(other)
+    return true
+  }
+
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const remote = this.#reception.clientOf(request)
+    if (this.#tenant?.remote.host !== remote.host && !this.enter(remote)) {
+      this.#reply(response, NO_PLACE, true)
+      return
+    }
+    const tenant = this.#tenant
+    if (tenant === undefined) return
+    tenant.begin()
+    try {
+      await this.#serve(tenant, request, response)
+    } finally {
+      tenant.end()
+    }
+  }
+
+  async #serve(tenant: Tenant, request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#running++
     // A body that does not come and an answer that is not taken both show as a socket that stands still.
     this.#socket.setTimeout(this.#limits.sendTimeout)
@@ -78,17 +168,18 @@ export class HttpConnection implements HttpCarrier {
       if (this.#reason !== undefined) this.#socket.end()
     })
     const body = await readBody(request, this.#limits)
-    this.#count()
+    this.#count(tenant)
     if (body === undefined) this.#reply(response, TOO_LARGE, true)
-    else if (body !== 'gone') this.#reply(response, await this.#answer(request, body), false)
+    else if (body !== 'gone') this.#reply(response, await this.#answer(tenant, request, body), false)
   }
 
-  async #answer(request: IncomingMessage, body: Uint8Array): Promise<HttpReply | undefined> {
+  async #answer(tenant: Tenant, request: IncomingMessage, body: Uint8Array): Promise<HttpReply | undefined> {
     if (request.method === 'OPTIONS') return undefined
     const url = request.url?.startsWith('/') === true ? parseTarget(request.url) : undefined
-    if (url === undefined || this.#handler === undefined) return WRONG_TARGET
+    const { handler } = tenant
+    if (url === undefined || handler === undefined) return WRONG_TARGET
     this.#socket.setTimeout(0)
-    const reply = await this.#handler.exchange({
+    const reply = await handler.exchange({
       method: request.method ?? 'GET',
       path: url.pathname,
       query: url.searchParams,
@@ -112,9 +203,9 @@ export class HttpConnection implements HttpCarrier {
   }
 
   /** Tells the session what has come since the last time, heads and bodies. */
-  #count(): void {
+  #count(tenant: Tenant): void {
     const total = this.#socket.bytesRead
-    this.#handler?.received(total - this.#counted)
+    tenant.handler?.received(total - this.#counted)
     this.#counted = total
   }
 }
@@ -126,6 +217,7 @@ export async function listenHttp(
   doorkeeper: HttpDoorkeeper,
   log: Logger,
 ): Promise<SocketListener> {
+  const { kind, proxies = NO_PROXIES } = options
   const connections = new WeakMap<Duplex, HttpConnection>()
   const http = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 0 }, (request, response) => {
     const connection = connections.get(request.socket)
@@ -143,14 +235,32 @@ export async function listenHttp(
     else socket.destroy()
   })
   const listener = new SocketListener(options, doorkeeper, log, (socket, arrival) => {
-    arrival.settle()
-    const connection = new HttpConnection(options.kind, arrival.remote, limits, socket)
+    const { remote } = arrival
+    let unused: Arrival | undefined = arrival
+    const connection = new HttpConnection(kind, limits, socket, {
+      clientOf: (request) => proxies.clientOf(request.headers['x-forwarded-for'], remote),
+      welcome: (tenant) => {
+        const pass = passFor(tenant, unused, doorkeeper)
+        if (pass === undefined) return undefined
+        unused?.settle()
+        unused = undefined
+        return doorkeeper.welcomeHttp(tenant, pass)
+      },
+    })
     connections.set(socket, connection)
-    connection.handleWith(doorkeeper.welcomeHttp(connection, arrival.pass))
+    // Whose request a proxy will bring shows with the request; until then the newcomer's time limit runs.
+    if (!proxies.trusts(remote.host)) connection.enter(remote)
     http.emit('connection', socket)
   })
   await listener.start()
   return listener
+}
+
+/** The first client of a connection gets the pass that was given to it when it came; others need their own. */
+function passFor(tenant: HttpCarrier, unused: Arrival | undefined, doorkeeper: Doorkeeper): Pass | undefined {
+  const { kind, remote } = tenant
+  if (unused === undefined) return doorkeeper.admit(kind, remote)
+  return remote === unused.remote || doorkeeper.moved(unused.pass, kind, remote) ? unused.pass : undefined
 }
 
 /** The whole body; undefined if it is too long or does not end in time, 'gone' if the client went. */

@@ -2,6 +2,8 @@ import { createServer as createNetServer, type Server, type Socket } from 'node:
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import type { Logger } from '../../log.ts'
 import type { Doorkeeper, Listener, Pass, RemoteAddress, TransportKind } from './connection.ts'
+import { NO_PROXIES, type TrustedProxies } from './proxies.ts'
+import { takeProxyHeader } from './proxy-header.ts'
 
 /** Certificate chain and key as PEM. */
 export interface TlsMaterial {
@@ -19,11 +21,14 @@ export interface ListenerOptions {
   /** Wanted for ssl, wss and https. */
   readonly tls?: TlsMaterial
   readonly backlog?: number
+  /** Who may say that a connection is somebody else's: with a PROXY header on any kind, or as HTTP proxies do. */
+  readonly proxies?: TrustedProxies
 }
 
 /** A newcomer on his way in. */
 export interface Arrival {
   readonly pass: Pass
+  /** The client, as far as it is known. */
   readonly remote: RemoteAddress
   /** The handshake is done: the pass belongs to who calls this, and the time limit is off. */
   settle(): void
@@ -42,6 +47,7 @@ export class SocketListener implements Listener {
   readonly #doorkeeper: Doorkeeper
   readonly #log: Logger
   readonly #deliver: (socket: Socket, arrival: Arrival) => void
+  readonly #proxies: TrustedProxies
   readonly #tls: TlsServer | undefined
   /** By remote address and port: how a socket that comes out of TLS is known again. */
   readonly #arriving = new Map<string, { readonly raw: Socket; readonly arrival: Arrival }>()
@@ -63,6 +69,7 @@ export class SocketListener implements Listener {
     this.#log = log
     this.#deliver = deliver
     this.#port = options.port
+    this.#proxies = options.proxies ?? NO_PROXIES
     this.#tls = options.tls === undefined ? undefined : this.#makeTls(options.tls)
   }
 
@@ -94,6 +101,11 @@ export class SocketListener implements Listener {
     this.pause()
     for (const { raw } of this.#arriving.values()) raw.destroy()
     await this.#changing
+  }
+
+  /** From the next handshake on; throws, and changes nothing, if the pair does not fit together. */
+  secureWith({ cert, key }: TlsMaterial): void {
+    this.#tls?.setSecureContext({ cert, key, minVersion: 'TLSv1.2' })
   }
 
   async #listen(): Promise<void> {
@@ -136,13 +148,37 @@ export class SocketListener implements Listener {
       clearTimeout(timer)
       this.#arriving.delete(key)
     }
-    const arrival: Arrival = { pass, remote, settle }
+    const arrival = { pass, remote, settle }
     this.#arriving.set(key, { raw, arrival })
     raw.once('close', () => {
       if (settled) return
       settle()
       pass.release()
     })
+    if (this.#proxies.trusts(remote.host)) this.#unwrap(raw, arrival)
+    else this.#pass(raw, arrival)
+  }
+
+  /** What comes from a proxy of ours may say first whose it is. Who says nothing of the kind is served as itself. */
+  #unwrap(raw: Socket, arrival: Arrival & { remote: RemoteAddress }): void {
+    takeProxyHeader(raw, (header) => {
+      if (header.kind === 'broken') {
+        this.#log.warn({ kind: this.kind, proxy: arrival.remote.host }, 'a trusted proxy sent a broken PROXY header')
+        raw.destroy()
+        return
+      }
+      if (header.kind === 'found' && header.client !== undefined) {
+        arrival.remote = header.client
+        if (!this.#doorkeeper.moved(arrival.pass, this.kind, header.client)) {
+          raw.destroy()
+          return
+        }
+      }
+      this.#pass(raw, arrival)
+    })
+  }
+
+  #pass(raw: Socket, arrival: Arrival): void {
     if (this.#tls === undefined) this.#deliver(raw, arrival)
     else this.#tls.emit('connection', raw)
   }

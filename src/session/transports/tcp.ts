@@ -23,6 +23,7 @@ export class LineConnection implements Connection {
   onMessage: (message: Uint8Array) => void = ignore
   onOversized: (bytes: number) => void = ignore
   onReceived: (bytes: number) => void = ignore
+  onSent: (bytes: number) => void = ignore
   onDrain: () => void = ignore
   onClose: (reason: CloseReason) => void = ignore
 
@@ -59,6 +60,8 @@ export class LineConnection implements Connection {
     })
     socket.on('error', (error) => {
       this.#reason ??= reasonOf(error)
+      // Node does not do so by itself after a broken TLS record.
+      socket.destroy()
     })
     socket.once('close', () => {
       clearTimeout(this.#cutTimer)
@@ -80,7 +83,7 @@ export class LineConnection implements Connection {
   send(message: string | Uint8Array): boolean {
     if (this.#reason !== undefined || this.#socket.destroyed) return false
     this.#outgoing.push(message)
-    this.#outgoingBytes += (typeof message === 'string' ? Buffer.byteLength(message) : message.length) + 1
+    this.#outgoingBytes += message.length + 1
     if (this.#outgoingBytes > JOIN_LIMIT) this.#flush()
     else if (!this.#scheduled) {
       this.#scheduled = true
@@ -126,14 +129,27 @@ export class LineConnection implements Connection {
     this.#outgoing = []
     this.#outgoingBytes = 0
     if (!this.#socket.writable) return
-    this.#socket.write(joinLines(messages))
+    this.onSent(this.#write(joinLines(messages)))
     this.#flow.written()
+  }
+
+  /** The bytes written. Text goes to the system without a copy if it is ASCII, as nearly all of it is. */
+  #write(lines: string | Buffer): number {
+    if (typeof lines !== 'string') {
+      this.#socket.write(lines)
+      return lines.length
+    }
+    const bytes = Buffer.byteLength(lines)
+    this.#socket.write(lines, bytes === lines.length ? 'latin1' : 'utf8')
+    return bytes
   }
 }
 
 /** Each message with a line feed after it, as one piece. */
-export function joinLines(messages: readonly (string | Uint8Array)[]): Buffer {
-  if (messages.every((message) => typeof message === 'string')) return Buffer.from(`${messages.join('\n')}\n`)
+export function joinLines(messages: readonly (string | Uint8Array)[]): string | Buffer {
+  const [first] = messages
+  if (messages.length === 1 && typeof first === 'string') return `${first}\n`
+  if (messages.every((message) => typeof message === 'string')) return `${messages.join('\n')}\n`
   return Buffer.concat(
     messages.flatMap((message) => [typeof message === 'string' ? Buffer.from(message) : asBuffer(message), LINE_FEED]),
   )

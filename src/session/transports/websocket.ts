@@ -1,4 +1,4 @@
-import { createServer, type Server as HttpServer } from 'node:http'
+import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
@@ -14,10 +14,12 @@ import type {
 } from './connection.ts'
 import { FlowControl, reasonOf } from './flow.ts'
 import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
+import { NO_PROXIES } from './proxies.ts'
 
 /** Bytes of a masked frame's header; what a frame costs besides its payload. */
 const FRAME_OVERHEAD = 6
 const MAX_HEADER_BYTES = 8192
+const TEXT = { binary: false }
 
 /** One message a frame over a WebSocket; text and binary frames mean the same, answers are text. */
 export class WebSocketConnection implements Connection {
@@ -26,6 +28,7 @@ export class WebSocketConnection implements Connection {
   onMessage: (message: Uint8Array) => void = ignore
   onOversized: (bytes: number) => void = ignore
   onReceived: (bytes: number) => void = ignore
+  onSent: (bytes: number) => void = ignore
   onDrain: () => void = ignore
   onClose: (reason: CloseReason) => void = ignore
 
@@ -53,6 +56,10 @@ export class WebSocketConnection implements Connection {
     ws.on('ping', (data) => this.#control(data.length))
     ws.on('pong', (data) => this.#control(data.length))
     ws.on('error', (error) => this.#failed(error))
+    // Of the socket itself `ws` says nothing.
+    socket.on('error', (error) => {
+      this.#reason ??= reasonOf(error)
+    })
     ws.once('close', () => {
       clearTimeout(this.#cutTimer)
       this.#reason ??= 'client closed'
@@ -75,7 +82,8 @@ export class WebSocketConnection implements Connection {
       this.#socket.cork()
       setImmediate(() => this.#uncork())
     }
-    this.#ws.send(message, { binary: false })
+    this.#ws.send(message, TEXT)
+    this.onSent(typeof message === 'string' ? Buffer.byteLength(message) : message.length)
     return this.#flow.sent(this.unsent)
   }
 
@@ -158,17 +166,25 @@ export async function listenWebSocket(
   doorkeeper: Doorkeeper,
   log: Logger,
 ): Promise<SocketListener> {
+  const { kind, proxies = NO_PROXIES } = options
   const arrivals = new WeakMap<Duplex, { readonly socket: Socket; readonly arrival: Arrival }>()
-  const http = upgradeServer((socket, ws) => {
-    const found = arrivals.get(socket)
+  const http = upgradeServer(limits, (request, upgrade) => {
+    const found = arrivals.get(request.socket)
     if (found === undefined) {
-      ws.terminate()
+      request.socket.destroy()
       return
     }
-    found.arrival.settle()
-    const connection = new WebSocketConnection(options.kind, found.arrival.remote, limits, ws, found.socket)
-    doorkeeper.welcome(connection, found.arrival.pass)
-  }, limits)
+    const { socket, arrival } = found
+    const remote = proxies.clientOf(request.headers['x-forwarded-for'], arrival.remote)
+    if (remote !== arrival.remote && !doorkeeper.moved(arrival.pass, kind, remote)) {
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+      return
+    }
+    upgrade((ws) => {
+      arrival.settle()
+      doorkeeper.welcome(new WebSocketConnection(kind, remote, limits, ws, socket), arrival.pass)
+    })
+  })
   const listener = new SocketListener(options, doorkeeper, log, (socket, arrival) => {
     arrivals.set(socket, { socket, arrival })
     // Until the upgrade is done the listener's own time limit runs; Node's limits need a server that listens itself.
@@ -178,7 +194,13 @@ export async function listenWebSocket(
   return listener
 }
 
-function upgradeServer(upgraded: (socket: Duplex, ws: WebSocket) => void, limits: ConnectionLimits): HttpServer {
+type Upgrade = (done: (ws: WebSocket) => void) => void
+
+/** Asks `onUpgrade` for each request to upgrade; answers everything else by itself. */
+function upgradeServer(
+  limits: ConnectionLimits,
+  onUpgrade: (request: IncomingMessage, upgrade: Upgrade) => void,
+): HttpServer {
   const sockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -190,7 +212,7 @@ function upgradeServer(upgraded: (socket: Duplex, ws: WebSocket) => void, limits
     response.end('a WebSocket is spoken here\n')
   })
   http.on('upgrade', (request, socket, head) => {
-    sockets.handleUpgrade(request, socket, head, (ws) => upgraded(socket, ws))
+    onUpgrade(request, (done) => sockets.handleUpgrade(request, socket, head, done))
   })
   http.on('clientError', (_error, socket) => socket.destroy())
   return http

@@ -59,7 +59,7 @@ export class Stage {
           resolve,
           ...this.network,
         },
-        chain: { tip: () => this.height, headerAt: (height) => Promise.resolve(headerAt(height)) },
+        chain: { tip: () => Promise.resolve(this.height), headerAt: (height) => Promise.resolve(headerAt(height)) },
         features: () => this.own,
         random: () => 0,
       },

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { silentLogger } from '../../../src/log.ts'
+import { createLogger, type Logger, silentLogger } from '../../../src/log.ts'
 import { AdminServer, DEFAULT_ADMIN, defineAdminMethod } from '../../../src/session/admin.ts'
 import { sessionAdminMethods } from '../../../src/session/admin-methods.ts'
 import { FakeDaemon, FakeServer } from '../../support/fake-context.ts'
@@ -26,9 +26,11 @@ describe('administrator', () => {
   async function start({
     stop = () => {},
     wait,
+    log = silentLogger(),
   }: {
     stop?: () => void
     wait?: Promise<unknown>
+    log?: Logger
   } = {}): Promise<WireClient> {
     kit = await new SessionKit().start()
     const { shared, manager } = kit
@@ -50,7 +52,7 @@ describe('administrator', () => {
         daemon: new FakeDaemon(),
         server: new FakeServer(),
         clock,
-        log: silentLogger(),
+        log,
         requestId: () => `a${++requests}`,
       },
     )
@@ -63,6 +65,17 @@ describe('administrator', () => {
     clients.push(client)
     return client
   }
+
+  it('leaves a line in the log with what changes something, and none with questions', async () => {
+    const lines: string[] = []
+    const log = createLogger('info', { write: (line: string) => void lines.push(line) })
+    const client = await start({ log })
+    await client.request('getinfo')
+    await client.request('sessions')
+    await client.request('disconnect', ['all'])
+    const audited = lines.filter((line) => line.includes('"audit":true')).map((line): unknown => JSON.parse(line))
+    expect(audited).toMatchObject([{ method: 'disconnect' }])
+  })
 
   it('is told what the server is doing', async () => {
     const client = await start()

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { Agent, request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { HandMoments, type KitOptions, SessionKit } from '../../support/session-kit.ts'
@@ -231,6 +232,26 @@ describe('HTTP', () => {
     await start({ listeners: [{ kind: 'https', host: HOST, port: 0, tls: await testCertificate() }] })
     const answer = await browser('https')({ body: call('echo', ['safe']) })
     expect(answer.json()).toMatchObject({ result: 'safe' })
+  })
+
+  it('is gone after a broken TLS record', async () => {
+    await start({ listeners: [{ kind: 'https', host: HOST, port: 0, tls: await testCertificate() }] })
+    const upstream = connect(kit!.port('https'), HOST)
+    const relay = createServer((socket) => {
+      socket.on('error', () => {}) // It breaks when the other half does.
+      socket.pipe(upstream).pipe(socket)
+    })
+    relay.listen(0, HOST)
+    await once(relay, 'listening')
+    const secure = connectTls({ port: (relay.address() as AddressInfo).port, host: HOST, rejectUnauthorized: false })
+    secure.on('error', () => {}) // The server ends it with an alert.
+    secure.write('GET /proxy/protocol HTTP/1.1\r\nHost: x\r\n\r\n')
+    await once(secure, 'data')
+    upstream.write('this is no TLS record at all, and no part of one')
+    await kit!.until(() => kit!.manager.counts.closed['transport error'] === 1)
+    upstream.destroy()
+    secure.destroy()
+    relay.close()
   })
 
   it('lets a running exchange finish at shutdown', async () => {

@@ -202,7 +202,7 @@ describe('session manager', () => {
     const aboutSession = written.filter((line) => line.includes('"session":1'))
     expect(aboutSession.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
       'session opened',
-      'session used too much',
+      'disconnected for abuse',
       'session closed',
     ])
     expect(aboutSession.filter((line) => line.includes('127.0.0.1'))).toHaveLength(row.lines)

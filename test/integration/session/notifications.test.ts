@@ -205,6 +205,49 @@ describe('notifications', () => {
     expect(await client.notification('blockchain.scriptpubkey.subscribe')).toEqual([SCRIPT, S1])
   })
 
+  it('of a tip are followed by a ping as long as one of a script, from 1.7 on and not before', async () => {
+    const { moments, connect, active } = own(await start())
+    const [client, older] = [await connect(), await active()]
+    await client.request('server.version', ['new', [1, 7]])
+    for (const follower of [client, older]) await follower.request(TIP)
+    moments.publish({}, true)
+    const tip = [TIP, [expect.objectContaining({ height: 1 })]]
+    expect(await told(client)).toEqual([tip, ['server.ping', ['0'.repeat(128)]]])
+    expect(await told(older)).toEqual([tip])
+    moments.publish({ [SCRIPT]: S1 })
+    expect(await told(client)).toHaveLength(2)
+  })
+
+  it('tell of an outpoint from before it is known, once for each change, and only until unsubscribed', async () => {
+    const { moments, connect } = own(await start())
+    const client = await connect()
+    await client.request('server.version', ['new', [1, 7]])
+    const txid = 'ab'.repeat(32)
+    const outpoint = 'blockchain.outpoint.subscribe'
+    expect(await client.request(outpoint, [txid, 1])).toEqual({})
+    moments.publish({}, true)
+    expect(await told(client)).toEqual([])
+    const hashX = Uint8Array.from(Buffer.from(SCRIPT, 'hex'))
+    const height = (of: 0 | -1) => [
+      { height: 0 as const, hashX: undefined },
+      { height: of, hashX },
+    ]
+    moments.mempoolOutputs.set(txid, height(-1))
+    moments.announce([SCRIPT], false, [txid])
+    expect(await told(client)).toEqual([[outpoint, [txid, 1, { funder_height: -1 }]]])
+    moments.announce([SCRIPT], false, [txid])
+    moments.mempoolOutputs.set(txid, height(0))
+    moments.announce([SCRIPT])
+    expect((await told(client)).slice(1)).toEqual([[outpoint, [txid, 1, { funder_height: 0 }]]])
+    expect(kit!.subscriptions.total).toBe(1)
+    expect(await client.request('blockchain.outpoint.unsubscribe', [txid, 1])).toBe(true)
+    expect(await client.request('blockchain.outpoint.unsubscribe', [txid, 1])).toBe(false)
+    moments.mempoolOutputs.delete(txid)
+    moments.announce([SCRIPT], true, [txid])
+    expect(await told(client)).toHaveLength(2)
+    expect([kit!.subscriptions.total, kit!.subscriptions.outpoints.size]).toEqual([0, 0])
+  })
+
   it('speak the dialect of the session', async () => {
     const { moments, connect } = own(await start())
     const client = await connect()

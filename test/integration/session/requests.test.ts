@@ -49,15 +49,28 @@ describe('requests of a session', () => {
     expect(await version).toEqual(['kit', '1.6.0'])
   })
 
-  it('are served at 1.4 without server.version, which may still come once', async () => {
+  it('are served at 1.4 without server.version, which may still come once for a version below 1.6', async () => {
     const { connect } = bind(await start())
     const client = await connect()
     expect(await client.request('protocol')).toBe('1.4.0')
-    await client.request('server.version', ['me', [1, 6]])
-    expect(await client.request('protocol')).toBe('1.6.0')
+    expect(await client.request('server.version', ['me', [1, 5]])).toEqual(['kit', '1.5.0'])
+    expect(await client.request('protocol')).toBe('1.5.0')
     const again = client.request('server.version', ['me', [1, 4]])
     await expect(again).rejects.toMatchObject({ code: 1, message: 'server.version already sent' })
-    expect(await client.request('protocol')).toBe('1.6.0')
+    expect(await client.request('protocol')).toBe('1.5.0')
+  })
+
+  it.each([
+    [1, 6],
+    [1, 7],
+  ])('end with the session when a later server.version would give %i.%i', async (major, minor) => {
+    const { connect } = bind(await start())
+    const client = await connect()
+    expect(await client.request('protocol')).toBe('1.4.0')
+    const late = client.request('server.version', ['me', [major, minor]])
+    await expect(late).rejects.toMatchObject({ code: 1, message: /^server\.version has to be the first message/ })
+    await client.closed
+    await kit!.until(() => kit!.manager.counts.closed['protocol breach'] === 1)
   })
 
   it('end with the session when no version fits, or the client is not wanted', async () => {

@@ -3,6 +3,8 @@ import { BITCOIN_ADDRESSES } from '../../../src/chain/address.ts'
 import { COINS, coinOf } from '../../../src/coins/registry.ts'
 import { ConfigError } from '../../../src/errors.ts'
 import { fromDisplayHex } from '../../../src/lib/bytes.ts'
+import { isPublicHost } from '../../../src/session/outbound/address.ts'
+import { featuresOf, portsOf } from '../../../src/session/peers/features.ts'
 
 describe('the coins', () => {
   it.each(COINS.map((coin) => [`${coin.name} ${coin.net}`, coin] as const))('are found by name: %s', (_id, coin) => {
@@ -26,6 +28,21 @@ describe('the coins', () => {
       regtest: 200,
     })
     expect(coinOf('Bitcoin', 'regtest').addressVersions).toBe(BITCOIN_ADDRESSES.regtest)
+  })
+
+  it('name servers to begin the search for others with, by host and ports; regtest has none', () => {
+    for (const { net, peers } of COINS) {
+      const hosts = peers.map((row) => row.split(' ')[0]!)
+      expect(new Set(hosts).size).toBe(peers.length)
+      for (const row of peers) {
+        const [host = '', ...details] = row.split(' ')
+        expect(isPublicHost(host), row).toBe(true)
+        expect(details.join(' '), row).toMatch(/^(?:s\d{2,5})?(?: ?t\d{2,5})?$/)
+        const { ssl, tcp } = portsOf(featuresOf(host, details), host)
+        expect(ssl ?? tcp, row).toBeGreaterThan(0)
+      }
+      expect(peers.length > 0).toBe(net !== 'regtest')
+    }
   })
 
   it('say what there is when asked for what there is not', () => {

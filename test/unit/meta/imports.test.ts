@@ -19,6 +19,7 @@ const ORDER = [
   ['sync', 'session'],
   ['server-info', 'server-peers', 'regtest-admin'],
   ['server'],
+  ['index-check', 'index-commands'],
   ['rpc-client'],
   ['main'],
 ] as const

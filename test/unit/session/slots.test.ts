@@ -1,76 +1,108 @@
 import { describe, expect, it } from 'vitest'
 import { Slots } from '../../../src/session/slots.ts'
 
-const NEVER = new AbortController().signal
+/** Somebody who asks for a slot, and what came of it. */
+class Taker {
+  outcome: 'admitted' | 'waiting' | { readonly code?: number; readonly message: string } = 'waiting'
+  readonly #order: Taker[]
 
-/** Whether a promise has settled by now. */
-async function settled(promise: Promise<unknown>): Promise<boolean> {
-  const still = Symbol('still')
-  const first = await Promise.race([promise.catch(() => {}), Promise.resolve().then(() => Promise.resolve(still))])
-  return first !== still
+  constructor(order: Taker[] = []) {
+    this.#order = order
+  }
+
+  admitted(): void {
+    expect(this.outcome).toBe('waiting')
+    this.outcome = 'admitted'
+    this.#order.push(this)
+  }
+
+  refused(error: Error): void {
+    expect(this.outcome).toBe('waiting')
+    this.outcome = error
+  }
 }
 
+function take(slots: Slots, count: number, order?: Taker[]): Taker[] {
+  return Array.from({ length: count }, () => {
+    const taker = new Taker(order)
+    slots.take(taker)
+    return taker
+  })
+}
+
+const outcomes = (takers: readonly Taker[]) => takers.map(({ outcome }) => outcome)
+
 describe('slots', () => {
-  it('lets as many run as the target says, and the others in order', async () => {
+  it('lets as many run as the target says, and the others in order', () => {
     const slots = new Slots(2)
-    const order: number[] = []
-    await slots.take(NEVER)
-    await slots.take(NEVER)
-    const waiting = [1, 2].map((i) => slots.take(NEVER).then(() => order.push(i)))
+    const order: Taker[] = []
+    const takers = take(slots, 4, order)
+    expect(outcomes(takers)).toEqual(['admitted', 'admitted', 'waiting', 'waiting'])
     expect(slots.waiting).toBe(2)
     slots.release()
-    await waiting[0]
+    expect(outcomes(takers)).toEqual(['admitted', 'admitted', 'admitted', 'waiting'])
     slots.release()
-    await waiting[1]
-    expect(order).toEqual([1, 2])
-    expect(slots.taken).toBe(2)
+    expect(order).toEqual(takers)
+    expect([slots.taken, slots.waiting]).toEqual([2, 0])
   })
 
-  it('admits nobody new until it is below a lowered target, and more at once when it is raised', async () => {
+  it('admits nobody new until it is below a lowered target, and more at once when it is raised', () => {
     const slots = new Slots(3)
-    for (let i = 0; i < 3; i++) await slots.take(NEVER)
+    take(slots, 3)
     slots.setTarget(1)
-    const next = slots.take(NEVER)
+    const [next] = take(slots, 1)
     slots.release()
     slots.release()
-    expect(await settled(next)).toBe(false)
+    expect(next!.outcome).toBe('waiting')
     slots.release()
-    await next
-    const more = [slots.take(NEVER), slots.take(NEVER)]
+    expect(next!.outcome).toBe('admitted')
+    const more = take(slots, 2)
+    expect(outcomes(more)).toEqual(['waiting', 'waiting'])
     slots.setTarget(3)
-    await Promise.all(more)
+    expect(outcomes(more)).toEqual(['admitted', 'admitted'])
     expect(slots.taken).toBe(3)
   })
 
-  it('refuses those who wait and those who come with -101 at a target of 0', async () => {
+  it('refuses those who wait and those who come with -101 at a target of 0', () => {
     const slots = new Slots(1)
-    await slots.take(NEVER)
-    const waiting = slots.take(NEVER)
+    const takers = take(slots, 2)
     slots.setTarget(0)
-    await expect(waiting).rejects.toMatchObject({ code: -101 })
-    await expect(slots.take(NEVER)).rejects.toMatchObject({ code: -101 })
+    expect(takers[1]!.outcome).toMatchObject({ code: -101 })
+    expect(take(slots, 1)[0]!.outcome).toMatchObject({ code: -101 })
     expect(slots.waiting).toBe(0)
   })
 
-  it('forgets who gave up waiting', async () => {
+  it('forgets who gave up waiting', () => {
     const slots = new Slots(1)
-    await slots.take(NEVER)
-    const controller = new AbortController()
-    const waiting = slots.take(controller.signal)
-    controller.abort(new Error('gave up'))
-    await expect(waiting).rejects.toThrow('gave up')
-    await expect(slots.take(controller.signal)).rejects.toThrow('gave up')
+    const [first, second, third] = take(slots, 3)
+    slots.leave(second!)
+    slots.release()
+    expect(outcomes([first!, second!, third!])).toEqual(['admitted', 'waiting', 'admitted'])
     slots.release()
     expect(slots.taken).toBe(0)
-    await slots.take(NEVER)
   })
 
-  it('settles everybody when it is closed', async () => {
+  it('settles everybody when it is closed', () => {
     const slots = new Slots(1)
-    await slots.take(NEVER)
-    const waiting = slots.take(NEVER)
+    const takers = take(slots, 2)
     slots.close(new Error('gone'))
-    await expect(waiting).rejects.toThrow('gone')
-    await expect(slots.take(NEVER)).rejects.toThrow('gone')
+    slots.close(new Error('gone again'))
+    expect(takers[1]!.outcome).toMatchObject({ message: 'gone' })
+    expect(take(slots, 1)[0]!.outcome).toMatchObject({ message: 'gone' })
+  })
+
+  it('may be asked again by who is told', () => {
+    const slots = new Slots(1)
+    const last = new Taker()
+    slots.take({
+      admitted: () => {
+        slots.take({ admitted: () => slots.take(last), refused: () => {} })
+        slots.release()
+      },
+      refused: () => {},
+    })
+    expect(last.outcome).toBe('waiting')
+    slots.release()
+    expect(last.outcome).toBe('admitted')
   })
 })

@@ -50,6 +50,26 @@ describe('subscriptions', () => {
     expect(table.total).toBe(3)
   })
 
+  it('counts outpoints towards the same limits and forgets one with its last follower', () => {
+    const table = new Subscriptions({ maxPerSession: 2, maxTotal: 0 })
+    const [a, b] = [subscriber(1), subscriber(2)]
+    const outpoint = { ref: { txid: 'ab'.repeat(32), vout: 0 }, script: 'unknown' as const }
+    const key = 'o'.repeat(36)
+    for (const who of [a, b]) table.add(who, { ...news(key, '{}'), outpoint })
+    table.add(a, news('x'))
+    expect(() => table.add(a, news('y'))).toThrow(expect.objectContaining({ code: -101 }))
+    const nothing = { newTip: false, touched: new Set<string>(), stirred: new Set<string>() }
+    const looked = (change: object) => [...table.outpoints.among({ ...nothing, ...change })]
+    expect(looked({ newTip: true })).toEqual([key])
+    expect(looked({ stirred: new Set([outpoint.ref.txid]) })).toEqual([key])
+    expect(table.outpoints.settle(key, Uint8Array.of(65))).toBe(true)
+    expect([looked({ newTip: true }), looked({ touched: new Set(['A', 'B']) })]).toEqual([[], [key]])
+    table.remove(a, key)
+    expect(table.outpoints.size).toBe(1)
+    table.removeAll(b)
+    expect([table.outpoints.size, looked({ touched: new Set(['A']) })]).toEqual([0, []])
+  })
+
   it('intersects with what was touched from whichever side is smaller', () => {
     const table = new Subscriptions({ maxPerSession: 0, maxTotal: 0 })
     const a = subscriber(1)

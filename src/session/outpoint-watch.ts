@@ -1,0 +1,93 @@
+import { toLatin1 } from '../lib/bytes.ts'
+import type { MomentNews } from '../mempool/moment.ts'
+import type { OutpointRef, OutpointScript } from '../rpc/outpoint.ts'
+
+interface Watched {
+  readonly ref: OutpointRef
+  script: OutpointScript
+}
+
+/** Outpoints that somebody follows, and what has to happen until one of them is looked at again. */
+export class OutpointWatch {
+  readonly #watched = new Map<string, Watched>()
+  /** Those whose script is known: everything that changes their status touches it. */
+  readonly #byScript = new Map<string, Set<string>>()
+  /** The others: looked at when their transaction (id as displayed) stirs, and at every new tip. */
+  readonly #byTxid = new Map<string, Set<string>>()
+
+  get size(): number {
+    return this.#watched.size
+  }
+
+  /** What is known of the outpoint with this key (36 bytes, a character a byte). */
+  get(key: string): Readonly<Watched> | undefined {
+    return this.#watched.get(key)
+  }
+
+  add(key: string, ref: OutpointRef, script: OutpointScript): void {
+    if (this.#watched.has(key)) {
+      this.settle(key, script)
+      return
+    }
+    const watched = { ref, script }
+    this.#watched.set(key, watched)
+    this.#attach(key, watched)
+  }
+
+  /** Notes what an outpoint was found to pay to. What is known already stays. True if it was not known before. */
+  settle(key: string, script: OutpointScript): boolean {
+    const watched = this.#watched.get(key)
+    if (watched === undefined || watched.script !== 'unknown' || script === 'unknown') return false
+    this.#detach(key, watched)
+    watched.script = script
+    this.#attach(key, watched)
+    return true
+  }
+
+  delete(key: string): void {
+    const watched = this.#watched.get(key)
+    if (watched === undefined) return
+    this.#watched.delete(key)
+    this.#detach(key, watched)
+  }
+
+  /** Keys of the outpoints whose status may have changed. */
+  *among({ newTip, touched, stirred }: MomentNews): Iterable<string> {
+    for (const hashX of common(touched, this.#byScript)) yield* this.#byScript.get(hashX) ?? []
+    const txids = newTip ? this.#byTxid.keys() : common(stirred, this.#byTxid)
+    for (const txid of txids) yield* this.#byTxid.get(txid) ?? []
+  }
+
+  #attach(key: string, { ref, script }: Watched): void {
+    // There is nothing that could happen to an output that does not exist.
+    if (script === 'absent') return
+    if (script instanceof Uint8Array) append(this.#byScript, toLatin1(script), key)
+    else append(this.#byTxid, ref.txid, key)
+  }
+
+  #detach(key: string, { ref, script }: Watched): void {
+    if (script instanceof Uint8Array) remove(this.#byScript, toLatin1(script), key)
+    else remove(this.#byTxid, ref.txid, key)
+  }
+}
+
+function append(index: Map<string, Set<string>>, place: string, key: string): void {
+  const keys = index.get(place)
+  if (keys === undefined) index.set(place, new Set([key]))
+  else keys.add(key)
+}
+
+function remove(index: Map<string, Set<string>>, place: string, key: string): void {
+  const keys = index.get(place)
+  keys?.delete(key)
+  if (keys?.size === 0) index.delete(place)
+}
+
+/** What is in both; takes the time of the smaller one. */
+function* common(some: ReadonlySet<string>, index: ReadonlyMap<string, unknown>): Iterable<string> {
+  if (some.size <= index.size) {
+    for (const key of some) if (index.has(key)) yield key
+  } else {
+    for (const key of index.keys()) if (some.has(key)) yield key
+  }
+}

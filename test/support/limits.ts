@@ -1,0 +1,225 @@
+import { SETTINGS, type Setting } from '../../src/config.ts'
+import { MAX_DEPTH } from '../../src/rpc/json.ts'
+import { DEFAULT_ADMIN } from '../../src/session/admin.ts'
+import { DEFAULT_MANAGER } from '../../src/session/manager.ts'
+import { OPEN_FILES_RESERVED } from '../../src/session/open-files.ts'
+
+type SettingKey = keyof typeof SETTINGS
+
+/** One limit, what happens at it, where it shows, and the test that reaches it. docs/LIMITS.md is printed from these. */
+export interface LimitRow {
+  readonly limit: string
+  /** The setting, or the figure where none can be set. */
+  readonly value: SettingKey | { readonly fixed: string }
+  readonly reaction: string
+  /** Where it is counted; nothing where each one is only answered. */
+  readonly counter: string
+  /** File below test/, and the beginning of the test's title. */
+  readonly test: readonly [file: string, title: string]
+}
+
+const CLOSED = (reason: string) => `\`sessions.closed["${reason}"]\``
+const REFUSED = (reason: string) => `\`sessions.refusals["${reason}"]\``
+const ERRORS = '`errors` of the session'
+const STACK = 'integration/protocol/limits.test.ts'
+
+export const LIMITS: readonly LimitRow[] = [
+  {
+    limit: 'active sessions',
+    value: 'maxSessions',
+    reaction: `every listener is closed; open again below 95 %. A newcomer whose place is gone by then: -102, closed. Never more than the limit of open files less ${OPEN_FILES_RESERVED}`,
+    counter: `\`sessions.active\`, \`sessions.paused\`, ${CLOSED('server full')}`,
+    test: [STACK, 'MAX_SESSIONS closes the listeners'],
+  },
+  {
+    limit: 'sessions of one subnet',
+    value: 'maxSessionsPerGroup',
+    reaction: 'newcomer cut',
+    counter: REFUSED('group is full'),
+    test: [STACK, 'MAX_SESSIONS_PER_GROUP cuts'],
+  },
+  {
+    limit: 'newcomers',
+    value: 'maxHandshaking',
+    reaction: 'newcomer cut before anything is allocated for it',
+    counter: `\`sessions.handshaking\`, ${REFUSED('too many newcomers')}`,
+    test: [STACK, 'MAX_HANDSHAKING cuts newcomers'],
+  },
+  {
+    limit: 'newcomers of one host',
+    value: 'maxHandshakingPerHost',
+    reaction: 'newcomer cut; exempt subnets and trusted proxies have no such limit, a private address has half of all',
+    counter: REFUSED('too many newcomers of one host'),
+    test: [STACK, 'MAX_HANDSHAKING_PER_HOST leaves room'],
+  },
+  {
+    limit: 'time to the first request',
+    value: 'handshakeTimeout',
+    reaction: 'closed; counted apart for TLS, PROXY header and WebSocket upgrade, and then for the first request',
+    counter: CLOSED('handshake timeout'),
+    test: [STACK, 'HANDSHAKE_TIMEOUT cuts'],
+  },
+  {
+    limit: 'silence',
+    value: 'sessionTimeout',
+    reaction: 'closed at the next sweep, which is once a minute, or more often if this is shorter',
+    counter: CLOSED('idle timeout'),
+    test: [STACK, 'SESSION_TIMEOUT closes'],
+  },
+  {
+    limit: 'cost until a client is slowed down',
+    value: 'costSoftLimit',
+    reaction: 'fewer requests at once and a delay for each, in proportion',
+    counter: '`cost`, `extra_cost` and `concurrency` of the session',
+    test: [STACK, 'COST_SOFT_LIMIT slows down'],
+  },
+  {
+    limit: 'cost until a client is cut off',
+    value: 'costHardLimit',
+    reaction: '-101, closed; the cost stays with the subnet and is forgiven by and by',
+    counter: `${CLOSED('excessive usage')}, \`groups\``,
+    test: [STACK, 'COST_SOFT_LIMIT slows down by up to REQUEST_SLEEP, COST_HARD_LIMIT ends'],
+  },
+  {
+    limit: 'delay of a request',
+    value: 'requestSleep',
+    reaction: 'never longer',
+    counter: 'none',
+    test: ['unit/session/cost.test.ts', 'has the figures of ElectrumX'],
+  },
+  {
+    limit: 'requests of one client that run at once',
+    value: 'initialConcurrent',
+    reaction: 'further ones wait in order',
+    counter: '`unanswered` of the session',
+    test: ['integration/session/requests.test.ts', 'run as many at once as the limit says'],
+  },
+  {
+    limit: 'messages of one client that run or wait',
+    value: 'maxPipelined',
+    reaction: 'reading stops until half of them are answered; HTTP: 503',
+    counter: '`unanswered` of the session',
+    test: ['integration/session/requests.test.ts', 'stop being read while too many of them wait'],
+  },
+  {
+    limit: 'time of a request, waiting included',
+    value: 'requestTimeout',
+    reaction: '-102; the handler is told to stop',
+    counter: ERRORS,
+    test: [STACK, 'REQUEST_TIMEOUT answers -102'],
+  },
+  {
+    limit: 'length of a message',
+    value: 'maxRecv',
+    reaction: 'a line is dropped and charged, the session lives; a WebSocket is closed (1009); HTTP: 413, closed',
+    counter: `${ERRORS}, ${CLOSED('protocol breach')}`,
+    test: [STACK, 'MAX_RECV drops a line'],
+  },
+  {
+    limit: 'entries of a batch',
+    value: 'maxBatch',
+    reaction: '-32600 for the whole of it',
+    counter: ERRORS,
+    test: [STACK, 'MAX_BATCH refuses'],
+  },
+  {
+    limit: 'depth of a message',
+    value: { fixed: `${MAX_DEPTH} levels` },
+    reaction: '-32600, before anything is built of it',
+    counter: ERRORS,
+    test: [STACK, 'nesting is refused beyond 64'],
+  },
+  {
+    limit: 'length of an answer',
+    value: 'maxSend',
+    reaction: '-32600 in its place; in a batch that entry alone',
+    counter: ERRORS,
+    test: [STACK, 'MAX_SEND replaces an answer'],
+  },
+  {
+    limit: 'transactions of a history',
+    value: { fixed: '(MAX_SEND − 100) ÷ 99' },
+    reaction: '10001 for the history and its status; who follows such a script is closed',
+    counter: `${ERRORS}, ${CLOSED('excessive usage')}`,
+    test: [STACK, 'a history that MAX_SEND could not hold'],
+  },
+  {
+    limit: 'headers of one answer',
+    value: { fixed: '2016 headers' },
+    reaction: 'no more are given; the answer says how many',
+    counter: 'none',
+    test: [STACK, 'headers come 2016 at a time'],
+  },
+  {
+    limit: 'subscriptions of one session',
+    value: 'maxSubscriptionsPerSession',
+    reaction: '-101, closed',
+    counter: `\`subscriptions\` of the session, ${CLOSED('excessive usage')}`,
+    test: [STACK, 'MAX_SUBSCRIPTIONS_PER_SESSION and MAX_SUBSCRIPTIONS'],
+  },
+  {
+    limit: 'subscriptions in all',
+    value: 'maxSubscriptions',
+    reaction: '-101, closed',
+    counter: `\`sessions.subscriptions\`, ${CLOSED('excessive usage')}`,
+    test: [STACK, 'MAX_SUBSCRIPTIONS_PER_SESSION and MAX_SUBSCRIPTIONS'],
+  },
+  {
+    limit: 'bytes that wait for a client',
+    value: 'maxUnsent',
+    reaction: 'cut; long before, at 1 MiB, reading stops and no further request is begun',
+    counter: CLOSED('slow reader'),
+    test: [STACK, 'MAX_UNSENT cuts'],
+  },
+  {
+    limit: 'time in which a client takes nothing',
+    value: 'sendTimeout',
+    reaction: 'cut',
+    counter: CLOSED('slow reader'),
+    test: [STACK, 'SEND_TIMEOUT cuts'],
+  },
+  {
+    limit: 'time for which a notification waits',
+    value: 'notifyTimeout',
+    reaction: 'closed; meanwhile changes are merged and nothing is kept of them',
+    counter: CLOSED('slow reader'),
+    test: [STACK, 'NOTIFY_TIMEOUT cuts'],
+  },
+  {
+    limit: 'length of a PROXY header',
+    value: { fixed: '107 bytes (version 1), 4096 bytes (version 2)' },
+    reaction: 'cut',
+    counter: 'a warning in the log',
+    test: ['integration/session/proxies.test.ts', 'are cut with a broken header'],
+  },
+  {
+    limit: 'connections of administrators',
+    value: { fixed: `${DEFAULT_ADMIN.maxConnections} connections` },
+    reaction: 'cut',
+    counter: 'none',
+    test: ['integration/session/admin.test.ts', 'has a bounded number of connections'],
+  },
+  {
+    limit: "time of an administrator's command",
+    value: { fixed: `${DEFAULT_ADMIN.requestTimeout / 1000} s` },
+    reaction: '-102',
+    counter: 'none',
+    test: ['integration/session/admin.test.ts', 'is told when a method takes too long'],
+  },
+  {
+    limit: 'time for running requests at shutdown',
+    value: { fixed: `${DEFAULT_MANAGER.shutdownGrace / 1000} s` },
+    reaction: 'closed',
+    counter: CLOSED('shutdown'),
+    test: ['integration/session/manager.test.ts', 'does not wait for ever at shutdown'],
+  },
+]
+
+/** `MAX_SEND`, its default and unit; or the figure that cannot be set. */
+export function valueOf({ value }: LimitRow): { readonly setting: string; readonly standard: string } {
+  if (typeof value !== 'string') return { setting: 'fixed', standard: value.fixed }
+  const entry: Setting = SETTINGS[value]
+  const standard =
+    entry.fallbackNote ?? `${entry.fallback ?? 'unset'}${entry.unit === undefined ? '' : ` ${entry.unit}`}`
+  return { setting: `\`${entry.env}\``, standard: entry.fallback === '0' ? 'none' : standard }
+}
