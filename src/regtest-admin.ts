@@ -11,6 +11,7 @@ export function regtestAdminMethods(node: RegtestNode): readonly AdminMethod[] {
   return [
     defineAdminMethod({
       name: 'regtest.mine',
+      acts: true,
       summary: 'Mines blocks with what the mempool has; their hashes. Without an address the faucet gets the coins.',
       params: z.object({ count: z.coerce.number().int().min(1).max(MOST_BLOCKS), address: z.string().optional() }),
       example: { params: [1], result: ['0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206'] },
@@ -18,6 +19,7 @@ export function regtestAdminMethods(node: RegtestNode): readonly AdminMethod[] {
     }),
     defineAdminMethod({
       name: 'regtest.send',
+      acts: true,
       summary: 'Pays an amount in BTC from the faucet to an address; the txid.',
       params: z.object({ address: z.string(), amount: z.union([z.string(), z.number()]) }),
       example: {
@@ -28,6 +30,7 @@ export function regtestAdminMethods(node: RegtestNode): readonly AdminMethod[] {
     }),
     defineAdminMethod({
       name: 'regtest.reorg',
+      acts: true,
       summary: 'Replaces the last blocks by a longer branch; what was in them is mined again. The new hashes.',
       params: z.object({ depth: z.coerce.number().int().min(1).max(MOST_BLOCKS) }),
       example: { params: [1], result: ['0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206'] },
