@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { FOREIGN_SETTINGS, SETTINGS, type Setting } from '../../src/config.ts'
+import { FOREIGN_SETTINGS, SETTINGS, type Setting } from '../../src/config-table.ts'
 import { describeSchema } from '../../src/db/layout.ts'
 import { ERROR_CODES } from '../../src/errors.ts'
 import { describeMethods } from '../../src/rpc/describe.ts'

@@ -1,4 +1,4 @@
-import { SETTINGS, type Setting } from '../../src/config.ts'
+import { SETTINGS, type Setting } from '../../src/config-table.ts'
 import { MAX_DEPTH } from '../../src/rpc/json.ts'
 import { DEFAULT_ADMIN } from '../../src/session/admin.ts'
 import { DEFAULT_MANAGER } from '../../src/session/manager.ts'

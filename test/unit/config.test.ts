@@ -157,7 +157,7 @@ describe('settings', () => {
       expect(pairs.length).toBeGreaterThan(3)
       const asWritten = Object.fromEntries(pairs.filter(([env]) => lines.some((line) => line.startsWith(`${env}=`))))
       expect(() => readSettings(asWritten)).not.toThrow()
-      const source = readFileSync(resolve(import.meta.dirname, '../../src/config.ts'), 'utf8')
+      const source = readFileSync(resolve(import.meta.dirname, '../../src/config-table.ts'), 'utf8')
       expect(pairs.map(([env]) => env).filter((env) => !source.includes(`'${env}'`))).toEqual([])
     },
   )

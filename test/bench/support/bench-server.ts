@@ -61,20 +61,24 @@ export class BenchServer {
     const database = index ?? (await mkdtemp(join(tmpdir(), 'valence-bench-db-')))
     if (options.profile !== undefined) await mkdir(options.profile, { recursive: true })
     const profiling = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
-    const child = spawn(process.execPath, ['--enable-source-maps', '--max-semi-space-size=32', ...profiling, options.server], {
-      env: {
-        PATH: process.env['PATH'] ?? '',
-        ...environmentFor(node),
-        DB_DIRECTORY: database,
-        SERVICES: 'tcp://127.0.0.1:0',
-        REORG_LIMIT: '10',
-        COST_SOFT_LIMIT: '0',
-        COST_HARD_LIMIT: '0',
-        ...options.environment,
-        ...settings,
+    const child = spawn(
+      process.execPath,
+      ['--enable-source-maps', '--max-semi-space-size=32', ...profiling, options.server],
+      {
+        env: {
+          PATH: process.env['PATH'] ?? '',
+          ...environmentFor(node),
+          DB_DIRECTORY: database,
+          SERVICES: 'tcp://127.0.0.1:0',
+          REORG_LIMIT: '10',
+          COST_SOFT_LIMIT: '0',
+          COST_HARD_LIMIT: '0',
+          ...options.environment,
+          ...settings,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    )
     const server = new BenchServer(child, database)
     try {
       await server.#listening()

@@ -15,6 +15,7 @@ const ORDER = [
   ['rpc'],
   ['coins'],
   ['config-values'],
+  ['config-table'],
   ['config'],
   ['sync', 'session'],
   ['server-info', 'server-peers', 'regtest-admin'],

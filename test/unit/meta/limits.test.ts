@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { SETTINGS } from '../../../src/config.ts'
+import { SETTINGS } from '../../../src/config-table.ts'
 import { REFUSALS } from '../../../src/session/admission.ts'
 import { CLOSE_REASONS } from '../../../src/session/transports/connection.ts'
 import { LIMITS } from '../../support/limits.ts'
