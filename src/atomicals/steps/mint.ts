@@ -1,0 +1,248 @@
+import type { CborMap } from '../../lib/cbor/values.ts'
+import { isTaken } from '../candidates.ts'
+import { MAX_NAME_REVEAL_DELAY, MAX_REVEAL_DELAY } from '../constants.ts'
+import type { Effect } from '../effects.ts'
+import { idText } from '../id-text.ts'
+import type { ActivityName, AtomicalRow, PaymentKind, RequestRow } from '../layout.ts'
+import type { PlacedTx } from '../ledger.ts'
+import { type DftRequest, dftRequest } from '../mint/dft.ts'
+import { isProvenItem } from '../mint/dmitem.ts'
+import { type FtRequest, ftRequest } from '../mint/ft.ts'
+import { type NameRequest, type NftRequest, nftRequest } from '../mint/nft.ts'
+import { argsOf, commonRequest } from '../mint/request.ts'
+import { ruleFor, subHolderOf } from '../parents.ts'
+import type { Past } from '../past.ts'
+import { demandOf } from '../rules.ts'
+import type { IdText, SpentHolding } from '../transfer/holding.ts'
+import type { TxOperation } from './colour.ts'
+
+/** Where a commit stands; known from the start of the protocol on. */
+export interface CommitPlace {
+  readonly txNum: number
+  readonly height: number
+}
+
+/** Rules of the height. */
+export interface MintRules {
+  readonly dmint: boolean
+  readonly commitZero: boolean
+  readonly density: boolean
+}
+
+export type MintRequest = NftRequest | FtRequest | DftRequest
+
+export interface Minted {
+  readonly id: IdText
+  readonly effects: readonly Effect[]
+  readonly activity: ActivityName
+}
+
+/** A mint on its way: what was asked and where it stands. */
+interface Attempt {
+  readonly placed: PlacedTx
+  readonly operation: TxOperation
+  readonly id: IdText
+  readonly commit: CommitPlace
+  readonly spent: readonly SpentHolding[]
+  readonly rules: MintRules
+}
+
+/** What `nft`, `ft` and `dft` make. Undefined if there is no mint. */
+export async function mint(
+  past: Past,
+  placed: PlacedTx,
+  operation: TxOperation,
+  spent: readonly SpentHolding[],
+  commitOf: () => CommitPlace | undefined,
+  rules: MintRules,
+): Promise<Minted | undefined> {
+  const request = requestOf(placed, operation, spent, rules)
+  const input = placed.tx.inputs[0]
+  if (request === undefined || input === undefined) return undefined
+  const commit = commitOf()
+  if (commit === undefined || placed.height - commit.height > MAX_REVEAL_DELAY) return undefined
+  const name = rowOfRequest(request)
+  if (name !== undefined) {
+    if (placed.height - commit.height > MAX_NAME_REVEAL_DELAY) return undefined
+    if (rules.commitZero && input.prevIndex !== 0) return undefined
+  }
+  const id = idText(input.prevTxid, input.prevIndex)
+  const attempt: Attempt = { placed, operation, id, commit, spent, rules }
+  const claim = await claimEffects(past, request, attempt)
+  if (claim === undefined) return undefined
+  return { id, effects: [...birthEffects(request, name, attempt), ...claim], activity: activityOf(request) }
+}
+
+/** What a transaction asks to mint, by its payload alone and what it spends. */
+export function requestOf(
+  { tx, txid }: Pick<PlacedTx, 'tx' | 'txid'>,
+  { op, inputIndex, payload }: TxOperation,
+  spent: readonly SpentHolding[],
+  rules: Pick<MintRules, 'density'>,
+): MintRequest | undefined {
+  const commitTxid = tx.inputs[0]?.prevTxid
+  if (inputIndex !== 0 || commitTxid === undefined) return undefined
+  if (op !== 'nft' && op !== 'ft' && op !== 'dft') return undefined
+  const args = argsOf(payload)
+  const common = args === undefined ? undefined : commonRequest(args, { commitTxid, revealTxid: txid }, spent)
+  if (common === undefined) return undefined
+  switch (op) {
+    case 'nft':
+      return nftRequest(common)
+    case 'ft':
+      return ftRequest(common)
+    default:
+      return dftRequest(common, rules.density)
+  }
+}
+
+function rowOfRequest(request: MintRequest): RequestRow | undefined {
+  if (request.kind !== 'nft') return { kind: 'ticker', name: request.ticker, parent: undefined, direct: false }
+  const { name } = request
+  if (name === undefined) return undefined
+  const parent = name.kind === 'subrealm' || name.kind === 'dmitem' ? name.parent : undefined
+  return { kind: name.kind, name: name.name, parent, direct: name.kind === 'subrealm' && name.claim === 'direct' }
+}
+
+/** What the mint does for the name it asks for: nothing if it asks for none; undefined if it may not have it. */
+async function claimEffects(past: Past, request: MintRequest, attempt: Attempt): Promise<Effect[] | undefined> {
+  if (request.kind !== 'nft') return claimTop(past, { kind: 'ticker', name: request.ticker }, attempt)
+  const { name } = request
+  if (name === undefined) return []
+  switch (name.kind) {
+    case 'realm':
+    case 'container':
+      return claimTop(past, name, attempt)
+    default:
+      return claimBelow(past, name, request, attempt)
+  }
+}
+
+async function claimTop(
+  past: Past,
+  { kind, name }: { readonly kind: 'realm' | 'container' | 'ticker'; readonly name: string },
+  { id, commit }: Attempt,
+): Promise<Effect[] | undefined> {
+  const [first] = await past.candidates(kind, name)
+  // CONSENSUS: a later reveal of an earlier commit is a candidate too, and wins.
+  if (first !== undefined && first.txNum < commit.txNum) return undefined
+  return [candidate(kind, name, undefined, id, commit)]
+}
+
+type BelowRequest = NameRequest & { readonly kind: 'subrealm' | 'dmitem' }
+
+async function claimBelow(
+  past: Past,
+  name: BelowRequest,
+  request: NftRequest,
+  attempt: Attempt,
+): Promise<Effect[] | undefined> {
+  const { commit, id, placed, rules } = attempt
+  if (past.atomical(name.parent) === undefined) return undefined
+  // CONSENSUS: before DMINT an item is an ordinary NFT.
+  if (name.kind === 'dmitem' && !rules.dmint) return []
+  const payment = await paymentOf(past, name, request, attempt)
+  if (payment === undefined) return undefined
+  if (isTaken(await subHolderOf(past, name.kind, name.parent, name.name, placed.height))) return undefined
+  const entry = candidate(name.kind, name.name, name.parent, id, commit)
+  if (payment === 'due') return [entry]
+  const row = { txNum: placed.txNum, location: idText(placed.txid, 0), kind: payment }
+  return [entry, { kind: 'pay', id, payment: row }]
+}
+
+function candidate(
+  name: RequestRow['kind'],
+  text: string,
+  parent: IdText | undefined,
+  id: IdText,
+  commit: CommitPlace,
+): Effect {
+  return { kind: 'candidate', name, text, parent, txNum: commit.txNum, id, commitHeight: commit.height }
+}
+
+/** How a name below a parent is paid for, or that it has to be; undefined if it may not be minted. */
+async function paymentOf(
+  past: Past,
+  name: BelowRequest,
+  { common }: NftRequest,
+  { commit, placed, spent, operation }: Attempt,
+): Promise<PaymentKind | 'due' | undefined> {
+  if (name.kind === 'subrealm' && name.claim === 'direct') {
+    return spent.some(({ id }) => id === name.parent) ? 'parent' : undefined
+  }
+  const rule = await ruleFor(past, name.kind, name.parent, name.name, commit.height)
+  if (rule === undefined) return undefined
+  if (name.kind === 'dmitem') {
+    const allowed = await mayMintItem(past, name.parent, commit.height, placed.height, operation.payload, common.args)
+    if (!allowed) return undefined
+  }
+  const demand = demandOf(rule, common.work)
+  if (demand === undefined) return undefined
+  return demand === 'payment' ? 'due' : 'work'
+}
+
+async function mayMintItem(
+  past: Past,
+  container: IdText,
+  commitHeight: number,
+  height: number,
+  payload: CborMap,
+  args: CborMap,
+): Promise<boolean> {
+  const dmint = await past.dmint(container, height)
+  if (dmint === undefined || BigInt(commitHeight) < dmint.mintHeight || BigInt(height) < dmint.mintHeight) return false
+  return isProvenItem(dmint, payload, args)
+}
+
+function birthEffects(request: MintRequest, name: RequestRow | undefined, attempt: Attempt): Effect[] {
+  const { id, placed } = attempt
+  const value = Number(placed.tx.outputs[0]?.value ?? 0n)
+  const immutable = request.kind === 'nft' && request.immutable
+  const effects: Effect[] = [{ kind: 'mint', id, row: atomicalRow(request, name, attempt) }]
+  if (request.kind === 'dft') effects.push({ kind: 'show', output: 0 })
+  else {
+    const kind = request.kind === 'ft' ? 'token' : immutable ? 'immutable-nft' : 'nft'
+    effects.push({ kind: 'hold', output: 0, held: { id, kind, value } })
+  }
+  effects.push({ kind: 'begin', id })
+  return effects
+}
+
+function atomicalRow(
+  request: MintRequest,
+  name: RequestRow | undefined,
+  { placed, commit }: Attempt,
+): Omit<AtomicalRow, 'number'> {
+  const output = placed.tx.outputs[0]
+  return {
+    type: request.kind,
+    immutable: request.kind === 'nft' && request.immutable,
+    commitTxNum: commit.txNum,
+    commitHeight: commit.height,
+    txNum: placed.txNum,
+    height: placed.height,
+    revealTxid: placed.txid,
+    satoshis: Number(output?.value ?? 0n),
+    script: output?.script ?? new Uint8Array(0),
+    request: name,
+    terms: request.kind === 'dft' ? request.terms : undefined,
+  }
+}
+
+const NAME_ACTIVITY = {
+  realm: 'mint-nft-realm',
+  subrealm: 'mint-nft-subrealm',
+  container: 'mint-nft-container',
+  dmitem: 'mint-nft-dmitem',
+} as const
+
+function activityOf(request: MintRequest): ActivityName {
+  switch (request.kind) {
+    case 'ft':
+      return 'mint-ft'
+    case 'dft':
+      return 'dft'
+    default:
+      return request.name === undefined ? 'mint-nft' : NAME_ACTIVITY[request.name.kind]
+  }
+}
