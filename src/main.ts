@@ -1,6 +1,7 @@
 import { readSettings, type Settings } from './config.ts'
 import { DEFAULT_PORTS } from './config-values.ts'
 import { ConfigError } from './errors.ts'
+import { INDEX_USAGE, IndexUsageError, runIndexCommand } from './index-commands.ts'
 import { createLogger, terminalDestination } from './log.ts'
 import { callAdmin } from './rpc-client.ts'
 import { runServer } from './server.ts'
@@ -8,10 +9,10 @@ import { SOFTWARE } from './version.ts'
 
 const USAGE = `Usage:
   valence                        run the server; settings come from the environment (docs/CONFIG.md)
-  valence rpc COMMAND [ARG …]    ask a running server: getinfo, sessions, groups, disconnect, stop
+  valence rpc COMMAND [ARG …]    ask a running server: getinfo, sessions, groups, peers, add_peer, disconnect, stop
   valence rpc regtest mine N     mine N blocks on the built-in node
   valence rpc regtest send ADDRESS AMOUNT    send AMOUNT (in BTC) from the built-in node's faucet
-  valence version
+${INDEX_USAGE}  valence version
 `
 
 const EXIT = { ok: 0, failed: 1, settings: 2 } as const
@@ -24,6 +25,8 @@ async function main(words: readonly string[]): Promise<number> {
       return serve(readSettings(process.env))
     case 'rpc':
       return rest.length === 0 ? usage(EXIT.settings) : ask(readSettings(process.env), rest)
+    case 'index':
+      return index(rest)
     case 'version':
     case '--version':
       process.stdout.write(`${SOFTWARE}\n`)
@@ -77,6 +80,17 @@ async function ask(settings: Settings, words: readonly string[]): Promise<number
   const { result } = answer
   process.stdout.write(`${typeof result === 'string' ? result : JSON.stringify(result, undefined, 2)}\n`)
   return EXIT.ok
+}
+
+async function index(words: readonly string[]): Promise<number> {
+  try {
+    const streams = { out: process.stdout, trouble: process.stderr }
+    const agreed = await runIndexCommand(words, readSettings(process.env), streams, new AbortController().signal)
+    return agreed ? EXIT.ok : EXIT.failed
+  } catch (error) {
+    if (error instanceof IndexUsageError) return usage(EXIT.settings)
+    throw error
+  }
 }
 
 function usage(code: number): number {

@@ -1,0 +1,444 @@
+import { createHash } from 'node:crypto'
+import { outpointAt, type ParsedBlock, txidAt } from './chain/block.ts'
+import { HASHX_SIZE, hashXOf } from './chain/script.ts'
+import { parseWholeTx } from './chain/tx.ts'
+import type { Daemon } from './daemon/daemon.ts'
+import type { IndexDatabase } from './db/index-db.ts'
+import { HEADERS, OUTPUTS, STATE, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './db/layout.ts'
+import type { SpentOutputs } from './db/spent.ts'
+import type { ChainView, TxPosition } from './db/view.ts'
+import { ChainError } from './errors.ts'
+import { throwIfAborted } from './lib/abort.ts'
+import { equalBytes, fromHex, readUint32LE, toDisplayHex, toHex } from './lib/bytes.ts'
+import { readBlock } from './sync/parse.ts'
+import { PREFETCH_DEFAULTS, prefetchBlocks } from './sync/prefetcher.ts'
+
+/** What is compared, each by the height that it belongs to. */
+const KINDS = {
+  header: 'header row',
+  ids: 'transaction ids',
+  starts: 'input starts',
+  inputs: 'inputs',
+  tx: 'transaction lookup',
+  history: 'history',
+  utxo: 'unspent output',
+  output: 'listed output',
+} as const
+type Kind = keyof typeof KINDS
+const ALL_KINDS: readonly Kind[] = ['header', 'ids', 'starts', 'inputs', 'tx', 'history', 'utxo', 'output']
+
+export interface Difference {
+  /** Undefined for rows that name transactions which the chain does not have. */
+  readonly height: number | undefined
+  readonly kind: string
+  /** Rows that the node's blocks want and the index does not have; only for the first differences, and not all of them. */
+  readonly missing: readonly string[]
+  /** Rows that the index has and the node's blocks do not want. */
+  readonly extra: readonly string[]
+}
+
+export interface CheckResult {
+  readonly blocks: number
+  readonly transactions: number
+  readonly differences: readonly Difference[]
+  /** Rows of indexes that the coin adds: nothing is known of them here. */
+  readonly unknownRows: number
+}
+
+export interface CheckCollaborators {
+  readonly db: IndexDatabase
+  readonly daemon: Daemon
+  readonly progress: (step: string) => void
+}
+
+/** Places (kind and height) whose rows are told one by one, and rows told of each. */
+const MOST_PLACES = 8
+const MOST_ROWS = 5
+const LOOKUPS_AT_ONCE = 256
+
+/** Where rows of one kind stand: a row is a text, the place a height. */
+type Take = (kind: Kind, height: number, row: string, sign: 1 | -1) => void
+
+/**
+ * Compares everything that the index has with what the blocks of the node say it should have. Both are turned into rows of
+ * text; for each height and kind the sum of 64 bits of each row's hash is kept, wanted rows added and stored ones
+ * subtracted, so that memory grows with the number of blocks and not with what is in them. Where a sum is not zero the
+ * rows of that place are collected by a second pass.
+ */
+export class IndexCheck {
+  readonly #db: IndexDatabase
+  readonly #daemon: Daemon
+  readonly #progress: (step: string) => void
+  /** Transactions up to and with each block, as the node's blocks have them. */
+  #txCounts: number[] = []
+  #unknownRows = 0
+  /** Differences of what is not a row: what a query answers. */
+  readonly #answers: Difference[] = []
+
+  constructor({ db, daemon, progress }: CheckCollaborators) {
+    this.#db = db
+    this.#daemon = daemon
+    this.#progress = progress
+  }
+
+  /** Throws ChainError if the index is at no block of the node's chain, and what node and index throw. */
+  async run(signal: AbortSignal): Promise<CheckResult> {
+    const { height, txCount } = this.#db.tip
+    await this.#requireSameTip(signal)
+    const sums = new Sums(height + 2)
+    const add: Take = (kind, at, row, sign) => sums.add(kind, at, row, sign)
+    await this.#wanted(add, signal)
+    await this.#stored(add, signal)
+    await this.#requireSameTip(signal)
+    const places = sums.places()
+    const differences = places.length === 0 ? [] : await this.#explain(places, signal)
+    const transactions = this.#txCounts.at(-1) ?? 0
+    if (transactions !== txCount) {
+      differences.push(difference(height, 'number of transactions', [String(transactions)], [String(txCount)]))
+    }
+    return {
+      blocks: height + 1,
+      transactions,
+      differences: [...differences, ...this.#answers],
+      unknownRows: this.#unknownRows,
+    }
+  }
+
+  async #requireSameTip(signal: AbortSignal): Promise<void> {
+    const { height, hash } = this.#db.tip
+    if (height < 0) return
+    const [own] = await this.#daemon.blockHashes(height, 1, signal)
+    if (own === toDisplayHex(hash)) return
+    throw new ChainError(
+      `the index is at block ${toDisplayHex(hash)} (height ${height}), which is not in the node's chain: let the server ` +
+        'catch up first',
+    )
+  }
+
+  /** Rows that the node's blocks want. */
+  async #wanted(take: Take, signal: AbortSignal): Promise<void> {
+    const view = this.#db.acquireView()
+    const end = view.tip.height
+    this.#txCounts = []
+    let inputCount = 0
+    try {
+      const range = { start: 0, end }
+      const collaborators = { daemon: this.#daemon, parse: readBlock }
+      for await (const { block, known } of prefetchBlocks(range, PREFETCH_DEFAULTS, collaborators, signal)) {
+        throwIfAborted(signal)
+        const height = this.#txCounts.length
+        const first = this.#txCounts[height - 1] ?? 0
+        // The transaction of genesis is in no index: it cannot be spent.
+        const listed = height === 0 ? 0 : block.txCount
+        this.#txCounts.push(first + listed)
+        inputCount += height === 0 ? 0 : block.inputCount
+        take('header', height, `${toHex(block.header)} ${first + listed} ${inputCount}`, 1)
+        take('ids', height, height === 0 ? '' : toHex(block.txids), 1)
+        take('starts', height, height === 0 ? '' : startsOf(block), 1)
+        take('inputs', height, height === 0 ? '' : tagsOf(block), 1)
+        if (height > 0) await this.#blockRows({ block, height, first, view, spent: known?.spent }, take, signal)
+        this.#progress(`read block ${height} of ${end}`)
+      }
+      if (this.#txCounts.length !== end + 1) throw new ChainError("the node's chain changed meanwhile: check again")
+    } finally {
+      view.release()
+    }
+  }
+
+  async #blockRows(parts: BlockParts, take: Take, signal: AbortSignal): Promise<void> {
+    const { block, height, first, view } = parts
+    const places = await lookUp(view, block.txCount, (tx) => txidAt(block, tx))
+    const spent = await this.#spentBy(parts, signal)
+    for (let tx = 0; tx < block.txCount; tx++) {
+      const txNum = first + tx
+      const txid = txidAt(block, tx)
+      take('tx', height, `${toHex(txid.subarray(0, TX_LOOKUP_SIZE))} ${txNum}`, 1)
+      const found = places[tx]
+      // A later place is right for the two coinbases that exist twice (BIP30): outputs of the first are no more.
+      const replaced = found !== undefined && found.txNum > txNum
+      if (found === undefined || found.txNum < txNum || (replaced && !(await this.#isTwice(view, found, txid)))) {
+        const answer = found === undefined ? 'not found' : `height ${found.height}, position ${found.position}`
+        const right = `${toDisplayHex(txid)}: height ${height}, position ${tx}`
+        this.#answers.push(difference(height, 'answer to a transaction', [right], [answer]))
+      }
+      const scripts = new Set<string>()
+      for (const output of outputsOf(block, tx)) {
+        scripts.add(output.hashX)
+        if (!replaced) this.#outputRows(take, height, { ...output, txid, txNum }, 1)
+      }
+      for (const output of spent[tx] ?? []) {
+        scripts.add(output.hashX)
+        this.#outputRows(take, this.#heightOf(output.txNum), output, -1)
+      }
+      for (const hashX of scripts) take('history', height, `${hashX} ${txNum}`, 1)
+    }
+  }
+
+  #outputRows(take: Take, height: number, output: Output, sign: 1 | -1): void {
+    const place = `${toHex(output.txid.subarray(0, TXID_KEY_SIZE))}:${output.vout}`
+    take('utxo', height, `${output.hashX} ${place} ${output.txNum} ${output.value}`, sign)
+    if (this.#db.listsOutputs) take('output', height, `${place} ${output.hashX} ${output.value}`, sign)
+  }
+
+  async #isTwice(view: ChainView, { height, position }: TxPosition, txid: Uint8Array): Promise<boolean> {
+    const ids = await view.blockTxids(height)
+    return position === 0 && ids !== undefined && equalBytes(ids.subarray(0, 32), txid)
+  }
+
+  /** What each transaction of a block spends; nothing for the coinbase. */
+  async #spentBy(parts: BlockParts, signal: AbortSignal): Promise<Output[][]> {
+    const { block, height, view } = parts
+    const offset = block.inputStart[1] ?? 0
+    const count = block.inputCount - offset
+    const places = await lookUp(view, count, (i) => outpointAt(block, offset + i).subarray(0, 32))
+    const spent: Output[][] = [[]]
+    for (let tx = 1; tx < block.txCount; tx++) {
+      const list: Output[] = []
+      for (let input = block.inputStart[tx] ?? 0; input < (block.inputStart[tx + 1] ?? 0); input++) {
+        const outpoint = outpointAt(block, input)
+        const txid = outpoint.subarray(0, 32)
+        const vout = readUint32LE(outpoint, 32)
+        const place = places[input - offset]
+        if (place === undefined || place.height > height) {
+          this.#answers.push(difference(height, 'lookup of what is spent', [toDisplayHex(txid)], []))
+          continue
+        }
+        const paid = parts.spent === undefined ? await this.#paidBy(txid, vout, place, signal) : at(parts.spent, input)
+        list.push({ ...paid, txid, vout, txNum: place.txNum })
+      }
+      spent.push(list)
+    }
+    return spent
+  }
+
+  /** What an output pays, of a node that does not tell it with the block that spends it. */
+  async #paidBy(txid: Uint8Array, vout: number, place: TxPosition, signal: AbortSignal) {
+    const blockHash = this.#db.blockHash(place.height)
+    const known = blockHash === undefined ? undefined : toDisplayHex(blockHash)
+    const raw = await this.#daemon.rawTransaction(toDisplayHex(txid), known, signal)
+    const output = parseWholeTx(raw).outputs[vout]
+    if (output === undefined) throw new ChainError(`the node says that ${toDisplayHex(txid)} has no output ${vout}`)
+    return { hashX: toHex(hashXOf(output.script)), value: Number(output.value) }
+  }
+
+  /** Rows that the index has, subtracted. */
+  async #stored(take: Take, signal: AbortSignal): Promise<void> {
+    const beyond = this.#txCounts.length
+    let lines = 0
+    this.#unknownRows = 0
+    for await (const line of this.#db.canonicalDump()) {
+      if (lines % 1000 === 0) {
+        throwIfAborted(signal)
+        this.#progress(`read row ${lines} of the index`)
+      }
+      lines += 1
+      const [what, name = '', ...rest] = line.split(' ')
+      if (what === 'history') {
+        for (const txNum of rest) take('history', this.#heightOf(Number(txNum)), `${name} ${txNum}`, -1)
+      } else if (what === 'row') {
+        this.#storedRow(fromHex(name), fromHex(rest[0] ?? ''), take)
+      } else {
+        const kind = FILES.get(what ?? '')
+        const height = Number(name)
+        if (kind === undefined) this.#unknownRows += 1
+        else take(kind, Math.min(height, beyond), unreversed(rest[0] ?? ''), -1)
+      }
+    }
+  }
+
+  #storedRow(key: Uint8Array, value: Uint8Array, take: Take): void {
+    switch (key[0]) {
+      case STATE.prefix:
+        return
+      case HEADERS.prefix: {
+        const { header, txCount, inputCount } = HEADERS.readValue(value)
+        const { height } = HEADERS.readKey(key)
+        take('header', Math.min(height, this.#txCounts.length), `${toHex(header)} ${txCount} ${inputCount}`, -1)
+        return
+      }
+      case TXS.prefix: {
+        const { txid, txNum } = TXS.readKey(key)
+        take('tx', this.#heightOf(txNum), `${toHex(txid)} ${txNum}`, -1)
+        return
+      }
+      case UTXOS.prefix: {
+        const { hashX, txid, vout } = UTXOS.readKey(key)
+        const { txNum, value: satoshis } = UTXOS.readValue(value)
+        take('utxo', this.#heightOf(txNum), `${toHex(hashX)} ${toHex(txid)}:${vout} ${txNum} ${satoshis}`, -1)
+        return
+      }
+      case OUTPUTS.prefix: {
+        // The row does not say where its transaction is: all of them are compared as one.
+        const { txid, vout } = OUTPUTS.readKey(key)
+        const { hashX, value: satoshis } = OUTPUTS.readValue(value)
+        take('output', 0, `${toHex(txid)}:${vout} ${toHex(hashX)} ${satoshis}`, -1)
+        return
+      }
+      default:
+        this.#unknownRows += 1
+    }
+  }
+
+  /** Height of a transaction number; one above the tip if there is no such transaction. */
+  #heightOf(txNum: number): number {
+    let [low, high] = [0, this.#txCounts.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#txCounts[middle] ?? 0) > txNum) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  /** The rows themselves of the first places where sums differ. */
+  async #explain(places: readonly Place[], signal: AbortSignal): Promise<Difference[]> {
+    const told = places.slice(0, MOST_PLACES)
+    const rows = new Map(told.map((place) => [`${place.kind} ${place.height}`, new Map<string, number>()]))
+    const collect: Take = (kind, height, row, sign) => {
+      const found = rows.get(`${kind} ${kind === 'output' ? 0 : height}`)
+      if (found === undefined) return
+      const count = (found.get(row) ?? 0) + sign
+      if (count === 0) found.delete(row)
+      else found.set(row, count)
+    }
+    const answered = this.#answers.length
+    await this.#wanted(collect, signal)
+    this.#answers.length = answered
+    await this.#stored(collect, signal)
+    const tip = this.#db.tip.height
+    return places.map(({ kind, height }) => {
+      const left = [...(rows.get(`${kind} ${height}`) ?? [])]
+      const pick = (sign: number): string[] =>
+        left
+          .filter(([, count]) => Math.sign(count) === sign)
+          .map(([row]) => row.slice(0, 200))
+          .slice(0, MOST_ROWS)
+      return difference(height > tip ? undefined : height, KINDS[kind], pick(1), pick(-1))
+    })
+  }
+}
+
+interface BlockParts {
+  readonly block: ParsedBlock
+  readonly height: number
+  /** Number of its first transaction. */
+  readonly first: number
+  readonly view: ChainView
+  /** Undefined where the node does not tell. */
+  readonly spent: SpentOutputs | undefined
+}
+
+/** An output as its rows want it: hashX in hex, value in satoshis. */
+interface Output {
+  readonly txid: Uint8Array
+  readonly vout: number
+  readonly txNum: number
+  readonly hashX: string
+  readonly value: number
+}
+
+interface Place {
+  readonly kind: Kind
+  readonly height: number
+}
+
+const FILES: ReadonlyMap<string, Kind> = new Map([
+  ['txids', 'ids'],
+  ['inputstarts', 'starts'],
+  ['inputs', 'inputs'],
+])
+
+/** For each kind and height the sum of its rows' hashes, modulo 2^64. */
+class Sums {
+  readonly #sums: Readonly<Record<Kind, BigUint64Array>>
+
+  constructor(heights: number) {
+    const sums = (): BigUint64Array => new BigUint64Array(heights)
+    this.#sums = {
+      header: sums(),
+      ids: sums(),
+      starts: sums(),
+      inputs: sums(),
+      tx: sums(),
+      history: sums(),
+      utxo: sums(),
+      output: new BigUint64Array(1),
+    }
+  }
+
+  add(kind: Kind, height: number, row: string, sign: 1 | -1): void {
+    const hash = createHash('sha256').update(row).digest().readBigUInt64LE()
+    const at = kind === 'output' ? 0 : height
+    const sums = this.#sums[kind]
+    const sum = sums[at] ?? 0n
+    sums[at] = sign === 1 ? sum + hash : sum - hash
+  }
+
+  /** Where what is wanted is not what is stored, lowest first. */
+  places(): Place[] {
+    const places: Place[] = []
+    for (const kind of ALL_KINDS) {
+      for (const [height, sum] of this.#sums[kind].entries()) if (sum !== 0n) places.push({ kind, height })
+    }
+    return places.sort((a, b) => a.height - b.height)
+  }
+}
+
+function* outputsOf(block: ParsedBlock, tx: number): Generator<{ vout: number; hashX: string; value: number }> {
+  const start = block.outputStart[tx] ?? 0
+  for (let output = start; output < (block.outputStart[tx + 1] ?? 0); output++) {
+    if (block.unspendable[output] !== 0) continue
+    const hashX = toHex(block.hashXs.subarray(output * HASHX_SIZE, (output + 1) * HASHX_SIZE))
+    yield { vout: output - start, hashX, value: block.outputValues[output] ?? 0 }
+  }
+}
+
+function at({ hashXs, values }: SpentOutputs, input: number): { hashX: string; value: number } {
+  return { hashX: toHex(hashXs.subarray(input * HASHX_SIZE, (input + 1) * HASHX_SIZE)), value: values[input] ?? 0 }
+}
+
+/** Where transactions are, some looked up at a time. */
+async function lookUp(
+  view: ChainView,
+  count: number,
+  txidOf: (i: number) => Uint8Array,
+): Promise<(TxPosition | undefined)[]> {
+  const found: (TxPosition | undefined)[] = []
+  for (let start = 0; start < count; start += LOOKUPS_AT_ONCE) {
+    const some = Array.from({ length: Math.min(LOOKUPS_AT_ONCE, count - start) }, (_, i) => txidOf(start + i))
+    found.push(...(await Promise.all(some.map((txid) => view.findTransaction(txid)))))
+  }
+  return found
+}
+
+/** u32 LE for each transaction: the inputs of the block before its own. */
+function startsOf({ inputStart, txCount }: ParsedBlock): string {
+  const bytes = Buffer.alloc(txCount * 4)
+  for (let tx = 0; tx < txCount; tx++) bytes.writeUInt32LE(inputStart[tx] ?? 0, tx * 4)
+  return bytes.toString('hex')
+}
+
+/** Eight bytes for each input: the first of the txid, the last four of them XORed with the output index (LE). */
+function tagsOf(block: ParsedBlock): string {
+  const bytes = Buffer.alloc(block.inputCount * 8)
+  for (let input = 0; input < block.inputCount; input++) {
+    const outpoint = outpointAt(block, input)
+    bytes.set(outpoint.subarray(0, 8), input * 8)
+    for (let i = 0; i < 4; i++) bytes[input * 8 + 4 + i] = (outpoint[4 + i] ?? 0) ^ (outpoint[32 + i] ?? 0)
+  }
+  return bytes.toString('hex')
+}
+
+/** The dump shows files reversed, as it shows hashes. */
+function unreversed(hex: string): string {
+  return toHex(fromHex(hex).reverse())
+}
+
+function difference(
+  height: number | undefined,
+  kind: string,
+  missing: readonly string[],
+  extra: readonly string[],
+): Difference {
+  return { height, kind, missing, extra }
+}
