@@ -47,8 +47,11 @@ const SECOND = 1000
 /** Bytes of a history item as JSON, and of what stands around the list: ElectrumX's arithmetic of the history limit. */
 const HISTORY_ITEM_BYTES = 99
 const HISTORY_FRAME_BYTES = 100
-/** Shares of CACHE_MB. */
-const SHARE = { pendingBlocks: 1 / 2, database: 1 / 8, scripts: 3 / 16, proofs: 3 / 32, answers: 3 / 32 } as const
+/**
+ * Shares of CACHE_MB. Blocks wait for a flush while catching up, when nobody asks anything; the caches of answers fill
+ * at the tip, where a block is flushed at once: so these two use the same half.
+ */
+const SHARE = { pendingBlocks: 1 / 2, database: 1 / 8, scripts: 1 / 4, proofs: 1 / 4, answers: 1 / 8 } as const
 
 export interface Surroundings {
   readonly log: Logger

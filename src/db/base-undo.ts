@@ -1,5 +1,6 @@
 import { HASHX_SIZE } from '../chain/script.ts'
 import { ChainError } from '../errors.ts'
+import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
 import { type BlockDelta, PLACE_SIZE } from './block-delta.ts'
 import { decode, encode, sized, struct } from './codec.ts'
 import { RowWriter, readUnspent } from './keys.ts'
@@ -15,6 +16,8 @@ const READS_PER_TURN = 1000
 /** Outputs that a block took away, as they were. */
 interface Restored {
   readonly hashXs: Uint8Array
+  /** The transactions of the block that took them. */
+  readonly takers: Uint32Array
   readonly places: Uint8Array
   readonly txNums: Float64Array
   readonly values: Float64Array
@@ -25,9 +28,10 @@ const BASE_UNDO = struct({
   madeHashXs: sized,
   madeTxs: sized,
   madeIndexes: sized,
-  touchHashXs: sized,
-  touchTxs: sized,
+  listedHashXs: sized,
+  listedTxs: sized,
   hashXs: sized,
+  takers: sized,
   places: sized,
   txNums: sized,
   values: sized,
@@ -49,14 +53,15 @@ export async function baseUndo(
   for (let at = 0; at < wanted.length; at += READS_PER_TURN) {
     await restored.read(wanted.slice(at, at + READS_PER_TURN), height, place, below)
   }
-  const { hashXs, places, txNums, values } = restored.arrays()
+  const { hashXs, takers, places, txNums, values } = restored.arrays()
   return encode(BASE_UNDO, {
     madeHashXs: delta.outs.hashXs,
     madeTxs: bytesOf(delta.outs.txs),
     madeIndexes: bytesOf(delta.outs.indexes),
-    touchHashXs: delta.touches.hashXs,
-    touchTxs: bytesOf(delta.touches.txs),
+    listedHashXs: delta.listed.hashXs,
+    listedTxs: bytesOf(delta.listed.txs),
     hashXs,
+    takers: bytesOf(takers),
     places,
     txNums: bytesOf(txNums),
     values: bytesOf(values),
@@ -66,6 +71,7 @@ export async function baseUndo(
 interface WantedOutput {
   readonly hashX: Uint8Array
   readonly place: Uint8Array
+  readonly taker: number
   /** True for an output that is spent; false for one of a coinbase, which may have replaced an earlier one (BIP30). */
   readonly spent: boolean
 }
@@ -76,11 +82,11 @@ function wantedOutputs({ outs, spends }: BlockDelta, txids: Uint8Array): WantedO
     const place = new Uint8Array(PLACE_SIZE)
     place.set(txids.subarray(0, TXID_KEY_SIZE))
     new DataView(place.buffer).setUint32(TXID_KEY_SIZE, outs.indexes[out] ?? 0, true)
-    wanted.push({ hashX: part(outs.hashXs, out, HASHX_SIZE), place, spent: false })
+    wanted.push({ hashX: part(outs.hashXs, out, HASHX_SIZE), place, taker: 0, spent: false })
   }
   for (let spend = 0; spend < spends.txs.length; spend++) {
     const place = part(spends.places, spend, PLACE_SIZE)
-    wanted.push({ hashX: part(spends.hashXs, spend, HASHX_SIZE), place, spent: true })
+    wanted.push({ hashX: part(spends.hashXs, spend, HASHX_SIZE), place, taker: spends.txs[spend] ?? 0, spent: true })
   }
   return wanted
 }
@@ -116,16 +122,18 @@ class RestoredOutputs {
   arrays(): Restored {
     const count = this.#found.length
     const hashXs = new Uint8Array(count * HASHX_SIZE)
+    const takers = new Uint32Array(count)
     const places = new Uint8Array(count * PLACE_SIZE)
     const txNums = new Float64Array(count)
     const values = new Float64Array(count)
     for (const [i, { output, txNum, value }] of this.#found.entries()) {
       hashXs.set(output.hashX, i * HASHX_SIZE)
+      takers[i] = output.taker
       places.set(output.place, i * PLACE_SIZE)
       txNums[i] = txNum
       values[i] = value
     }
-    return { hashXs, places, txNums, values }
+    return { hashXs, takers, places, txNums, values }
   }
 }
 
@@ -159,15 +167,31 @@ export function* undoRows(
   }
   // After those: what a coinbase replaced has the same keys (BIP30).
   restore(undo, listsOutputs, sink)
-  const seen = new Set<string>()
-  const touchTxs = new Uint32Array(undo.touchTxs.buffer)
-  for (let touch = 0; touch < touchTxs.length; touch++) {
-    const hashX = part(undo.touchHashXs, touch, HASHX_SIZE)
-    const text = Buffer.from(hashX).toString('latin1')
-    if (seen.has(text)) continue
-    seen.add(text)
-    sink.del(HISTORY.keyBytes({ hashX, first: firstTxNum + (touchTxs[touch] ?? 0) }))
+  const firsts = new FirstTouches()
+  firsts.add(undo.madeHashXs, madeTxs)
+  firsts.add(undo.hashXs, new Uint32Array(undo.takers.buffer))
+  firsts.add(undo.listedHashXs, new Uint32Array(undo.listedTxs.buffer))
+  for (const [text, tx] of firsts.found) {
+    const hashX = fromLatin1(text)
+    sink.del(HISTORY.keyBytes({ hashX, first: firstTxNum + tx }))
     yield hashX
+  }
+}
+
+/**
+ * The first transaction of the block that touches each script: its history row of the block begins with that. Outputs
+ * that the block both makes and spends count where they are made.
+ */
+class FirstTouches {
+  readonly found = new Map<string, number>()
+
+  add(hashXs: Uint8Array, txs: Uint32Array): void {
+    for (let at = 0; at < txs.length; at++) {
+      const text = toLatin1(part(hashXs, at, HASHX_SIZE))
+      const tx = txs[at] ?? 0
+      const known = this.found.get(text)
+      if (known === undefined || tx < known) this.found.set(text, tx)
+    }
   }
 }
 

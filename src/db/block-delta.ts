@@ -36,10 +36,14 @@ export interface BlockDelta {
     readonly places: Uint8Array
   }
   /** Each pair of a transaction and a script that it pays to or spends from, once, in the order of transactions. */
-  readonly touches: {
-    readonly hashXs: Uint8Array
-    readonly txs: Uint32Array
-  }
+  readonly touches: Scripts
+  /** Those of them that only an index of the coin has named. */
+  readonly listed: Scripts
+}
+
+interface Scripts {
+  readonly hashXs: Uint8Array
+  readonly txs: Uint32Array
 }
 
 const NO_SCRIPTS = { hashXs: new Uint8Array(0), txs: new Uint32Array(0) }
@@ -53,6 +57,7 @@ export const EMPTY_DELTA: BlockDelta = {
   outs: { ...NO_SCRIPTS, indexes: new Uint32Array(0), values: new Float64Array(0) },
   spends: { ...NO_SCRIPTS, places: new Uint8Array(0) },
   touches: NO_SCRIPTS,
+  listed: NO_SCRIPTS,
 }
 
 /** What `block` changes, where its inputs spend `spent`. */
@@ -65,6 +70,7 @@ export function blockDelta(block: ParsedBlock, spent: SpentOutputs): BlockDelta 
     outs: outsOf(block),
     spends: spendsOf(block, spent),
     touches: new Touches(block, spent).collect(),
+    listed: NO_SCRIPTS,
   }
 }
 
@@ -156,9 +162,13 @@ export function withListed(delta: BlockDelta, listed: readonly ListedTx[]): Bloc
       const text = `${tx} ${hashX}`
       return seen.has(text) ? false : seen.add(text)
     })
-  const hashXs = new Uint8Array(once.length * HASHX_SIZE)
-  for (const [at, { hashX }] of once.entries()) hashXs.set(fromLatin1(hashX), at * HASHX_SIZE)
-  return { ...delta, touches: { hashXs, txs: Uint32Array.from(once, ({ tx }) => tx) } }
+  return { ...delta, touches: scriptsOf(once), listed: scriptsOf(listed) }
+}
+
+function scriptsOf(listed: readonly ListedTx[]): Scripts {
+  const hashXs = new Uint8Array(listed.length * HASHX_SIZE)
+  for (const [at, { hashX }] of listed.entries()) hashXs.set(fromLatin1(hashX), at * HASHX_SIZE)
+  return { hashXs, txs: Uint32Array.from(listed, ({ tx }) => tx) }
 }
 
 /** Scripts of one transaction that are looked through one by one; with more of them a Set is faster. */

@@ -24,7 +24,7 @@ import { IndexView } from './index-view.ts'
 import type { BlockContext, Indexer } from './indexer.ts'
 import { readUnspent } from './keys.ts'
 import type { Layer } from './layer.ts'
-import { HEADERS, STATE, type StateRow, UNDO } from './layout.ts'
+import { HEADERS, STATE, type StateRow, UNDO, UTXOS } from './layout.ts'
 import { openLevelStore } from './level-store.ts'
 import { loadHeaders, loadState, prepareDirectory } from './load.ts'
 import { type DatabaseIdentity, freshState } from './migrations.ts'
@@ -35,7 +35,7 @@ import { SharedSnapshot } from './shared-snapshot.ts'
 import { NOTHING_SPENT, type SpentOutputs } from './spent.ts'
 import { lookUpSpent } from './spent-lookup.ts'
 import { SpentTexts } from './spent-texts.ts'
-import type { OpenStore, Store } from './store.ts'
+import { type OpenStore, type Store, slicesOf } from './store.ts'
 import { ThreadWriter } from './thread-writer.ts'
 import { UndoKeeper } from './undo.ts'
 import { LayerPool, UnflushedBlocks } from './unflushed.ts'
@@ -43,6 +43,11 @@ import type { OutputSource, Tip } from './view.ts'
 
 /** The indexes that every coin has, as the state row names them. */
 const BASE_INDEXES = ['headers', 'txs', 'utxos', 'history', 'spenders']
+/**
+ * Share of the memory of finished blocks at which they are written. The blocks that come meanwhile take as much again, and
+ * the rows made of them, which LevelDB holds up to three times (batch, and two tables in memory), about twice as much.
+ */
+const LAYER_SHARE = 1 / 7
 /** Rows of a rollback between two turns. */
 const SCRIPTS_PER_TURN = 1000
 
@@ -134,6 +139,8 @@ export class IndexDatabase {
   #tip: Tip
   #flushedHeight: number
   #listsOutputs: boolean
+  /** Blocks too deep to be taken back were written: many of them, then, whose outputs came and went. */
+  #untidy = false
   #views = 0
   #closings = new Set<Promise<void>>()
   #writing: Promise<unknown> | undefined
@@ -330,12 +337,11 @@ export class IndexDatabase {
   }
 
   /**
-   * Begins to write finished blocks if they take a third of the memory that they may, and returns: the blocks that come
-   * next take another third, and the rows of those being written the last. Waits for the flush before, if that is still
-   * under way. True if it began one.
+   * Begins to write finished blocks if they take enough of the memory that they may, and returns: blocks that come next
+   * are taken meanwhile. Waits for the flush before, if that is still under way. True if it began one.
    */
   async flushIfDue(): Promise<boolean> {
-    if (this.#unflushed.bytes < this.#options.pendingBytes / 3) return false
+    if (this.#unflushed.bytes < this.#options.pendingBytes * LAYER_SHARE) return false
     await this.#exclusively(() => this.#beginFlush())
     return true
   }
@@ -348,6 +354,19 @@ export class IndexDatabase {
   /** Makes unspent outputs possible to look up, from which on they stay so: one pass over all of them. */
   listOutputs(signal?: AbortSignal): Promise<void> {
     return this.#exclusively(() => this.#listOutputs(signal))
+  }
+
+  /**
+   * Gives back the disk that rows which came and went still take; for after a long catch-up. Other calls go on meanwhile.
+   * Settles early, and without an error, if `signal` aborts.
+   */
+  async tidy(signal: AbortSignal): Promise<void> {
+    if (!this.#untidy) return
+    this.#untidy = false
+    for (const range of await slicesOf(this.#store, UTXOS.range())) {
+      if (signal.aborted || this.#closed) return
+      await this.#store.compact(range)
+    }
   }
 
   /** Every row by its meaning, as lines of text in order; for tests and for comparing databases. Flushes. */
@@ -496,6 +515,7 @@ export class IndexDatabase {
     await prepared.value.write()
     // From here on nothing waits: a view sees all of it or nothing.
     this.#undo.written(tip)
+    if (!layer.perBlock) this.#untidy = true
     this.#flushing = undefined
     this.#unflushed.rows.standOnStore()
     this.#flushedHeight = tip.height

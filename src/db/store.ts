@@ -42,8 +42,10 @@ export interface Store extends StoreReader {
   /** Synchronous: nothing that is written afterwards is in it, everything written before is. */
   snapshot(): StoreSnapshot
   batch(): StoreBatch
-  /** Approximate bytes on disk. */
-  size(): Promise<number>
+  /** Approximate bytes on disk, of a range or of all. */
+  size(range?: KeyRange): Promise<number>
+  /** Writes the rows of a range anew without what is left of rows that are gone. */
+  compact(range: KeyRange): Promise<void>
   /** Snapshots are to be closed before. */
   close(): Promise<void>
 }
@@ -58,3 +60,18 @@ export interface StoreOptions {
 }
 
 export type OpenStore = (directory: string, options: StoreOptions, disk: Disk) => Promise<Store>
+
+/** Bytes that are written anew in one go: a second or two. */
+const SLICE_BYTES = 64 << 20
+const MOST_SLICES = 4096
+
+/** A range of rows with keys that begin with one byte and go on with random ones, cut into parts of about one size. */
+export async function slicesOf(store: Store, range: KeyRange): Promise<KeyRange[]> {
+  const count = Math.min(MOST_SLICES, Math.ceil((await store.size(range)) / SLICE_BYTES))
+  const prefix = range.gte[0] ?? 0
+  const bounds = Array.from({ length: Math.max(0, count - 1) }, (_, i) => {
+    const at = Math.floor(((i + 1) * 0x1_0000) / count)
+    return Uint8Array.of(prefix, at >>> 8, at)
+  })
+  return [range.gte, ...bounds].map((gte, i) => ({ gte, lt: bounds[i] ?? range.lt }))
+}

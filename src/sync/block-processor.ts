@@ -43,7 +43,9 @@ export class BlockProcessor implements ChainSync {
   readonly #log: Logger
   readonly #progress: CatchUpObserver | undefined
   readonly #parse: BlockParser
+  readonly #stopping = new AbortController()
   #thread: ParseThread | undefined
+  #tidying: Promise<void> | undefined
 
   constructor(options: Partial<PrefetchOptions>, collaborators: BlockProcessorCollaborators) {
     this.#options = { ...PREFETCH_DEFAULTS, ...options }
@@ -63,12 +65,26 @@ export class BlockProcessor implements ChainSync {
   }
 
   /** Settles once everything that was applied is on disk. Throws StorageError, or ChainError for what cannot be right. */
-  persist(): Promise<void> {
-    return this.#db.flush()
+  async persist(): Promise<void> {
+    await this.#db.flush()
+    this.#tidying ??= this.#tidy()
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#tidying
     await this.#thread?.close()
+  }
+
+  /** After a long catch-up; beside everything else. */
+  async #tidy(): Promise<void> {
+    try {
+      await this.#db.tidy(this.#stopping.signal)
+    } catch (error) {
+      // Nothing depends on it; whatever is wrong with the disk is found by the next write.
+      this.#log.warn({ err: error }, 'disk that is no longer needed could not be given back')
+    }
+    this.#tidying = undefined
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Daemon, DaemonNotice, DaemonNotices } from '../daemon/daemon.ts'
 import type { ChainView } from '../db/view.ts'
-import { DaemonError, DaemonUnavailableError, isAbort } from '../errors.ts'
+import { DaemonError, DaemonUnavailableError, InvariantError, isAbort } from '../errors.ts'
 import { toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type BackOff, waits } from '../lib/retry.ts'
@@ -75,6 +75,10 @@ export class Follower implements Service {
   readonly #stopping = new AbortController()
 
   #loop: Promise<void> | undefined
+  /** The write of the blocks that were published last. */
+  #persisting: Promise<void> = Promise.resolve()
+  /** Why they could not be written. */
+  #unwritable: Error | undefined
   #state: FollowerStatus['state'] = 'starting'
   #published: { readonly height: number; readonly hash: string } | undefined
   #daemonHeight: number | undefined
@@ -134,6 +138,7 @@ export class Follower implements Service {
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#loop
+    await this.#persisting
     this.#hub.close()
     await this.#chain.stop()
   }
@@ -181,6 +186,8 @@ export class Follower implements Service {
   async #followBlocks(signal: AbortSignal): Promise<void> {
     // Before the call: a notice that comes while it runs asks for another one.
     this.#blocksAt = this.#now + this.#options.blockPollMs
+    await this.#persisting
+    if (this.#unwritable !== undefined) throw this.#unwritable
     this.#silentSince = this.#now
     await this.#chain.catchUp(
       {
@@ -210,8 +217,18 @@ export class Follower implements Service {
       this.#publishTip(view)
     } finally {
       if (!handedOver) view.release()
-      // After the publication: nobody waits for the disk to hear of a block.
+      // After the publication and beside what comes next: nobody waits for the disk to hear of a block.
+      this.#persisting = this.#persist()
+    }
+  }
+
+  /** Never rejects: a failure ends the loop when it looks at blocks the next time, which is at once. */
+  async #persist(): Promise<void> {
+    try {
       await this.#chain.persist()
+    } catch (error) {
+      this.#unwritable = error instanceof Error ? error : new InvariantError(String(error))
+      this.poke()
     }
   }
 

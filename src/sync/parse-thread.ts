@@ -17,6 +17,9 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+/** Texts of hashes live for a moment: more room for them is no faster, only larger. */
+const YOUNG_MB = 8
+
 /** Parses blocks on a thread of its own. Memory moves there and back and is not copied. */
 export class ParseThread {
   readonly #worker: Worker
@@ -26,7 +29,9 @@ export class ParseThread {
 
   /** Only where there is a compiled file for a thread to run: see `available`. */
   constructor() {
-    this.#worker = new Worker(new URL('./parse-worker.js', import.meta.url))
+    this.#worker = new Worker(new URL('./parse-worker.js', import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    })
     this.#worker.on('message', (answer: ParseAnswer) => this.#settle(answer))
     this.#worker.on('error', (error) => this.#end(new InvariantError('the parsing thread failed', { cause: error })))
     this.#worker.on('exit', () => this.#end(new InvariantError('the parsing thread has ended')))

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { hashXOf } from '../../src/chain/script.ts'
 import type { Tx } from '../../src/chain/tx.ts'
-import { ChainError, DaemonError } from '../../src/errors.ts'
+import { ChainError, DaemonError, StorageError } from '../../src/errors.ts'
 import { toDisplayHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
 import { createLogger } from '../../src/log.ts'
 import { MomentHub } from '../../src/mempool/hub.ts'
@@ -510,6 +510,25 @@ describe('Follower', () => {
     await world.idle()
     expect(world.published[before]).toMatchObject({ newTip: true, height: 14, history: '1/0' })
     expect(world.published[before]?.touched.has(toLatin1(A))).toBe(true)
+  })
+
+  it('publishes a block before the disk has it, and stops when the disk will not take it', async () => {
+    const world = await begin(new World())
+    const error = new StorageError('full', 'the disk is full')
+    let refuse = (_reason: Error): void => undefined
+    world.index.persist = () =>
+      new Promise((_resolve, reject) => {
+        refuse = reject
+      })
+    world.node.connect([])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    expect(world.published.at(-1)).toMatchObject({ height: 13 })
+    expect(world.failures).toEqual([])
+    refuse(error)
+    await world.failed
+    expect(world.failures).toEqual([error])
+    await world.follower.stop()
   })
 
   it('reports a chain that cannot be followed once, stops asking, and leaves what is served', async () => {

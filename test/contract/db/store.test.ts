@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type Disk, realDisk } from '../../../src/db/disk.ts'
 import { openLevelStore } from '../../../src/db/level-store.ts'
 import { MemoryStore } from '../../../src/db/memory-store.ts'
-import type { OpenStore, Row, Store, StoreReader } from '../../../src/db/store.ts'
+import { type OpenStore, type Row, type Store, type StoreReader, slicesOf } from '../../../src/db/store.ts'
 import { InvariantError, StorageError } from '../../../src/errors.ts'
 import { withDirectory } from '../../support/chain-index.ts'
 
@@ -163,6 +163,18 @@ for (const [name, open] of Object.entries(stores)) {
       }, disk)
     })
 
+    it('has the same rows after a part of it was written anew, and tells sizes of parts', () =>
+      withStore(async (store) => {
+        await put(store, ...[1, 2, 3, 200].map((n) => [bytes(n), bytes(n)] as const))
+        const batch = store.batch()
+        batch.del(bytes(2))
+        await batch.write()
+        await store.compact({ gte: bytes(1), lt: bytes(3) })
+        expect((await store.rows(ALL)).map(([key]) => key[0])).toEqual([1, 3, 200])
+        const [all, none] = [await store.size(), await store.size({ gte: bytes(4), lt: bytes(5) })]
+        expect(none).toBeLessThanOrEqual(all)
+      }))
+
     it('cannot be read once it is closed', async () => {
       await withDirectory(async (directory) => {
         const store = await open(join(directory, 'store'), { cacheBytes: 1 << 20 }, realDisk)
@@ -202,4 +214,25 @@ describe('a store on disk', () => {
       const options = { cacheBytes: 1 << 20, mustExist: true }
       await expect(openLevelStore(join(directory, 'none'), options, realDisk)).rejects.toThrow(StorageError)
     }))
+})
+
+describe('slices of a range', () => {
+  it('follow one another over all of it, more of them where it is larger', async () => {
+    const range = { gte: bytes(85), lt: bytes(86) }
+    for (const [size, count] of [
+      [0, 1],
+      [64 << 20, 1],
+      [1 << 30, 16],
+      [2 ** 40, 4096],
+    ] as const) {
+      const store = new MemoryStore(realDisk)
+      store.size = () => Promise.resolve(size)
+      const slices = await slicesOf(store, range)
+      expect(slices).toHaveLength(count)
+      expect([slices[0]!.gte, slices.at(-1)!.lt]).toEqual([range.gte, range.lt])
+      for (const [i, { gte }] of slices.entries()) {
+        if (i > 0) expect([gte, gte.length]).toEqual([slices[i - 1]!.lt, 3])
+      }
+    }
+  })
 })

@@ -3,13 +3,15 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseBlock } from '../../../src/chain/block.ts'
 import { hashXOf } from '../../../src/chain/script.ts'
+import { struct, u8, varint } from '../../../src/db/codec.ts'
 import { type Disk, realDisk } from '../../../src/db/disk.ts'
 import { IndexDatabase } from '../../../src/db/index-db.ts'
-import { STATE, UNDO } from '../../../src/db/layout.ts'
+import type { Indexer } from '../../../src/db/indexer.ts'
+import { KeySpace, STATE, UNDO } from '../../../src/db/layout.ts'
 import { openLevelStore } from '../../../src/db/level-store.ts'
 import { SCHEMA_VERSION } from '../../../src/db/migrations.ts'
 import { ChainError, InvariantError, StorageError } from '../../../src/errors.ts'
-import { toHex } from '../../../src/lib/bytes.ts'
+import { fromLatin1, toHex } from '../../../src/lib/bytes.ts'
 import {
   type BuiltBlock,
   buildBlock,
@@ -20,7 +22,15 @@ import {
   scriptOf,
   seededRandom,
 } from '../../support/chain-builder.ts'
-import { advanceTo, dumpOf, expectViewIs, indexOptions, withDirectory, withIndex } from '../../support/chain-index.ts'
+import {
+  advanceTo,
+  dumpOf,
+  expectViewIs,
+  indexOptions,
+  viewOf,
+  withDirectory,
+  withIndex,
+} from '../../support/chain-index.ts'
 import { ChainModel } from '../../support/chain-model.ts'
 
 const PLAN = { txs: 5, scripts: 5 }
@@ -285,7 +295,7 @@ describe('advancing', () => {
       let gate = Promise.resolve()
       let open = (): void => undefined
       const disk: Disk = { ...realDisk, commit: (write) => gate.then(write) }
-      const db = await IndexDatabase.open(indexOptions(directory, chain, { pendingBytes: 150_000 }), { disk })
+      const db = await IndexDatabase.open(indexOptions(directory, chain, { pendingBytes: 350_000 }), { disk })
       try {
         for (const block of chain.blocks.slice(0, 2)) await advance(db, block, 1000)
         gate = new Promise((resolve) => {
@@ -316,6 +326,84 @@ describe('advancing', () => {
         await db.close()
       }
     }))
+})
+
+describe('an index that a coin adds', () => {
+  const NOTES = new KeySpace<{ readonly id: number }, { readonly sum: number; readonly fundedBy: number }>({
+    name: 'notes',
+    prefix: 'n',
+    key: struct({ id: u8 }),
+    value: struct({ sum: varint, fundedBy: varint }),
+    sentence: 'Of this test.',
+  })
+  const LISTED = 'elevenbytes'
+  /** Counts transactions by their position, notes who funded the last input, and lists every second transaction. */
+  const notes: Indexer = {
+    name: 'notes',
+    spaces: [NOTES],
+    wantsGenesis: false,
+    apply: (context) => {
+      const { block, overlay, firstTxNum, spent, headers, height } = context
+      expect(headers.count).toBe(height)
+      for (let tx = 0; tx < block.txCount; tx++) {
+        const before = overlay.get(NOTES, { id: tx })?.sum ?? 0
+        const input = (block.inputStart[tx + 1] ?? 0) - 1
+        const own = spent.places[input] === ''
+        expect(spent.hashXs[input] === '').toBe(tx === 0)
+        const funder = context.fundedBy(input)
+        expect(funder === undefined).toBe(own)
+        overlay.put(NOTES, { id: tx }, { sum: before + 1, fundedBy: funder ?? 0 })
+        if ((firstTxNum + tx) % 2 === 0) context.list(LISTED, firstTxNum + tx)
+      }
+    },
+  }
+
+  it.each([
+    ['while catching up', 1000],
+    ['at the tip', 0],
+  ])('reads and writes through its overlay, adds to histories, and is taken back: %s', (_when, beyond) =>
+    withDirectory(async (directory) => {
+      const chain = chainOf(24)
+      const options = indexOptions(directory, chain, { reorgLimit: 200, pendingBytes: 200_000 })
+      await withIndex(
+        options,
+        async (db) => {
+          await advanceTo(db, chain.blocks.slice(0, 21), 20 + beyond, 'told')
+          const check = async (blocks: readonly BuiltBlock[]): Promise<void> => {
+            const model = new ChainModel(blocks)
+            const positions = blocks.slice(1).map(({ txs }) => txs.length)
+            const view = viewOf(db, model)
+            for (const id of [0, 2, 5]) {
+              expect((await view.row(NOTES, { id }))?.sum).toBe(positions.filter((count) => count > id).length)
+            }
+            expect((await view.rows(NOTES, new Uint8Array(0))).map(({ key }) => key.id)).toEqual(
+              Array.from({ length: Math.max(...positions) }, (_, id) => id),
+            )
+            const last = blocks.at(-1)!.txs.at(-1)!
+            const made = model.position(last.inputs.at(-1)!.prevTxid)!
+            const row = await view.row(NOTES, { id: blocks.at(-1)!.txs.length - 1 })
+            expect(row?.fundedBy).toBe(made.height === blocks.length - 1 ? 0 : made.txNum)
+            const listed = await view.history(fromLatin1(LISTED), 1000)
+            const even = Array.from({ length: model.txCount }, (_, txNum) => txNum).filter((txNum) => txNum % 2 === 0)
+            expect(listed.map(({ txNum }) => txNum)).toEqual(even)
+            await expectViewIs(view, model, chain.blocks)
+            view.release()
+          }
+          await check(chain.blocks.slice(0, 21))
+          await db.flush()
+          const before = await dumpOf(db)
+          await advanceTo(db, chain.blocks, chain.height, 'told')
+          await check(chain.blocks)
+          await db.flush()
+          await check(chain.blocks)
+          while (db.tip.height > 20) await db.rollBack()
+          await check(chain.blocks.slice(0, 21))
+          expect(await dumpOf(db)).toEqual(before)
+        },
+        { indexers: [notes] },
+      )
+    }),
+  )
 })
 
 describe('rolling back', () => {

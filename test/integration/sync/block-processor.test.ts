@@ -84,7 +84,7 @@ describe.each([
   const withWorld = (blocks: number, use: (world: World) => Promise<void>) => world(told, blocks, use)
 
   describe('a catch-up', () => {
-    it('brings an empty index to the tip of the node, on disk', () =>
+    it('brings an empty index to the tip of the node, and to disk when it is told to', () =>
       withWorld(30, async ({ catchUp, expectSynced }) => {
         await catchUp()
         await expectSynced()
