@@ -92,6 +92,7 @@ function wantedOutputs({ outs, spends }: BlockDelta, txids: Uint8Array): WantedO
 }
 
 class RestoredOutputs {
+  readonly #rows = new RowWriter()
   readonly #found: { readonly output: WantedOutput; readonly txNum: number; readonly value: number }[] = []
 
   async read(
@@ -106,7 +107,7 @@ class RestoredOutputs {
       if (last === undefined) stored.push(output)
       else if (last !== 'spent') this.#found.push({ output, txNum: last.txNum, value: last.value })
     }
-    const keys = stored.map((output) => utxoKey(output.hashX, output.place))
+    const keys = stored.map(({ hashX, place }) => this.#rows.placeKey(hashX, place).slice())
     const values = await below.getMany(keys)
     for (const [i, output] of stored.entries()) {
       const [key, value] = [keys[i], values[i]]
@@ -135,12 +136,6 @@ class RestoredOutputs {
     }
     return { hashXs, takers, places, txNums, values }
   }
-}
-
-/** A UTXOS key in memory of its own. */
-export function utxoKey(hashX: Uint8Array, place: Uint8Array): Uint8Array {
-  const vout = new DataView(place.buffer, place.byteOffset).getUint32(TXID_KEY_SIZE, true)
-  return new RowWriter().utxoKey(hashX, 0, place, 0, vout).slice()
 }
 
 /**

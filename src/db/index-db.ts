@@ -4,7 +4,7 @@ import type { ParsedBlock } from '../chain/block.ts'
 import { HASHX_SIZE } from '../chain/script.ts'
 import { ChainError, InvariantError, invariant, StorageError } from '../errors.ts'
 import { equalBytes, toDisplayHex, toLatin1 } from '../lib/bytes.ts'
-import { undoRows, utxoKey } from './base-undo.ts'
+import { undoRows } from './base-undo.ts'
 import {
   type BlockDelta,
   blockDelta,
@@ -22,7 +22,7 @@ import { HeaderProofs } from './header-proofs.ts'
 import type { HeaderTable } from './header-table.ts'
 import { IndexView } from './index-view.ts'
 import type { BlockContext, Indexer } from './indexer.ts'
-import { readUnspent } from './keys.ts'
+import { RowWriter, readUnspent } from './keys.ts'
 import type { Layer } from './layer.ts'
 import { HEADERS, STATE, type StateRow, UNDO, UTXOS } from './layout.ts'
 import { openLevelStore } from './level-store.ts'
@@ -47,7 +47,7 @@ const BASE_INDEXES = ['headers', 'txs', 'utxos', 'history', 'spenders']
  * Share of the memory of finished blocks at which they are written. The blocks that come meanwhile take as much again, and
  * the rows made of them, which LevelDB holds up to three times (batch, and two tables in memory), about twice as much.
  */
-const LAYER_SHARE = 1 / 7
+const LAYER_SHARE = 1 / 5
 /** Rows of a rollback between two turns. */
 const SCRIPTS_PER_TURN = 1000
 
@@ -130,6 +130,7 @@ export class IndexDatabase {
   readonly #proofs: HeaderProofs
   readonly #undo: UndoKeeper
   readonly #layers = new LayerPool()
+  readonly #rows = new RowWriter()
   /** The store below the blocks that are not on disk, whatever a flush is doing at the moment. */
   #base: SharedSnapshot
   /** Blocks that a flush is writing, and its end. */
@@ -455,7 +456,7 @@ export class IndexDatabase {
       const last = layer.lastOf(hashX, place, Number.POSITIVE_INFINITY)
       if (last !== undefined) return last === 'spent' ? undefined : last.txNum
     }
-    const key = utxoKey(hashX, place)
+    const key = this.#rows.placeKey(hashX, place)
     const value = this.#store.getSync(key)
     return value === undefined ? undefined : readUnspent(key, value).txNum
   }

@@ -3,6 +3,7 @@
  * same bytes as the codecs of layout.ts give (a property test compares them).
  */
 import { HASHX_SIZE } from '../chain/script.ts'
+import { readUint32LE } from '../lib/bytes.ts'
 import { HISTORY, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
 
 const TX_NUM_SIZE = 5
@@ -39,6 +40,11 @@ export class RowWriter {
     this.#key[0] = UTXOS.prefix
     copy(this.#key, 1, hashXs, hashXAt, HASHX_SIZE)
     return this.#place(1 + HASHX_SIZE, ids, offset, vout)
+  }
+
+  /** UTXOS key of an output of the script `hashX`, by its place (see PLACE_SIZE). */
+  placeKey(hashX: Uint8Array, place: Uint8Array): Uint8Array {
+    return this.utxoKey(hashX, 0, place, 0, readUint32LE(place, TXID_KEY_SIZE))
   }
 
   /** Value of a UTXOS row. */

@@ -331,8 +331,9 @@ export class Follower implements Service {
     return { newTip, touched }
   }
 
+  /** Not while a tip waits to be published: what its blocks touched, and took out of the mempool, is told with it. */
   #histogramDue(): number {
-    return this.#histogramStale ? this.#histogramAt : Number.POSITIVE_INFINITY
+    return this.#histogramStale && this.#reorgSince === undefined ? this.#histogramAt : Number.POSITIVE_INFINITY
   }
 
   #touch(hashXs: Iterable<string>): void {

@@ -295,7 +295,7 @@ describe('advancing', () => {
       let gate = Promise.resolve()
       let open = (): void => undefined
       const disk: Disk = { ...realDisk, commit: (write) => gate.then(write) }
-      const db = await IndexDatabase.open(indexOptions(directory, chain, { pendingBytes: 350_000 }), { disk })
+      const db = await IndexDatabase.open(indexOptions(directory, chain, { pendingBytes: 250_000 }), { disk })
       try {
         for (const block of chain.blocks.slice(0, 2)) await advance(db, block, 1000)
         gate = new Promise((resolve) => {
