@@ -120,7 +120,9 @@ export class ChainError extends Error {
   override readonly name = 'ChainError'
 }
 
-export type StorageCode = 'locked' | 'foreign' | 'version' | 'network' | 'settings' | 'corrupt' | 'full' | 'io'
+/** What is wrong with the database; docs/OPERATIONS.md says what to do about each. */
+export const STORAGE_CODES = ['locked', 'foreign', 'version', 'network', 'settings', 'corrupt', 'full', 'io'] as const
+export type StorageCode = (typeof STORAGE_CODES)[number]
 
 /** The database cannot be used or written. */
 export class StorageError extends Error {

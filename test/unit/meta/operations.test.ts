@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { STORAGE_CODES } from '../../../src/errors.ts'
+
+const page = readFileSync(new URL('../../../docs/OPERATIONS.md', import.meta.url), 'utf8')
+
+const number = (text: string): number => Number(text.replaceAll(',', ''))
+
+describe('docs/OPERATIONS.md', () => {
+  it.each(STORAGE_CODES)('says what to do about StorageError %s', (code) => {
+    expect(page).toContain(`### StorageError \`${code}\``)
+  })
+
+  it.each(['ChainError', 'DaemonUnavailableError', 'InvariantError'])('says what to do about %s', (name) => {
+    expect(page).toContain(`### ${name}\n`)
+  })
+
+  it('multiplies bytes by rows as its table says, and adds them up', () => {
+    const rows = [...page.matchAll(/^\| .+ \| ([\d.,]+) \| ([\d.,]+) \| ([\d.,]+) \|$/gm)]
+    expect(rows.length).toBeGreaterThan(5)
+    let sum = 0
+    for (const [row, bytes = '', millions = '', gigabytes = ''] of rows) {
+      expect((number(bytes) * number(millions)) / 1000, row).toBeCloseTo(number(gigabytes), 1)
+      sum += number(gigabytes)
+    }
+    expect(page).toContain(`That is ${Math.round(sum)} GB.`)
+  })
+})
