@@ -45,7 +45,6 @@ function setting<S extends z.ZodType, F extends string | undefined>(entry: Setti
   return entry
 }
 
-const ATOMICALS_PENDING = 'the Atomicals index is not part of this version'
 const height = whole(1, 100_000_000)
 
 export const SETTINGS = {
@@ -437,9 +436,11 @@ export const SETTINGS = {
     env: 'ATOMICALS',
     schema: onOff,
     allowed: 'on or off',
-    fallback: 'off',
-    sentence: 'The Atomicals index.',
-    notYet: ATOMICALS_PENDING,
+    fallback: undefined,
+    fallbackNote: 'on',
+    sentence:
+      'The Atomicals index. An index made with it is refused without it, and the other way round; off serves plain ' +
+      'Electrum, at a fraction of the room on disk.',
   }),
   atomicalsShape: setting({
     env: 'ATOMICALS_SHAPE',
@@ -447,7 +448,7 @@ export const SETTINGS = {
     allowed: 'object or list',
     fallback: 'object',
     sentence: 'Form of `atomicals` in unspent outputs: id to amount, or a list of ids as before 1.5.',
-    notYet: ATOMICALS_PENDING,
+    notYet: 'unspent outputs do not have `atomicals` yet',
   }),
   ...activationHeights(),
 } as const satisfies Readonly<Record<string, Setting>>
@@ -517,8 +518,7 @@ function activationHeights() {
       allowed: `${wholeWords(1, 100_000_000)}, on regtest only`,
       fallback: undefined,
       fallbackNote: 'regtest: 1',
-      sentence: `Height from which ${rule} on regtest.`,
-      notYet: ATOMICALS_PENDING,
+      sentence: `Height from which ${rule} on regtest. An index remembers it and is refused with another.`,
     })
   return {
     atomicalsActivation: entry('ATOMICALS_ACTIVATION_HEIGHT', 'Atomicals count'),

@@ -7,10 +7,11 @@ import type { Coin } from './coins/coin.ts'
 import { coinOf } from './coins/registry.ts'
 import type { Settings } from './config.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
-import { IndexDatabase } from './db/index-db.ts'
+import type { IndexDatabase } from './db/index-db.ts'
 import { ChainError, DaemonError, DaemonUnavailableError, StorageError } from './errors.ts'
 import { type Difference, IndexCheck } from './index-check.ts'
-import { fromDisplayHex, toDisplayHex } from './lib/bytes.ts'
+import { openIndex } from './index-opening.ts'
+import { toDisplayHex } from './lib/bytes.ts'
 import { systemClock } from './lib/clock.ts'
 import type { Service } from './lib/service.ts'
 import { silentLogger } from './log.ts'
@@ -95,15 +96,7 @@ async function withIndex<T>(settings: Settings, work: (db: IndexDatabase) => Pro
     throw new StorageError('io', `there is no index in ${directory} (DB_DIRECTORY)`, { cause: error })
   }
   const coin = coinOf(settings.coin, settings.net)
-  const db = await IndexDatabase.open({
-    directory,
-    coin: coin.name,
-    net: coin.net,
-    genesisHash: fromDisplayHex(coin.genesisHash),
-    reorgLimit: settings.reorgLimit ?? coin.reorgLimit,
-    cacheBytes: (settings.cacheMb * MIB) / 4,
-    pendingBytes: MIB,
-  })
+  const db = await openIndex({ settings, coin }, { cacheBytes: (settings.cacheMb * MIB) / 4, pendingBytes: MIB })
   try {
     return await work(db)
   } finally {

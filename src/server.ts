@@ -6,9 +6,9 @@ import { coinOf } from './coins/registry.ts'
 import type { Settings } from './config.ts'
 import { SECURE_KINDS } from './config-values.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
-import { IndexDatabase } from './db/index-db.ts'
+import type { IndexDatabase } from './db/index-db.ts'
 import { ChainError, isAbort } from './errors.ts'
-import { fromDisplayHex } from './lib/bytes.ts'
+import { openIndex } from './index-opening.ts'
 import { systemClock } from './lib/clock.ts'
 import type { Service } from './lib/service.ts'
 import type { Logger } from './log.ts'
@@ -118,7 +118,7 @@ class Server {
     const reorgLimit = settings.reorgLimit ?? coin.reorgLimit
     await mkdir(settings.dbDirectory, { recursive: true })
 
-    const db = await this.#openIndex(reorgLimit)
+    const db = await this.#openIndex()
     const node = await this.#builtInNode(signal)
     const daemon = new Bitcoind(this.#daemonOptions(node), { log, clock })
 
@@ -212,17 +212,13 @@ class Server {
     await service.start(signal)
   }
 
-  async #openIndex(reorgLimit: number): Promise<IndexDatabase> {
+  async #openIndex(): Promise<IndexDatabase> {
     const { dbDirectory, cacheMb } = this.#settings
-    const db = await IndexDatabase.open({
-      directory: dbDirectory,
-      coin: this.#coin.name,
-      net: this.#coin.net,
-      genesisHash: fromDisplayHex(this.#coin.genesisHash),
-      reorgLimit,
-      cacheBytes: cacheMb * MIB * SHARE.database,
-      pendingBytes: cacheMb * MIB * SHARE.pendingBlocks,
-    })
+    const db = await openIndex(
+      { settings: this.#settings, coin: this.#coin },
+      { cacheBytes: cacheMb * MIB * SHARE.database, pendingBytes: cacheMb * MIB * SHARE.pendingBlocks },
+    )
+    db.warm()
     this.#back.push({ name: 'index', start: () => Promise.resolve(), stop: () => db.close() })
     this.#around.log.info({ directory: dbDirectory, height: db.tip.height }, 'index opened')
     return db

@@ -64,11 +64,12 @@ export class AtomicalsIndexer implements Indexer {
    * Fills the filter from the database that this indexer serves, so that most outputs need not be looked up; until it is
    * done, and without it, all that a block spends are. `reader` is the store as it is now, before the next block.
    */
-  async warm(reader: StoreReader): Promise<void> {
+  async warm(reader: StoreReader, signal?: AbortSignal): Promise<void> {
     const filter = new PlaceFilter(this.#filterBits)
     this.#filling.add(filter)
     try {
       for await (const rows of reader.scan(LOCATIONS.range())) {
+        signal?.throwIfAborted()
         for (const [key] of rows) {
           const { txid, vout } = LOCATIONS.readKey(key)
           filter.add(txid, vout)

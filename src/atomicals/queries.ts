@@ -1,4 +1,5 @@
 import { TXID_KEY_SIZE } from '../db/layout.ts'
+import type { ChainView } from '../db/view.ts'
 import { fromLatin1, readUint32LE } from '../lib/bytes.ts'
 import type { CborMap } from '../lib/cbor/values.ts'
 import { type Candidate, type NameStatus, subnameHolder } from './candidates.ts'
@@ -24,7 +25,7 @@ import {
 import { type DmintError, readDmint } from './mint/dmitem.ts'
 import { holderOf, isRealmPath, ruleFor } from './parents.ts'
 import { type RecordedChange, RecordedPast } from './past.ts'
-import type { RowSource } from './rows.ts'
+import { type RowSource, ViewRows } from './rows.ts'
 import { foldState } from './state.ts'
 import {
   type RequestStatus,
@@ -77,6 +78,11 @@ export class AtomicalsQueries {
     this.#height = options.height
     this.#rows = rows
     this.#past = new RecordedPast(rows)
+  }
+
+  /** The index at the tip of a view; to be used while the view is open. */
+  static of(view: ChainView): AtomicalsQueries {
+    return new AtomicalsQueries({ height: view.tip.height }, new ViewRows(view))
   }
 
   atomical(id: IdText): AtomicalRow | undefined {

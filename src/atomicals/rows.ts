@@ -1,5 +1,6 @@
 import type { KeySpace } from '../db/layout.ts'
 import type { StoreReader } from '../db/store.ts'
+import type { ChainView } from '../db/view.ts'
 
 export interface RowOf<K, V> {
   readonly key: K
@@ -11,6 +12,23 @@ export interface RowSource {
   get<K, V>(space: KeySpace<K, V>, key: K): V | undefined
   /** Rows whose keys go on with `start` (without the prefix), in the order of keys. */
   rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]>
+}
+
+/** Rows as a view has them: those of its tip, whatever is flushed. */
+export class ViewRows implements RowSource {
+  readonly #view: ChainView
+
+  constructor(view: ChainView) {
+    this.#view = view
+  }
+
+  get<K, V>(space: KeySpace<K, V>, key: K): V | undefined {
+    return this.#view.row(space, key)
+  }
+
+  rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]> {
+    return this.#view.rows(space, start)
+  }
 }
 
 /** Rows of a store or a snapshot, as far as they are flushed. */

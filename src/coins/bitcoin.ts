@@ -1,3 +1,10 @@
+import {
+  MAINNET_HEIGHTS,
+  REGTEST_HEIGHTS,
+  SIGNET_HEIGHTS,
+  TESTNET3_HEIGHTS,
+  TESTNET4_HEIGHTS,
+} from '../atomicals/constants.ts'
 import { BITCOIN_ADDRESSES } from '../chain/address.ts'
 import { MAINNET_PEERS, SIGNET_PEERS, TESTNET_PEERS, TESTNET4_PEERS } from './bitcoin-peers.ts'
 import type { Coin } from './coin.ts'
@@ -16,6 +23,7 @@ export const bitcoinMainnet: Coin = {
   reorgLimit: 200,
   rpcPort: 8332,
   peers: MAINNET_PEERS,
+  atomicals: MAINNET_HEIGHTS,
 }
 
 export const bitcoinTestnet: Coin = {
@@ -27,6 +35,7 @@ export const bitcoinTestnet: Coin = {
   reorgLimit: TEST_REORG_LIMIT,
   rpcPort: 18332,
   peers: TESTNET_PEERS,
+  atomicals: TESTNET3_HEIGHTS,
 }
 
 export const bitcoinTestnet4: Coin = {
@@ -38,6 +47,7 @@ export const bitcoinTestnet4: Coin = {
   reorgLimit: TEST_REORG_LIMIT,
   rpcPort: 48332,
   peers: TESTNET4_PEERS,
+  atomicals: TESTNET4_HEIGHTS,
 }
 
 export const bitcoinSignet: Coin = {
@@ -49,6 +59,7 @@ export const bitcoinSignet: Coin = {
   reorgLimit: TEST_REORG_LIMIT,
   rpcPort: 38332,
   peers: SIGNET_PEERS,
+  atomicals: SIGNET_HEIGHTS,
 }
 
 export const bitcoinRegtest: Coin = {
@@ -60,4 +71,5 @@ export const bitcoinRegtest: Coin = {
   reorgLimit: 200,
   rpcPort: 18443,
   peers: [],
+  atomicals: REGTEST_HEIGHTS,
 }

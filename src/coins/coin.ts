@@ -1,3 +1,4 @@
+import type { AtomicalsHeights } from '../atomicals/constants.ts'
 import type { AddressVersions } from '../chain/address.ts'
 
 /**
@@ -20,4 +21,6 @@ export interface Coin {
   readonly rpcPort: number
   /** Public servers to begin the search for others with: `electrum.example.org s50002 t50001`. */
   readonly peers: readonly string[]
+  /** Heights of the Atomicals rules; without them there is no such index. */
+  readonly atomicals?: AtomicalsHeights
 }

@@ -141,16 +141,14 @@ export class IndexView implements ChainView {
     })
   }
 
-  /** A row of an index that the coin adds. */
-  async row<K, V>(space: KeySpace<K, V>, key: K): Promise<V | undefined> {
+  row<K, V>(space: KeySpace<K, V>, key: K): V | undefined {
     this.#checkOpen()
     const written = this.#parts.rows.get(space.keyText(key))
     if (written !== undefined) return written.value === undefined ? undefined : space.readValueText(written.value)
-    const [value] = await this.#parts.snapshot.reader.getMany([space.keyBytes(key)])
+    const value = this.#parts.snapshot.reader.getSync(space.keyBytes(key))
     return value === undefined ? undefined : space.readValue(value)
   }
 
-  /** Rows of an index that the coin adds, whose keys go on with `start`, in the order of keys. */
   async rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<{ readonly key: K; readonly value: V }[]> {
     this.#checkOpen()
     const range = space.range(start)

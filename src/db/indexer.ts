@@ -3,6 +3,7 @@ import type { HeaderList } from './header-table.ts'
 import type { AnyKeySpace } from './layout.ts'
 import type { BlockOverlay } from './overlay.ts'
 import type { SpentTexts } from './spent-texts.ts'
+import type { StoreReader } from './store.ts'
 
 /** A block on its way into the index, and what is known of it. */
 export interface BlockContext {
@@ -43,4 +44,9 @@ export interface Indexer {
   readonly wantsGenesis: boolean
   /** Writes what the block changes. Throws ChainError for a block that cannot stand on what is there. */
   apply(context: BlockContext): void | Promise<void>
+  /**
+   * Reads what makes apply() faster, while blocks may go on coming; apply() does without it until it has settled.
+   * `reader` is the store as it is before the next block. Rejects with the signal's reason.
+   */
+  warm?(reader: StoreReader, signal: AbortSignal): Promise<void>
 }

@@ -58,18 +58,26 @@ export function readState(row: Uint8Array, identity: DatabaseIdentity, directory
   if (!equalBytes(state.genesisHash, identity.genesisHash)) {
     throw new StorageError('network', `${directory} begins with another genesis, ${toDisplayHex(state.genesisHash)}`)
   }
-  const had = describeSettings(
-    state.indexers,
-    Object.fromEntries(state.settings.map(({ name, value }) => [name, value])),
-  )
-  const wanted = describeSettings(identity.indexers, identity.settings)
-  if (had !== wanted) {
-    throw new StorageError('settings', `${directory} was made with ${had}, which cannot become ${wanted}: index again`)
+  const changes = changesOf(state, identity)
+  if (changes.length > 0) {
+    throw new StorageError(
+      'settings',
+      `${directory} was made ${changes.join(', ')}: go back to that, or give an empty directory to index again`,
+    )
   }
   return state
 }
 
-function describeSettings(indexers: readonly string[], settings: Readonly<Record<string, string>>): string {
-  const entries = Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1))
-  return [`indexes ${indexers.join(' ')}`, ...entries.map(([name, value]) => `${name}=${value}`)].join(', ')
+/** How a database was made, as far as it is not what is wanted now. */
+function changesOf(state: StateRow, identity: DatabaseIdentity): string[] {
+  const [had, wanted] = [new Set(state.indexers), new Set(identity.indexers)]
+  const more = state.indexers.filter((name) => !wanted.has(name)).map((name) => `with the index "${name}"`)
+  const fewer = identity.indexers.filter((name) => !had.has(name)).map((name) => `without the index "${name}"`)
+  // The settings of an index that comes or goes say nothing more.
+  if (more.length + fewer.length > 0) return [...more, ...fewer]
+  const values = new Map(state.settings.map(({ name, value }) => [name, value]))
+  const names = [...new Set([...values.keys(), ...Object.keys(identity.settings)])].sort()
+  return names
+    .filter((name) => values.get(name) !== identity.settings[name])
+    .map((name) => `with ${name} ${values.get(name) ?? 'unset'} (now ${identity.settings[name] ?? 'unset'})`)
 }

@@ -1,3 +1,5 @@
+import type { KeySpace } from './layout.ts'
+
 /** The best indexed block. `hash` in internal byte order; `txCount` counts all transactions up to and with it. */
 export interface Tip {
   readonly height: number
@@ -81,6 +83,11 @@ export interface ChainView {
    * while it is at another tip.
    */
   unspentOutputs(outpoints: readonly Uint8Array[], signal?: AbortSignal): Promise<readonly (OutputInfo | undefined)[]>
+
+  /** A row of an index that the coin adds, read at once: from memory, or by one look into the database. */
+  row<K, V>(space: KeySpace<K, V>, key: K): V | undefined
+  /** Rows of an index that the coin adds, whose keys go on with `start` (without the prefix), in the order of keys. */
+  rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<{ readonly key: K; readonly value: V }[]>
 
   release(): void
 }

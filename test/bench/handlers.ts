@@ -41,6 +41,8 @@ const view: ChainView = {
   },
   headerProof: () => Promise.reject(new Error('not measured')),
   blockTxids: () => turn(blockIds),
+  row: () => undefined,
+  rows: () => turn([]),
   findTransaction: () => turn({ txNum: 5, height: 100, position: 5 }),
   history: (hashX) =>
     turn(

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { ATOMICALS_SPACES } from '../../src/atomicals/layout.ts'
 import { FOREIGN_SETTINGS, SETTINGS, type Setting } from '../../src/config-table.ts'
-import { describeSchema } from '../../src/db/layout.ts'
+import { describeSchema, KEY_SPACES } from '../../src/db/layout.ts'
 import { ERROR_CODES } from '../../src/errors.ts'
 import { describeMethods } from '../../src/rpc/describe.ts'
 import { REFUSALS } from '../../src/session/admission.ts'
@@ -22,7 +23,7 @@ export function documents(): readonly Document[] {
     { path: 'docs/CONFIG.md', text: configPage() },
     { path: 'docs/ERRORS.md', text: errorsPage() },
     { path: 'docs/LIMITS.md', text: limitsPage() },
-    { path: 'docs/SCHEMA.md', text: page('Schema of the index', describeSchema()) },
+    { path: 'docs/SCHEMA.md', text: page('Schema of the index', describeSchema([...KEY_SPACES, ...ATOMICALS_SPACES])) },
     { path: 'docs/PROTOCOL.md', text: page('Protocol', describeMethods()) },
     { path: 'config/electrumx.env.example', text: environmentExample() },
     { path: 'README.md', text: readme() },

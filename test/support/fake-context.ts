@@ -121,6 +121,8 @@ function fakeView(moment: FakeMoment): ChainView {
     history: async (hashX, limit) => (moment.script(hashX).confirmed ?? []).slice(0, limit + 1),
     utxos: async (hashX) => moment.script(hashX).utxos ?? [],
     balance: async (hashX) => (moment.script(hashX).utxos ?? []).reduce((sum, { value }) => sum + value, 0n),
+    row: () => undefined,
+    rows: async () => [],
     findSpender: async (_hashX, outpoint) => moment.spenders.get(toLatin1(outpoint)),
     unspentOutputs: async (outpoints) => outpoints.map((outpoint) => moment.unspentOutputs.get(toLatin1(outpoint))),
     release: () => {

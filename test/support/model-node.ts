@@ -358,6 +358,14 @@ export class ModelView implements ChainView {
     throw new Error('not in the model')
   }
 
+  row(): never {
+    throw new Error('not in the model')
+  }
+
+  rows(): never {
+    throw new Error('not in the model')
+  }
+
   blockTxids(): never {
     throw new Error('not in the model')
   }

@@ -374,14 +374,14 @@ describe('an index that a coin adds', () => {
             const positions = blocks.slice(1).map(({ txs }) => txs.length)
             const view = viewOf(db, model)
             for (const id of [0, 2, 5]) {
-              expect((await view.row(NOTES, { id }))?.sum).toBe(positions.filter((count) => count > id).length)
+              expect(view.row(NOTES, { id })?.sum).toBe(positions.filter((count) => count > id).length)
             }
             expect((await view.rows(NOTES, new Uint8Array(0))).map(({ key }) => key.id)).toEqual(
               Array.from({ length: Math.max(...positions) }, (_, id) => id),
             )
             const last = blocks.at(-1)!.txs.at(-1)!
             const made = model.position(last.inputs.at(-1)!.prevTxid)!
-            const row = await view.row(NOTES, { id: blocks.at(-1)!.txs.length - 1 })
+            const row = view.row(NOTES, { id: blocks.at(-1)!.txs.length - 1 })
             expect(row?.fundedBy).toBe(made.height === blocks.length - 1 ? 0 : made.txNum)
             const listed = await view.history(fromLatin1(LISTED), 1000)
             const even = Array.from({ length: model.txCount }, (_, txNum) => txNum).filter((txNum) => txNum % 2 === 0)

@@ -17,6 +17,7 @@ const ORDER = [
   ['config-values'],
   ['config-table'],
   ['config'],
+  ['index-opening'],
   ['sync', 'session'],
   ['server-info', 'server-peers', 'regtest-admin'],
   ['server'],

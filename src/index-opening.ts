@@ -1,0 +1,70 @@
+import type { AtomicalsHeights } from './atomicals/constants.ts'
+import { heightSettings } from './atomicals/height-rules.ts'
+import { AtomicalsIndexer } from './atomicals/indexer.ts'
+import type { Coin } from './coins/coin.ts'
+import type { Settings } from './config.ts'
+import { IndexDatabase } from './db/index-db.ts'
+import { ConfigError, StorageError } from './errors.ts'
+import { fromDisplayHex } from './lib/bytes.ts'
+
+/** What is the same for whoever opens the index of an operator: the settings, and the coin that they name. */
+export interface IndexPlace {
+  readonly settings: Settings
+  readonly coin: Coin
+}
+
+export interface IndexMemory {
+  /** Bytes of LevelDB's cache. */
+  readonly cacheBytes: number
+  /** Bytes of memory that finished blocks may take. */
+  readonly pendingBytes: number
+}
+
+/**
+ * Opens the index in DB_DIRECTORY, or makes one. Throws ConfigError as atomicalsHeights() does, and StorageError as
+ * IndexDatabase.open() does.
+ */
+export async function openIndex({ settings, coin }: IndexPlace, memory: IndexMemory): Promise<IndexDatabase> {
+  const heights = atomicalsHeights({ settings, coin })
+  try {
+    return await IndexDatabase.open(
+      {
+        directory: settings.dbDirectory,
+        coin: coin.name,
+        net: coin.net,
+        genesisHash: fromDisplayHex(coin.genesisHash),
+        reorgLimit: settings.reorgLimit ?? coin.reorgLimit,
+        ...memory,
+        settings: heights === undefined ? {} : heightSettings(heights),
+      },
+      { indexers: heights === undefined ? [] : [new AtomicalsIndexer({ heights })] },
+    )
+  } catch (error) {
+    if (!(error instanceof StorageError && error.code === 'settings')) throw error
+    const now = heights === undefined ? 'off' : 'on'
+    const remedy = 'ATOMICALS and the settings ATOMICALS_ACTIVATION_HEIGHT... decide what an index is made with'
+    throw new StorageError('settings', `${error.message} (ATOMICALS is ${now} now; ${remedy})`, { cause: error })
+  }
+}
+
+/**
+ * Heights of the Atomicals index, or undefined where there is none: ATOMICALS is off, or unset on a network without
+ * heights. Throws ConfigError if it is on there.
+ */
+export function atomicalsHeights({ settings, coin }: IndexPlace): AtomicalsHeights | undefined {
+  if (settings.atomicals === false) return undefined
+  if (coin.atomicals === undefined) {
+    if (settings.atomicals === undefined) return undefined
+    throw new ConfigError([`ATOMICALS is on: there are no Atomicals on ${coin.name} ${coin.net}`])
+  }
+  const own = coin.atomicals
+  // Readers of settings refuse these off regtest.
+  return {
+    start: settings.atomicalsActivation ?? own.start,
+    dmint: settings.atomicalsActivationDmint ?? own.dmint,
+    commitz: settings.atomicalsActivationCommitz ?? own.commitz,
+    density: settings.atomicalsActivationDensity ?? own.density,
+    dftBitworkRollover: settings.atomicalsActivationRollover ?? own.dftBitworkRollover,
+    customColoring: settings.atomicalsActivationCustomColoring ?? own.customColoring,
+  }
+}
