@@ -469,13 +469,16 @@ export class IndexDatabase {
   #fundedBy({ block, spent }: BlockParts, input: number): number | undefined {
     const first = block.inputStart[1] ?? 0
     if (input < first || input >= block.inputCount) return undefined
-    const place = new Uint8Array(PLACE_SIZE)
-    writePlace(place, 0, block.raw, block.inputOffsets[input] ?? 0)
-    const hashX = spent.hashXs.subarray(input * HASHX_SIZE, (input + 1) * HASHX_SIZE)
+    const offset = block.inputOffsets[input] ?? 0
+    // By the id and not by the script: a script may be paid thousands of times in one flush.
+    const txid = block.raw.subarray(offset, offset + 32)
     for (const layer of this.#unflushedLayers()) {
-      const last = layer.lastOf(hashX, place, Number.POSITIVE_INFINITY)
-      if (last !== undefined) return last === 'spent' ? undefined : last.txNum
+      const txNum = layer.findTx(txid, layer.txCount)
+      if (txNum !== undefined) return txNum
     }
+    const place = new Uint8Array(PLACE_SIZE)
+    writePlace(place, 0, block.raw, offset)
+    const hashX = spent.hashXs.subarray(input * HASHX_SIZE, (input + 1) * HASHX_SIZE)
     const key = this.#rows.placeKey(hashX, place)
     const value = this.#store.getSync(key)
     return value === undefined ? undefined : readUnspent(key, value).txNum

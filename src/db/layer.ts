@@ -3,7 +3,7 @@ import { equalBytes, readUint32LE } from '../lib/bytes.ts'
 import { type BlockDelta, PLACE_SIZE } from './block-delta.ts'
 import { TXID_KEY_SIZE } from './layout.ts'
 import { PlaceTable } from './place-table.ts'
-import { ScriptIndex } from './script-index.ts'
+import { LogIndex } from './log-index.ts'
 import { SharedLog } from './shared-log.ts'
 
 const TXID_SIZE = 32
@@ -52,9 +52,11 @@ export class Layer {
   readonly #spentPlaces = new SharedLog(PLACE_SIZE)
   readonly #touchHashXs = new SharedLog(HASHX_SIZE)
   readonly #touchTxs = new SharedLog(4)
-  readonly #outsOf = new ScriptIndex(this.#outHashXs)
-  readonly #spendsOf = new ScriptIndex(this.#spentHashXs)
-  readonly #touchesOf = new ScriptIndex(this.#touchHashXs)
+  readonly #txsOf = new LogIndex(this.#txids, { rowSize: TXID_SIZE, keySize: TXID_KEY_SIZE })
+  readonly #outsOf = new LogIndex(this.#outHashXs, { rowSize: HASHX_SIZE, keySize: HASHX_SIZE })
+  readonly #spendsOf = new LogIndex(this.#spentHashXs, { rowSize: HASHX_SIZE, keySize: HASHX_SIZE })
+  readonly #spendsAt = new LogIndex(this.#spentPlaces, { rowSize: PLACE_SIZE, keySize: PLACE_SIZE })
+  readonly #touchesOf = new LogIndex(this.#touchHashXs, { rowSize: HASHX_SIZE, keySize: HASHX_SIZE })
   #places: PlaceTable | undefined
   #blockStarts: number[] = []
   #firstTxNum = 0
@@ -68,7 +70,7 @@ export class Layer {
     this.#places = options.listsOutputs ? new PlaceTable() : undefined
     this.#blockStarts = []
     for (const log of this.#logs()) log.clear()
-    for (const index of [this.#outsOf, this.#spendsOf, this.#touchesOf]) index.clear()
+    for (const index of [this.#txsOf, this.#outsOf, this.#spendsOf, this.#spendsAt, this.#touchesOf]) index.clear()
   }
 
   get blocks(): number {
@@ -179,38 +181,29 @@ export class Layer {
   }
 
   /**
-   * What happened last to an output of a script before transaction `end` (counted from the layer's first): the output if
-   * it was made, 'spent', or undefined if these blocks say nothing of it before then.
+   * What happened last to an output before transaction `end` (counted from the layer's first): the output if it was made,
+   * 'spent', or undefined if these blocks say nothing of it before then.
    */
-  lastOf(hashX: Uint8Array, place: Uint8Array, end: number): 'spent' | NewOutput | undefined {
-    if (end === 0) return undefined
+  lastOf(place: Uint8Array, end: number): 'spent' | NewOutput | undefined {
     const spentTxs = new Uint32Array(this.#spentTxs.buffer)
-    const places = this.#spentPlaces.bytes
-    const isSpend = (at: number): boolean =>
-      (spentTxs[at] ?? 0) < end && equalBytes(places.subarray(at * PLACE_SIZE, (at + 1) * PLACE_SIZE), place)
     const outTxs = new Uint32Array(this.#outTxs.buffer)
-    const isOut = (at: number): boolean => (outTxs[at] ?? 0) < end && equalBytes(this.#placeOfOut(at), place)
-    const spend = this.#spendsOf.find(hashX, this.#spentTxs.rows).findLast(isSpend)
-    const out = this.#outsOf.find(hashX, this.#outTxs.rows).findLast(isOut)
+    const spend = this.#spendsAt.find(place, this.#spentTxs.rows).findLast((at) => (spentTxs[at] ?? 0) < end)
+    const out = this.#outAt(place, end)
     if (spend !== undefined && (out === undefined || (spentTxs[spend] ?? 0) >= (outTxs[out] ?? 0))) return 'spent'
     return out === undefined ? undefined : this.#output(out)
   }
 
   /** True if these blocks make the output, whatever becomes of it. */
-  makes(hashX: Uint8Array, place: Uint8Array): boolean {
-    return this.#outsOf.find(hashX, this.#outTxs.rows).some((at) => equalBytes(this.#placeOfOut(at), place))
+  makes(place: Uint8Array): boolean {
+    return this.#outAt(place, this.#txids.rows) !== undefined
   }
 
   /** Number of the last of the first `limit` transactions with this id. */
   findTx(txid: Uint8Array, limit: number): number | undefined {
     const txids = this.#txids.bytes
-    const first = readUint32LE(txid, 0)
-    const words = new Uint32Array(this.#txids.buffer)
-    for (let tx = limit - 1; tx >= 0; tx--) {
-      if (words[tx * 8] !== first) continue
-      if (equalBytes(txids.subarray(tx * TXID_SIZE, (tx + 1) * TXID_SIZE), txid)) return this.#firstTxNum + tx
-    }
-    return undefined
+    const isIt = (tx: number): boolean => equalBytes(txids.subarray(tx * TXID_SIZE, (tx + 1) * TXID_SIZE), txid)
+    const last = this.#txsOf.find(txid.subarray(0, TXID_KEY_SIZE), limit).findLast(isIt)
+    return last === undefined ? undefined : this.#firstTxNum + last
   }
 
   /**
@@ -228,6 +221,24 @@ export class Layer {
     if (out === undefined) return undefined
     const hashX = this.#outHashXs.bytes.slice(out * HASHX_SIZE, (out + 1) * HASHX_SIZE)
     return { hashX, output: this.#output(out) }
+  }
+
+  /** The last output at a place that a transaction before `end` makes: ids lead to it, since outputs stand in order. */
+  #outAt(place: Uint8Array, end: number): number | undefined {
+    const vout = readUint32LE(place, TXID_KEY_SIZE)
+    const txs = new Uint32Array(this.#outTxs.buffer, 0, this.#outTxs.rows)
+    const indexes = new Uint32Array(this.#outIndexes.buffer)
+    for (const tx of this.#txsOf.find(place.subarray(0, TXID_KEY_SIZE), end).reverse()) {
+      let [low, high] = [0, txs.length]
+      while (low < high) {
+        const middle = (low + high) >>> 1
+        const at = txs[middle] ?? 0
+        if (at < tx || (at === tx && (indexes[middle] ?? 0) < vout)) low = middle + 1
+        else high = middle
+      }
+      if (txs[low] === tx && indexes[low] === vout) return low
+    }
+    return undefined
   }
 
   #listPlaces(places: PlaceTable, outs: number, spends: number): void {

@@ -33,10 +33,23 @@ interface Edit {
   readonly fresh: boolean
 }
 
+/** Where `key` stands, or would stand, among sorted ones. */
+export function lowerBound(sorted: readonly string[], key: string): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((sorted[middle] ?? '') < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 /** Keys by group, for the key spaces that ask for it. */
 export class GroupIndex {
   readonly #sizes: ReadonlyMap<number, number>
-  readonly #groups = new Map<string, Set<string>>()
+  /** In order, so that thousands of names below one parent do not make each of them slow to find. */
+  readonly #groups = new Map<string, string[]>()
 
   constructor(spaces: readonly AnyKeySpace[]) {
     this.#sizes = new Map(spaces.filter((space) => space.groupSize > 0).map((space) => [space.prefix, space.groupSize]))
@@ -48,11 +61,15 @@ export class GroupIndex {
     if (size === undefined) return
     const name = key.slice(0, size)
     const group = this.#groups.get(name)
-    if (group === undefined) this.#groups.set(name, new Set([key]))
-    else group.add(key)
+    if (group === undefined) {
+      this.#groups.set(name, [key])
+      return
+    }
+    const at = lowerBound(group, key)
+    if (group[at] !== key) group.splice(at, 0, key)
   }
 
-  /** Keys that begin with `prefix`, in no order. */
+  /** Keys that begin with `prefix`, in order. */
   keys(space: AnyKeySpace, prefix: string): string[] {
     if (space.groupSize === 0 || prefix.length < space.groupSize) {
       throw new InvariantError(
@@ -60,7 +77,11 @@ export class GroupIndex {
       )
     }
     const group = this.#groups.get(prefix.slice(0, space.groupSize))
-    return group === undefined ? [] : [...group].filter((key) => key.startsWith(prefix))
+    if (group === undefined) return []
+    const start = lowerBound(group, prefix)
+    let end = start
+    while (group[end]?.startsWith(prefix) === true) end += 1
+    return group.slice(start, end)
   }
 
   clear(): void {

@@ -1,6 +1,6 @@
 import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
 import { type AnyKeySpace, type RowWrite, rangeOf } from './layout.ts'
-import { type FinishedBlock, GroupIndex, type OverlayBase, type RowEdit } from './overlay.ts'
+import { type FinishedBlock, GroupIndex, lowerBound, type OverlayBase, type RowEdit } from './overlay.ts'
 import { textOf } from './row-text.ts'
 import type { StoreReader } from './store.ts'
 
@@ -146,15 +146,4 @@ export class PendingLayer {
     }
     return found
   }
-}
-
-function lowerBound(sorted: readonly string[], key: string): number {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((sorted[middle] ?? '') < key) low = middle + 1
-    else high = middle
-  }
-  return low
 }
