@@ -19,9 +19,24 @@ export class Pattern {
 
   /** `re.match(text)`: true if the pattern fits from the beginning, whatever follows. */
   matches(text: string): boolean {
-    const codes = Array.from(text, (character) => character.codePointAt(0) ?? 0)
-    return this.#alternatives.some((items) => fits(items, codes))
+    return this.matchesCodes(codesOf(text))
   }
+
+  /** The same for the code points of a text: many patterns are tried on one name. */
+  matchesCodes(codes: readonly number[]): boolean {
+    return this.#alternatives.some((items) => mayFit(items, codes) && fits(items, codes))
+  }
+}
+
+/** The code points of a text. */
+export function codesOf(text: string): readonly number[] {
+  return Array.from(text, (character) => character.codePointAt(0) ?? 0)
+}
+
+/** False if the first character alone says that a row does not fit: most rules are done with at once. */
+function mayFit([first]: Alternatives[number], [code]: readonly number[]): boolean {
+  if (first?.kind !== 'run' || first.min === 0) return true
+  return code !== undefined && setHas(first.set, code)
 }
 
 /** The pattern of a rule, or undefined if it voids the rules it stands in. */

@@ -2,7 +2,7 @@ import type { CborMap } from '../lib/cbor/values.ts'
 import { type Bitwork, parseBitwork } from './bitwork.ts'
 import { MAX_RULES, MIN_RULE_PRICE } from './constants.ts'
 import { hasIdShape } from './ids.ts'
-import { compilePattern, type Pattern } from './pattern.ts'
+import { codesOf, compilePattern, type Pattern } from './pattern.ts'
 import { integerOf, isHexInteger, isTruthy, type MaybeValue, mapOf, textOf } from './python.ts'
 
 /** A rule of a parent: which names may be taken, and what they cost. */
@@ -34,7 +34,8 @@ export function rulesOf(namespace: MaybeValue): readonly Rule[] | undefined {
 
 /** The first rule whose pattern matches the beginning of a name. */
 export function matchRule(rules: readonly Rule[], name: string): Rule | undefined {
-  return rules.find(({ pattern }) => pattern.matches(name))
+  const codes = codesOf(name)
+  return rules.find(({ pattern }) => pattern.matchesCodes(codes))
 }
 
 function ruleOf(value: MaybeValue): Rule | undefined {
