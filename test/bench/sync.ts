@@ -11,7 +11,7 @@ import { type PreparedChain, startPreparedChain } from './support/prepared-chain
 import { cpuSeconds, memory } from './support/process-stats.ts'
 import { figure, MB, note, print, printJson, printTable, whole } from './support/report.ts'
 
-const MARKS = { seconds: 14, ofFloor: 0.65, memory: 600 * MB, disk: 140 * MB } as const
+const MARKS = { seconds: 14, withAtomicals: 16, ofPlain: 1.1, ofFloor: 0.65, memory: 600 * MB, disk: 140 * MB } as const
 
 const options = benchOptions()
 /** `off` leaves out what the server is held against: for profiles. */
@@ -31,9 +31,9 @@ interface SyncFigures extends Figures {
   readonly settledBytes: number
 }
 
-async function sync({ node, manifest }: PreparedChain): Promise<SyncFigures> {
+async function sync({ node, manifest }: PreparedChain, atomicals: 'on' | 'off'): Promise<SyncFigures> {
   const nodeCpu = cpuSeconds(node.pid)
-  const server = await BenchServer.start(options, node)
+  const server = await BenchServer.start(options, node, { ATOMICALS: atomicals })
   try {
     const probe = await ElectrumProbe.connect(server.port)
     const { height } = await probe.request<{ height: number }>('blockchain.headers.subscribe')
@@ -65,8 +65,11 @@ try {
   const { totals } = chain.manifest
   print(`${whole(totals.blocks)} blocks, ${whole(totals.txs)} transactions, ${whole(totals.bytes / MB)} MB`)
   const floors = withFloor ? await measureFloors(chain) : undefined
+  const asked = env('ATOMICALS')
   note('the server')
-  const own = await sync(chain)
+  const own = await sync(chain, asked === 'on' ? 'on' : 'off')
+  if (asked === undefined) note('the server with Atomicals')
+  const withAtomicals = asked === undefined ? await sync(chain, 'on') : undefined
   const row = (name: string, figures: Figures): string[] => [
     name,
     figure(figures.seconds),
@@ -80,7 +83,8 @@ try {
   printTable([
     ['', 'wall s', 'CPU s', 'MB/s', 'tx/s', 'in+out/s', 'peak MB', 'disk MB'],
     ...Object.entries(floors ?? {}).map(([name, figures]) => row(name, figures)),
-    row('server', own),
+    row(asked === 'on' ? 'server with Atomicals' : 'server', own),
+    ...(withAtomicals === undefined ? [] : [row('server with Atomicals', withAtomicals)]),
   ])
   print(`CPU of the node meanwhile: ${figure(own.nodeCpuSeconds)} s`)
   const verdict = (met: boolean): string => (met ? 'met' : 'MISSED')
@@ -94,7 +98,14 @@ try {
   print(`mark peak ${MARKS.memory / MB} MB: ${verdict(own.peakMemory < MARKS.memory)}`)
   const settled = `${whole(own.settledBytes / MB)} MB once in order`
   print(`mark disk ${MARKS.disk / MB} MB: ${verdict(own.settledBytes < MARKS.disk)} (${settled})`)
-  printJson('sync', { ...own, floors, totals })
+  if (withAtomicals !== undefined) {
+    const wall = withAtomicals.seconds / own.seconds
+    const cpu = withAtomicals.cpuSeconds / own.cpuSeconds
+    print(`with Atomicals to without: wall ${figure(wall)}, CPU ${figure(cpu)}`)
+    print(`mark ${MARKS.ofPlain} of both: ${verdict(Math.max(wall, cpu) <= MARKS.ofPlain)}`)
+    print(`mark wall ${MARKS.withAtomicals} s with Atomicals: ${verdict(withAtomicals.seconds <= MARKS.withAtomicals)}`)
+  }
+  printJson('sync', { ...own, withAtomicals, floors, totals })
 } finally {
   await chain.stop()
 }

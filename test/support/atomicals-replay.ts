@@ -27,6 +27,16 @@ export const CORPUS_HEIGHTS: AtomicalsHeights = {
   customColoring: 220,
 }
 
+/** The same as settings. */
+export const CORPUS_ENVIRONMENT = {
+  ATOMICALS_ACTIVATION_HEIGHT: '110',
+  ATOMICALS_ACTIVATION_HEIGHT_DMINT: '140',
+  ATOMICALS_ACTIVATION_HEIGHT_COMMITZ: '160',
+  ATOMICALS_ACTIVATION_HEIGHT_DENSITY: '180',
+  ATOMICALS_ACTIVATION_HEIGHT_DFT_BITWORK_ROLLOVER: '200',
+  ATOMICALS_ACTIVATION_HEIGHT_CUSTOM_COLORING: '220',
+} as const
+
 export interface CorpusBlock {
   readonly height: number
   readonly hash: string
