@@ -16,6 +16,8 @@ export interface IndexPlace {
 export interface IndexMemory {
   /** Bytes of LevelDB's cache. */
   readonly cacheBytes: number
+  /** Bytes of memory for pages of the txid file; none if it is not given. */
+  readonly txidCacheBytes?: number
   /** Bytes of memory that finished blocks may take. */
   readonly pendingBytes: number
 }

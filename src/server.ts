@@ -51,7 +51,14 @@ const HISTORY_FRAME_BYTES = 100
  * Shares of CACHE_MB. Blocks wait for a flush while catching up, when nobody asks anything; the caches of answers fill
  * at the tip, where a block is flushed at once: so these two use the same half.
  */
-const SHARE = { pendingBlocks: 1 / 2, database: 1 / 8, scripts: 1 / 4, proofs: 1 / 4, answers: 1 / 8 } as const
+const SHARE = {
+  pendingBlocks: 1 / 2,
+  database: 1 / 8,
+  txids: 1 / 16,
+  scripts: 1 / 4,
+  proofs: 1 / 4,
+  answers: 1 / 8,
+} as const
 
 export interface Surroundings {
   readonly log: Logger
@@ -216,7 +223,11 @@ class Server {
     const { dbDirectory, cacheMb } = this.#settings
     const db = await openIndex(
       { settings: this.#settings, coin: this.#coin },
-      { cacheBytes: cacheMb * MIB * SHARE.database, pendingBytes: cacheMb * MIB * SHARE.pendingBlocks },
+      {
+        cacheBytes: cacheMb * MIB * SHARE.database,
+        txidCacheBytes: cacheMb * MIB * SHARE.txids,
+        pendingBytes: cacheMb * MIB * SHARE.pendingBlocks,
+      },
     )
     db.warm()
     this.#back.push({ name: 'index', start: () => Promise.resolve(), stop: () => db.close() })

@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { StorageError } from '../errors.ts'
 
@@ -8,6 +9,8 @@ import { StorageError } from '../errors.ts'
 export interface Disk {
   /** Fills `bytes` from `position` (in bytes from the start) on. Throws StorageError 'corrupt' where the file ends. */
   readAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void>
+  /** The same before it returns: for what is likely to be in memory, see ReadPace. */
+  readNow(file: FileHandle, bytes: Uint8Array, position: number): void
   /** Runs `write`, which writes one atomic batch. */
   commit(write: () => Promise<void>): Promise<void>
   /** Writes all of `bytes` at `position` (in bytes from the start). */
@@ -23,8 +26,16 @@ export const realDisk: Disk = {
     let done = 0
     while (done < bytes.length) {
       const { bytesRead } = await file.read(bytes, done, bytes.length - done, position + done)
-      if (bytesRead === 0) throw new StorageError('corrupt', 'a file of the database is too short')
+      if (bytesRead === 0) throw tooShort()
       done += bytesRead
+    }
+  },
+  readNow(file, bytes, position) {
+    let done = 0
+    while (done < bytes.length) {
+      const read = readSync(file.fd, bytes, done, bytes.length - done, position + done)
+      if (read === 0) throw tooShort()
+      done += read
     }
   },
   commit: (write) => write(),
@@ -39,6 +50,10 @@ export const realDisk: Disk = {
   },
   sync: (file) => file.datasync(),
   truncate: (file, length) => file.truncate(length),
+}
+
+function tooShort(): StorageError {
+  return new StorageError('corrupt', 'a file of the database is too short')
 }
 
 /** `error` as StorageError, with what was tried in front: what LevelDB and the file system throw, sorted by code. */

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { type BlockDelta, TAG_SIZE } from './block-delta.ts'
 import type { Disk } from './disk.ts'
-import { FlatFile, type FlatFileReader, type Segment } from './flat-file.ts'
+import { FlatFile, type FlatFileOptions } from './flat-file.ts'
+import type { FlatFileReader, Segment } from './flat-file-reader.ts'
+import { ReadPace } from './pace.ts'
 
 const TXID_SIZE = 32
 const START_SIZE = 4
@@ -10,6 +12,11 @@ const START_SIZE = 4
 export interface FileCounts {
   readonly txCount: number
   readonly inputCount: number
+}
+
+export interface IndexFilesOptions extends FileCounts {
+  /** Memory for pages of ids. */
+  readonly cacheBytes: number
 }
 
 /** The rows of all files as they were at one moment; close() it once. */
@@ -43,17 +50,19 @@ export class IndexFiles {
   }
 
   /** Opens or makes the files and cuts them to what counts. Throws StorageError. */
-  static async open(directory: string, { txCount, inputCount }: FileCounts, disk: Disk): Promise<IndexFiles> {
+  static async open(directory: string, options: IndexFilesOptions, disk: Disk): Promise<IndexFiles> {
+    const { txCount, inputCount, cacheBytes } = options
     const opened: FlatFile[] = []
-    const open = async (name: string, rowSize: number, count: number): Promise<FlatFile> => {
-      const file = await FlatFile.open(join(directory, name), rowSize, count, disk)
+    const pace = new ReadPace()
+    const open = async (name: string, rows: FlatFileOptions): Promise<FlatFile> => {
+      const file = await FlatFile.open(join(directory, name), { ...rows, pace }, disk)
       opened.push(file)
       return file
     }
     try {
-      const txids = await open('txids', TXID_SIZE, txCount)
-      const inputStarts = await open('inputstarts', START_SIZE, txCount)
-      return new IndexFiles(txids, inputStarts, await open('inputs', TAG_SIZE, inputCount))
+      const txids = await open('txids', { rowSize: TXID_SIZE, count: txCount, cacheBytes })
+      const inputStarts = await open('inputstarts', { rowSize: START_SIZE, count: txCount })
+      return new IndexFiles(txids, inputStarts, await open('inputs', { rowSize: TAG_SIZE, count: inputCount }))
     } catch (error) {
       for (const file of opened) await file.close()
       throw error

@@ -1,31 +1,29 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { InvariantError, invariant, StorageError } from '../errors.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { invariant, StorageError } from '../errors.ts'
 import { concat } from '../lib/bytes.ts'
 import { type Disk, storageErrorOf } from './disk.ts'
+import { type FlatFileReader, Reader, type Segment } from './flat-file-reader.ts'
+import { ReadPace } from './pace.ts'
+import { PAGE_BYTES, PageCache } from './page-cache.ts'
 
-/** Rows that are read in one go although not all of them were asked for: a page of the disk. */
-const GAP_BYTES = 4096
-const LONGEST_READ_BYTES = 64 * 1024
+/** Reads of other threads that are under way for one question. */
 const READS_AT_ONCE = 64
+/** Blocking reads between two turns of the event loop: less than half a millisecond. */
+const READS_PER_TURN = 100
+/** Bytes that one blocking read may have: ids of the largest blocks are fewer. */
+const LONGEST_BLOCKING = 1 << 20
 /** Bytes that are put together for one write, about. */
 const WRITE_BYTES = 1 << 20
 
-/** Rows one after the other that are not, or no longer, in the file. Never changed. */
-export interface Segment {
-  /** Number of the first. */
-  readonly start: number
-  readonly bytes: Uint8Array
-}
-
-/** The rows as they were when the reader was made, whatever happens to the file. close() it once. */
-export interface FlatFileReader {
+export interface FlatFileOptions {
+  readonly rowSize: number
+  /** Rows that count. */
   readonly count: number
-  /** Rows `start` to `start + count - 1`, one after the other. All of them must be there. */
-  rows(start: number, count: number): Promise<Uint8Array>
-  /** The rows with these numbers, in the order asked, each in memory of its own or shared with its neighbours. */
-  pick(numbers: readonly number[]): Promise<Uint8Array[]>
-  close(): void
+  /** Memory for pages from which single rows were read; none if it is not given. */
+  readonly cacheBytes?: number
+  readonly pace?: ReadPace
 }
 
 /**
@@ -40,23 +38,34 @@ export class FlatFile {
   readonly #file: FileHandle
   readonly #disk: Disk
   readonly #rowSize: number
+  readonly #pace: ReadPace
+  /** Pages all of whose rows count: they stay as they are until rows are cut off. */
+  readonly #pages: PageCache
+  readonly #rowsPerPage: number
   readonly #readers = new Set<Reader>()
   /** Rows in the file that count. */
   #written: number
+  /** How often rows were cut off. */
+  #cuts = 0
   #tail: Segment[] = []
   #count: number
 
-  private constructor(name: string, file: FileHandle, rowSize: number, count: number, disk: Disk) {
+  private constructor(name: string, file: FileHandle, options: FlatFileOptions, disk: Disk) {
+    const { rowSize, count, cacheBytes = 0, pace = new ReadPace() } = options
     this.#name = name
     this.#file = file
     this.#disk = disk
     this.#rowSize = rowSize
+    this.#pace = pace
+    this.#pages = new PageCache(cacheBytes)
+    this.#rowsPerPage = Math.floor(PAGE_BYTES / rowSize)
     this.#written = count
     this.#count = count
   }
 
   /** Opens or makes the file and cuts it to `count` rows. Throws StorageError 'corrupt' if it has fewer. */
-  static async open(path: string, rowSize: number, count: number, disk: Disk): Promise<FlatFile> {
+  static async open(path: string, options: FlatFileOptions, disk: Disk): Promise<FlatFile> {
+    const { rowSize, count } = options
     const file = await openFile(path, disk)
     try {
       const { size } = await file.stat()
@@ -64,7 +73,7 @@ export class FlatFile {
         throw new StorageError('corrupt', `${path} has ${size} bytes, the database counts on ${count * rowSize}`)
       }
       if (size > count * rowSize) await disk.truncate(file, count * rowSize)
-      return new FlatFile(basename(path), file, rowSize, count, disk)
+      return new FlatFile(basename(path), file, options, disk)
     } catch (error) {
       await file.close()
       throw storageErrorOf(error, `open ${path}`)
@@ -125,6 +134,9 @@ export class FlatFile {
   cut(lost: Segment): void {
     invariant(lost.start + lost.bytes.length / this.#rowSize === this.#count, 'only the last rows are taken back')
     for (const reader of this.#readers) if (reader.count > lost.start) reader.keep(lost)
+    // The last page is not kept unless all of its rows count.
+    for (let page = this.#pageOf(lost.start); page < this.#pageOf(this.#count); page++) this.#pages.drop(page)
+    this.#cuts += 1
     this.#count = lost.start
     this.#written = lost.start
   }
@@ -137,8 +149,11 @@ export class FlatFile {
         written: this.#written,
         tail: [...this.#tail],
       },
-      (start, count) => this.#read(start, count),
-      () => this.#readers.delete(reader),
+      {
+        read: (start, count) => this.#read(start, count),
+        collect: (numbers, end, target) => this.#collect(numbers, end, target),
+        closed: () => this.#readers.delete(reader),
+      },
     )
     this.#readers.add(reader)
     return reader
@@ -155,119 +170,129 @@ export class FlatFile {
 
   async #read(start: number, count: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(count * this.#rowSize)
+    if (bytes.length <= LONGEST_BLOCKING && this.#pace.mayBlock) this.#readNow(bytes, start)
+    else await this.#readElsewhere(bytes, start)
+    return bytes
+  }
+
+  /**
+   * Puts those rows with these numbers that are before `end` into their places in `target`. Rows that are cut off
+   * meanwhile are left out or are others: the reader that asks has them.
+   */
+  async #collect(numbers: readonly number[], end: number, target: Uint8Array): Promise<void> {
+    let reads = 0
+    for (let i = 0; i < numbers.length; i++) {
+      const number = numbers[i] ?? 0
+      if (number >= end) continue
+      const page = this.#pageOf(number)
+      const kept = this.#pages.find(page)
+      if (kept !== undefined) {
+        this.#copyRow(kept, number, target, i)
+      } else if (this.#pace.mayBlock) {
+        this.#collectNow(number, target, i)
+        if (++reads % READS_PER_TURN === 0) await nextTurn()
+      } else {
+        i = (await this.#collectPages(numbers, i, end, target)) - 1
+      }
+    }
+  }
+
+  /** One row from the disk, with its page if that is kept. */
+  #collectNow(number: number, target: Uint8Array, i: number): void {
+    const page = this.#pageOf(number)
+    const memory = this.#isWhole(page) ? this.#pages.claim(page) : undefined
+    if (memory === undefined) {
+      const row = target.subarray(i * this.#rowSize, (i + 1) * this.#rowSize)
+      if (number < this.#written) this.#readNow(row, number)
+      return
+    }
+    try {
+      this.#readNow(memory.subarray(0, this.#rowsPerPage * this.#rowSize), page * this.#rowsPerPage)
+    } catch (error) {
+      this.#pages.drop(page)
+      throw error
+    }
+    this.#copyRow(memory, number, target, i)
+  }
+
+  /** Rows from number `from` of the list on, from pages that other threads read; where in the list it stopped. */
+  async #collectPages(numbers: readonly number[], from: number, end: number, target: Uint8Array): Promise<number> {
+    const cuts = this.#cuts
+    const reads = new Map<number, Promise<Uint8Array>>()
+    const waiting: number[] = []
+    let to = from
+    for (; to < numbers.length; to++) {
+      const number = numbers[to] ?? 0
+      if (number >= end || number >= this.#written) continue
+      const page = this.#pageOf(number)
+      const kept = this.#pages.find(page)
+      if (kept !== undefined) {
+        this.#copyRow(kept, number, target, to)
+        continue
+      }
+      if (!reads.has(page)) {
+        if (reads.size === READS_AT_ONCE) break
+        reads.set(page, this.#readPage(page))
+      }
+      waiting.push(to)
+    }
+    const pages = [...reads.keys()]
+    const read = new Map((await Promise.all(reads.values())).map((bytes, i) => [pages[i] ?? 0, bytes]))
+    for (const [page, bytes] of read) {
+      // Rows that were cut off meanwhile may have been overwritten before they were read, or be so next.
+      if (cuts === this.#cuts) this.#keep(page, bytes)
+    }
+    for (const i of waiting) {
+      const number = numbers[i] ?? 0
+      const bytes = read.get(this.#pageOf(number))
+      if (bytes !== undefined) this.#copyRow(bytes, number, target, i)
+    }
+    return to
+  }
+
+  /** The rows of a page that count. */
+  async #readPage(page: number): Promise<Uint8Array> {
+    const start = page * this.#rowsPerPage
+    const bytes = new Uint8Array(Math.min(this.#rowsPerPage, this.#written - start) * this.#rowSize)
+    await this.#readElsewhere(bytes, start)
+    return bytes
+  }
+
+  #keep(page: number, bytes: Uint8Array): void {
+    if (bytes.length < this.#rowsPerPage * this.#rowSize || this.#pages.find(page) !== undefined) return
+    this.#pages.claim(page)?.set(bytes)
+  }
+
+  /** Copies row `number` out of the bytes of its page to place `i` of `target`. */
+  #copyRow(page: Uint8Array, number: number, target: Uint8Array, i: number): void {
+    const size = this.#rowSize
+    const from = (number % this.#rowsPerPage) * size
+    const to = i * size
+    // Faster than set() for so few.
+    for (let k = 0; k < size; k++) target[to + k] = page[from + k] ?? 0
+  }
+
+  #pageOf(number: number): number {
+    return Math.floor(number / this.#rowsPerPage)
+  }
+
+  #isWhole(page: number): boolean {
+    return (page + 1) * this.#rowsPerPage <= this.#written
+  }
+
+  #readNow(bytes: Uint8Array, start: number): void {
+    try {
+      this.#pace.blocking(() => this.#disk.readNow(this.#file, bytes, start * this.#rowSize))
+    } catch (error) {
+      throw storageErrorOf(error, `read ${this.#name}`)
+    }
+  }
+
+  async #readElsewhere(bytes: Uint8Array, start: number): Promise<void> {
     try {
       await this.#disk.readAt(this.#file, bytes, start * this.#rowSize)
     } catch (error) {
       throw storageErrorOf(error, `read ${this.#name}`)
-    }
-    return bytes
-  }
-}
-
-class Reader implements FlatFileReader {
-  readonly count: number
-  readonly #rowSize: number
-  readonly #readFile: (start: number, count: number) => Promise<Uint8Array>
-  readonly #closed: () => void
-  /** Rows from here on are in #segments, which follow one another. */
-  #inFile: number
-  #segments: readonly Segment[]
-  #open = true
-
-  constructor(
-    state: {
-      readonly rowSize: number
-      readonly count: number
-      readonly written: number
-      readonly tail: readonly Segment[]
-    },
-    readFile: (start: number, count: number) => Promise<Uint8Array>,
-    closed: () => void,
-  ) {
-    this.count = state.count
-    this.#rowSize = state.rowSize
-    this.#inFile = state.written
-    this.#segments = state.tail
-    this.#readFile = readFile
-    this.#closed = closed
-  }
-
-  /** Called before rows of the file are given up: those that this reader has none of are kept for it. */
-  keep(lost: Segment): void {
-    if (lost.start >= this.#inFile) return
-    const bytes = lost.bytes.subarray(0, (this.#inFile - lost.start) * this.#rowSize)
-    this.#segments = [{ start: lost.start, bytes }, ...this.#segments]
-    this.#inFile = lost.start
-  }
-
-  async rows(start: number, count: number): Promise<Uint8Array> {
-    if (!this.#open) throw new InvariantError('read of a file from a view that was released')
-    if (start < 0 || count < 0 || start + count > this.count)
-      throw new RangeError(`no rows ${start} to ${start + count}`)
-    const fromFile = Math.min(count, Math.max(0, this.#inFile - start))
-    if (fromFile === count) {
-      const bytes = await this.#readFile(start, count)
-      // Rows that were given up meanwhile may have been overwritten before they were read.
-      this.#overlay(bytes, start)
-      return bytes
-    }
-    const bytes = new Uint8Array(count * this.#rowSize)
-    if (fromFile > 0) bytes.set(await this.#readFile(start, fromFile))
-    this.#overlay(bytes, start)
-    return bytes
-  }
-
-  async pick(numbers: readonly number[]): Promise<Uint8Array[]> {
-    const runs = this.#runsOf(numbers)
-    const found: Uint8Array[] = []
-    for (let first = 0; first < runs.length; first += READS_AT_ONCE) {
-      const some = runs.slice(first, first + READS_AT_ONCE)
-      const read = await Promise.all(some.map(({ start, end }) => this.rows(start, end - start)))
-      for (const [i, run] of some.entries()) {
-        const bytes = read[i] ?? new Uint8Array(0)
-        for (const number of run.numbers) {
-          const offset = (number - run.start) * this.#rowSize
-          found.push(bytes.subarray(offset, offset + this.#rowSize))
-        }
-      }
-    }
-    return found
-  }
-
-  close(): void {
-    this.#open = false
-    this.#closed()
-  }
-
-  /** Numbers that stand close together are read together; ascending numbers make the longest runs. */
-  #runsOf(numbers: readonly number[]): { start: number; end: number; numbers: number[] }[] {
-    const runs: { start: number; end: number; numbers: number[] }[] = []
-    for (const number of numbers) {
-      const last = runs.at(-1)
-      const near =
-        last !== undefined &&
-        number >= last.start &&
-        (number - last.end) * this.#rowSize <= GAP_BYTES &&
-        (number + 1 - last.start) * this.#rowSize <= LONGEST_READ_BYTES
-      if (near) {
-        last.numbers.push(number)
-        last.end = Math.max(last.end, number + 1)
-      } else {
-        runs.push({ start: number, end: number + 1, numbers: [number] })
-      }
-    }
-    return runs
-  }
-
-  /** Puts the rows that this reader keeps over `bytes`, which begin with row `start`. */
-  #overlay(bytes: Uint8Array, start: number): void {
-    const end = start + bytes.length / this.#rowSize
-    for (const segment of this.#segments) {
-      const from = Math.max(start, segment.start)
-      const to = Math.min(end, segment.start + segment.bytes.length / this.#rowSize)
-      if (from >= to) continue
-      const kept = segment.bytes.subarray((from - segment.start) * this.#rowSize, (to - segment.start) * this.#rowSize)
-      bytes.set(kept, (from - start) * this.#rowSize)
     }
   }
 }

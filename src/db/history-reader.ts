@@ -1,6 +1,6 @@
 import { readHistory } from './keys.ts'
 import type { LayerMark } from './layer.ts'
-import { HISTORY } from './layout.ts'
+import { following, HISTORY } from './layout.ts'
 import type { StoreReader } from './store.ts'
 
 /** Rows read at first: nearly all histories have fewer. */
@@ -55,11 +55,4 @@ function later(rows: readonly (readonly [Uint8Array, Uint8Array])[], after: numb
   const txNums: number[] = []
   for (const [key, value] of rows) readHistory(key, value, txNums)
   return txNums.filter((txNum) => txNum > after)
-}
-
-/** The key right after `key`. */
-function following(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1)
-  next.set(key)
-  return next
 }

@@ -61,6 +61,8 @@ export interface IndexOptions {
   readonly reorgLimit: number
   /** Bytes of LevelDB's cache. */
   readonly cacheBytes: number
+  /** Bytes of memory for pages of the txid file; none if it is not given. */
+  readonly txidCacheBytes?: number
   /** Bytes of memory that finished blocks may take, those that a flush is writing and what it makes of them included. */
   readonly pendingBytes: number
   /** Settings that decide what rows mean: a database made with others is refused. */
@@ -194,7 +196,7 @@ export class IndexDatabase {
     let writer: FlushWriter | undefined
     try {
       const state = await loadState(store, identity, options.directory)
-      files = await IndexFiles.open(options.directory, state, disk)
+      files = await IndexFiles.open(options.directory, { ...state, cacheBytes: options.txidCacheBytes ?? 0 }, disk)
       const headers = await loadHeaders(store, state)
       const undo = await UndoKeeper.open(store, options.reorgLimit, state.blocks)
       writer = threaded ? await ThreadWriter.open(directory, disk) : new StoreWriter(store)

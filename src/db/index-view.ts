@@ -96,7 +96,7 @@ export class IndexView implements ChainView {
   async utxos(hashX: Uint8Array): Promise<readonly Utxo[]> {
     const { headers, files } = this.#parts
     const rows: UnspentRow[] = []
-    for await (const some of this.#unspent(hashX)) for (const row of some) rows.push(row)
+    await this.#eachUnspent(hashX, (row) => void rows.push(row))
     rows.sort((a, b) => a.txNum - b.txNum || a.vout - b.vout)
     const ids = await files.txids.pick(rows.map(({ txNum }) => txNum))
     return rows.map(({ txNum, vout, value }, i) => ({
@@ -110,7 +110,9 @@ export class IndexView implements ChainView {
 
   async balance(hashX: Uint8Array): Promise<bigint> {
     let sum = 0n
-    for await (const some of this.#unspent(hashX)) for (const { value } of some) sum += BigInt(value)
+    await this.#eachUnspent(hashX, ({ value }) => {
+      sum += BigInt(value)
+    })
     return sum
   }
 
@@ -197,8 +199,8 @@ export class IndexView implements ChainView {
     })
   }
 
-  /** Unspent outputs of a script in no order, some at a time: there may be very many. */
-  async *#unspent(hashX: Uint8Array): AsyncGenerator<readonly UnspentRow[]> {
+  /** Hands out the unspent outputs of a script in no order. There may be very many, and mostly there is one. */
+  async #eachUnspent(hashX: Uint8Array, use: (row: UnspentRow) => void): Promise<void> {
     this.#checkOpen()
     const { snapshot, layers } = this.#parts
     const added = new Map<string, UnspentRow>()
@@ -214,18 +216,14 @@ export class IndexView implements ChainView {
         }
       }
     }
-    for await (const rows of snapshot.reader.scan(UTXOS.range(hashX))) {
-      const unspent = rows.map(([key, value]) => ({ key, row: readUnspent(key, value) }))
-      if (added.size === 0 && gone.size === 0) yield unspent.map(({ row }) => row)
-      else {
-        const left = unspent.filter(({ key, row }) => {
-          const text = placeText(key, row.vout)
-          return !gone.has(text) && !added.has(text)
-        })
-        yield left.map(({ row }) => row)
-      }
-    }
-    yield [...added.values()]
+    const unchanged = added.size === 0 && gone.size === 0
+    await snapshot.reader.each(UTXOS.range(hashX), (key, value) => {
+      const row = readUnspent(key, value)
+      if (unchanged) return use(row)
+      const text = placeText(key, row.vout)
+      if (!gone.has(text) && !added.has(text)) use(row)
+    })
+    for (const row of added.values()) use(row)
   }
 }
 

@@ -147,6 +147,13 @@ function after(prefix: Uint8Array): Uint8Array {
   return next
 }
 
+/** The key right after `key`. */
+export function following(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1)
+  next.set(key)
+  return next
+}
+
 /** What the database is and where it stands. */
 export interface StateRow {
   readonly schema: number

@@ -146,6 +146,42 @@ for (const [name, open] of Object.entries(stores)) {
         await snapshot.close()
       }))
 
+    it('answers many questions of a snapshot at a time, of few rows and of many', () =>
+      withStore(async (store) => {
+        const row = (group: number, n: number): Row => [bytes(group, n >>> 8, n), bytes(n, group)]
+        const groups = Array.from({ length: 120 }, (_, group) => {
+          const count = group % 40 === 39 ? 1500 : group % 9
+          return Array.from({ length: count }, (__, n) => row(group, n))
+        })
+        await put(store, ...groups.flat())
+        const snapshot = store.snapshot()
+        await put(store, [bytes(5, 99, 99), bytes()])
+        const range = (group: number) => ({ gte: bytes(group), lt: bytes(group + 1) })
+        for (let round = 0; round < 2; round++) {
+          const asked = groups.map(async (wanted, group) => {
+            const handed: Row[] = []
+            const limit = 1 + (group % 7)
+            const [all, some, last] = await Promise.all([
+              snapshot.rows(range(group)),
+              snapshot.rows({ ...range(group), limit }),
+              snapshot.rows({ ...range(group), reverse: true, limit }),
+              snapshot.each(range(group), (key, value) => void handed.push([key, value])),
+            ])
+            expect(all).toEqual(wanted)
+            expect(some).toEqual(wanted.slice(0, limit))
+            expect(last).toEqual(wanted.toReversed().slice(0, limit))
+            expect(handed).toEqual(wanted)
+            expect(await snapshot.rows({ ...range(group), limit: 0 })).toEqual([])
+          })
+          await Promise.all(asked)
+        }
+        expect(await scanned(snapshot)).toEqual(groups.flat())
+        const late = snapshot.rows(range(8))
+        await snapshot.close()
+        expect(await late.catch(() => groups[8])).toEqual(groups[8])
+        await expect(snapshot.rows(range(8))).rejects.toThrow(StorageError)
+      }))
+
     it('writes nothing and says why when the disk refuses', () => {
       let full = true
       const disk: Disk = {

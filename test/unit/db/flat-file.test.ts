@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Disk, realDisk } from '../../../src/db/disk.ts'
 import { FlatFile } from '../../../src/db/flat-file.ts'
+import { ReadPace } from '../../../src/db/pace.ts'
 import { InvariantError, StorageError } from '../../../src/errors.ts'
 import { concat } from '../../../src/lib/bytes.ts'
 import { withDirectory } from '../../support/chain-index.ts'
@@ -17,7 +18,7 @@ const rows = (start: number, end: number, mark = 0): Uint8Array =>
 function withFile(use: (file: FlatFile, path: string) => Promise<void>, disk = realDisk): Promise<void> {
   return withDirectory(async (directory) => {
     const path = join(directory, 'rows')
-    const file = await FlatFile.open(path, SIZE, 0, disk)
+    const file = await FlatFile.open(path, { rowSize: SIZE, count: 0 }, disk)
     try {
       await use(file, path)
     } finally {
@@ -64,7 +65,7 @@ describe('a flat file', () => {
     withDirectory(async (directory) => {
       const path = join(directory, 'rows')
       await writeFile(path, concat(rows(0, 10), Uint8Array.of(1, 2, 3)))
-      const file = await FlatFile.open(path, SIZE, 7, realDisk)
+      const file = await FlatFile.open(path, { rowSize: SIZE, count: 7 }, realDisk)
       expect((await stat(path)).size).toBe(7 * SIZE)
       file.append(rows(7, 9, 1))
       await file.write()
@@ -76,8 +77,10 @@ describe('a flat file', () => {
     withDirectory(async (directory) => {
       const path = join(directory, 'rows')
       await writeFile(path, rows(0, 9))
-      await expect(FlatFile.open(path, SIZE, 10, realDisk)).rejects.toMatchObject({ code: 'corrupt' })
-      await expect(FlatFile.open(directory, SIZE, 0, realDisk)).rejects.toThrow(StorageError)
+      await expect(FlatFile.open(path, { rowSize: SIZE, count: 10 }, realDisk)).rejects.toMatchObject({
+        code: 'corrupt',
+      })
+      await expect(FlatFile.open(directory, { rowSize: SIZE, count: 0 }, realDisk)).rejects.toThrow(StorageError)
     }))
 
   it('overwrites rows that were cut off, while readers keep those they had', () =>
@@ -128,6 +131,70 @@ describe('a flat file', () => {
     }, disk)
   })
 
+  it('keeps no page that was read before a cut for what is written after it', () =>
+    withDirectory(async (directory) => {
+      const held: (() => void)[] = []
+      const disk: Disk = {
+        ...realDisk,
+        readAt: async (handle, bytes, position) => {
+          await realDisk.readAt(handle, bytes, position)
+          await new Promise<void>((resolve) => held.push(resolve))
+        },
+      }
+      const blocked = Object.assign(new ReadPace(), { block: true })
+      Object.defineProperty(blocked, 'mayBlock', { get: () => blocked.block })
+      const options = { rowSize: SIZE, count: 0, cacheBytes: 1 << 20, pace: blocked }
+      const file = await FlatFile.open(join(directory, 'rows'), options, disk)
+      file.append(rows(0, 3000))
+      await file.write()
+      const lost = await file.lastRows(2500)
+      const early = file.reader()
+      blocked.block = false
+      const reading = early.pick([700, 1500, 2900])
+      while (held.length < 3) await new Promise(setImmediate)
+      file.cut(lost)
+      for (const goOn of held) goOn()
+      expect(await reading).toEqual([700, 1500, 2900].map((n) => row(n)))
+      file.append(rows(500, 3000, 1))
+      await file.write()
+      blocked.block = true
+      expect(await file.reader().pick([499, 700, 1500, 2900])).toEqual([
+        row(499),
+        ...[700, 1500, 2900].map((n) => row(n, 1)),
+      ])
+      expect(await early.pick([499, 700])).toEqual([row(499), row(700)])
+      await file.close()
+    }))
+
+  it('reads a page once for all rows that are asked of it, and again once it was cut off', () => {
+    const reads: number[] = []
+    const disk: Disk = {
+      ...realDisk,
+      readNow: (handle, bytes, position) => {
+        reads.push(position)
+        realDisk.readNow(handle, bytes, position)
+      },
+    }
+    return withDirectory(async (directory) => {
+      const options = { rowSize: SIZE, count: 0, cacheBytes: 1 << 20 }
+      const file = await FlatFile.open(join(directory, 'rows'), options, disk)
+      file.append(rows(0, 3000))
+      await file.write()
+      const reader = file.reader()
+      expect(await reader.pick([1030, 5, 1029])).toEqual([row(1030), row(5), row(1029)])
+      expect(await reader.rows(1031, 1)).toEqual(row(1031))
+      expect(reads).toEqual([4096, 0])
+      await cutTo(file, 1028)
+      file.append(rows(1028, 3000, 1))
+      await file.write()
+      reads.length = 0
+      expect(await file.reader().pick([1030, 5, 1027])).toEqual([row(1030, 1), row(5), row(1027)])
+      expect(reads).toEqual([4096])
+      expect(await reader.pick([1030, 5, 1027])).toEqual([row(1030), row(5), row(1027)])
+      await file.close()
+    })
+  })
+
   it('keeps rows in memory when the disk refuses them, and writes them later', () => {
     let failures = 0
     const disk: Disk = {
@@ -147,7 +214,9 @@ describe('a flat file', () => {
   it('is not made where its name cannot be made safe', () =>
     withDirectory(async (directory) => {
       const disk: Disk = { ...realDisk, sync: () => Promise.reject(new Error('no')) }
-      await expect(FlatFile.open(join(directory, 'rows'), SIZE, 0, disk)).rejects.toThrow(StorageError)
+      await expect(FlatFile.open(join(directory, 'rows'), { rowSize: SIZE, count: 0 }, disk)).rejects.toThrow(
+        StorageError,
+      )
     }))
 
   it('says that a file that became shorter is damaged', () =>
