@@ -44,6 +44,13 @@ export class Listeners {
     return this.#open.map(({ kind, address }) => ({ kind, ...address }))
   }
 
+  /** Those of the addresses where newcomers are heard at the moment. */
+  get listening(): readonly { readonly kind: TransportKind; readonly host: string; readonly port: number }[] {
+    if (this.#paused) return []
+    const open = this.#open.filter((listener) => !this.#broken.has(listener))
+    return open.map(({ kind, address }) => ({ kind, ...address }))
+  }
+
   /** Throws with the name of the address that cannot be had; those already open are closed then. */
   async open(): Promise<void> {
     for (const target of this.#options.listeners) {
@@ -63,9 +70,10 @@ export class Listeners {
     for (const listener of this.#open) listener.pause()
   }
 
-  resume(): void {
+  /** Settles when all have been tried, so that what can listen does; never rejects. */
+  async resume(): Promise<void> {
     this.#paused = false
-    for (const listener of this.#open) this.#resume(listener)
+    await Promise.all(this.#open.map((listener) => this.#resume(listener)))
   }
 
   /** Tries again what could not be resumed. */
@@ -73,7 +81,7 @@ export class Listeners {
     if (this.#paused) return
     for (const listener of this.#broken) {
       this.#broken.delete(listener)
-      this.#resume(listener)
+      void this.#resume(listener)
     }
   }
 
@@ -89,8 +97,8 @@ export class Listeners {
     await Promise.all(open.map((listener) => listener.close()))
   }
 
-  #resume(listener: SocketListener): void {
-    listener.resume().catch((error: unknown) => {
+  #resume(listener: SocketListener): Promise<void> {
+    return listener.resume().catch((error: unknown) => {
       this.#log.error({ err: error, kind: listener.kind, ...listener.address }, 'cannot listen again, will try again')
       this.#broken.add(listener)
     })

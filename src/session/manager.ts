@@ -165,11 +165,11 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     if (signal.aborted) return
     this.#shared.notifier.start(this.#stopping.signal)
     this.#loop = this.#run(this.#stopping.signal)
-    if (this.#shared.moments.ready) this.#serve()
+    if (this.#shared.moments.ready) await this.#serve()
     else {
       this.#listeners.pause()
       this.#shared.log.info('listeners wait for the index to reach the tip')
-      this.#shared.moments.listen(() => this.#serve(), this.#stopping.signal)
+      this.#shared.moments.listen(() => void this.#serve(), this.#stopping.signal)
     }
   }
 
@@ -284,11 +284,13 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     log.debug({ session: core.id, kind, reason, seconds }, 'session closed')
   }
 
-  #serve(): void {
+  /** Says of each address that it listens once it does: whoever waits for that line connects at once. Never rejects. */
+  async #serve(): Promise<void> {
     if (this.#accepting || !this.#shared.moments.ready || this.#stopping.signal.aborted) return
     this.#accepting = true
-    if (this.#listeners.paused) this.#listeners.resume()
-    for (const { kind, host, port } of this.addresses) this.#shared.log.info({ kind, host, port }, 'listening')
+    if (this.#listeners.paused) await this.#listeners.resume()
+    for (const { kind, host, port } of this.#listeners.listening)
+      this.#shared.log.info({ kind, host, port }, 'listening')
   }
 
   /** Listeners close at the high mark and open at the low one, all of them alike. */
@@ -301,7 +303,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
       this.#listeners.pause()
     } else if (this.#listeners.paused && active <= Math.floor((maxSessions * 19) / 20)) {
       this.#shared.log.info({ active }, 'listeners open again')
-      this.#listeners.resume()
+      void this.#listeners.resume()
     }
   }
 

@@ -150,7 +150,15 @@ describe('session manager', () => {
   it('opens its listeners only when there is something to serve', async () => {
     const moments = new HandMoments()
     moments.ready = false
-    await start({ moments })
+    const log = createLogger('info', {
+      write: (line: string) => {
+        const { msg, port } = JSON.parse(line) as { msg: string; port: number }
+        // Whoever waits for the line connects at once, and is not refused.
+        if (msg === 'listening') told = WireClient.connect({ kind: 'tcp', port })
+      },
+    })
+    let told: Promise<WireClient> | undefined
+    await start({ moments, log })
     const { port } = kit!.manager.addresses[0]!
     await expect(WireClient.connect({ kind: 'tcp', port })).rejects.toThrow(/ECONNREFUSED/)
     moments.publish({})
@@ -159,6 +167,8 @@ describe('session manager', () => {
     moments.publish({})
     const client = await retried(() => kit!.active())
     expect(await client.request('echo', ['open'])).toBe('open')
+    await (await told)?.close()
+    expect(told).toBeDefined()
   })
 
   it('names the address that cannot be had and leaves none open', async () => {
