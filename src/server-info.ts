@@ -37,7 +37,10 @@ export interface ServerInfoCollaborators {
 /** What the server says of itself to clients. */
 export function serverInfo(options: ServerInfoOptions, { daemon, peers }: ServerInfoCollaborators): ServerInfo {
   const { coin, reorgLimit, donationAddress } = options
-  const hosts = hostsOf(options.reported)
+  const features = {
+    hosts: hostsOf(options.reported),
+    services: options.reported.map(({ kind, host, port }) => `${kind}://${host}:${port}`),
+  }
   const isOverTor = ({ address }: RpcClient): boolean => peers()?.isOverTor(address) ?? false
   return {
     software: SOFTWARE,
@@ -46,7 +49,7 @@ export function serverInfo(options: ServerInfoOptions, { daemon, peers }: Server
     genesisHash: coin.genesisHash,
     reorgLimit,
     donationAddress,
-    features: () => ({ hosts, services: options.reported.map(({ kind, host, port }) => `${kind}://${host}:${port}`) }),
+    features: () => features,
     banner: (client) =>
       banner((isOverTor(client) ? options.torBannerFile : undefined) ?? options.bannerFile, options, daemon),
     peers: (client) => peers()?.list(isOverTor(client)) ?? [],

@@ -85,7 +85,8 @@ export interface ServerInfo {
   readonly reorgLimit: number
   /**
    * Members of server.features that only the session layer knows: `hosts` (what clients on the outside reach: host to
-   * ports), `services`, and whatever an operator adds. They win over what the method says by itself.
+   * ports), `services`, and whatever an operator adds. They win over what the method says by itself. The same object as
+   * long as nothing in it has changed: answers are kept by it.
    */
   features(): Readonly<Record<string, unknown>>
   /** The text shown to wallets, its variables replaced. Who comes over Tor may be shown another one. */

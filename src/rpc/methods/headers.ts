@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { HEADER_SIZE } from '../../chain/headers.ts'
-import type { ChainView } from '../../db/view.ts'
+import type { ChainView, Tip } from '../../db/view.ts'
 import { ERROR_CODES, InvariantError, RpcError } from '../../errors.ts'
 import { toDisplayHex, toHex, toLatin1 } from '../../lib/bytes.ts'
 import { RawJson } from '../json.ts'
@@ -195,21 +195,33 @@ function blockHeadersAsList(present: HeaderPresenter, kept: KeptChunks): RpcMeth
   })
 }
 
-export const headersSubscribe = defineMethod({
-  name: 'blockchain.headers.subscribe',
-  summary: 'The tip now, and a notification for every new one.',
-  params: z.object({}),
-  result: z.object({ hex: Hex, height: z.int().min(0) }),
-  cost: () => 0.25,
-  since: [1, 0, 0],
-  over: 'stream',
-  example: { params: [], result: { hex: GENESIS, height: 0 } },
-  handler: (ctx) => {
-    const answer = tipOf(ctx.moment.view)
-    ctx.client.subscribeHeaders()
-    return answer
-  },
-})
+function headersSubscribe(): RpcMethod {
+  const kept = new WeakMap<Tip, RawJson>()
+  const answer = (view: ChainView): RawJson => {
+    const { tip } = view
+    let text = kept.get(tip)
+    if (text === undefined) {
+      text = new RawJson(JSON.stringify(tipOf(view)), true)
+      kept.set(tip, text)
+    }
+    return text
+  }
+  return defineMethod({
+    name: 'blockchain.headers.subscribe',
+    summary: 'The tip now, and a notification for every new one.',
+    params: z.object({}),
+    result: z.object({ hex: Hex, height: z.int().min(0) }),
+    cost: () => 0.25,
+    since: [1, 0, 0],
+    over: 'stream',
+    example: { params: [], result: { hex: GENESIS, height: 0 } },
+    handler: (ctx) => {
+      const text = answer(ctx.moment.view)
+      ctx.client.subscribeHeaders()
+      return text
+    },
+  })
+}
 
 /** What headers.subscribe answers and notifies. */
 export function tipOf(view: ChainView): { hex: string; height: number } {
@@ -231,6 +243,6 @@ export function headerMethods({ presentHeader, cacheBytes }: HeaderMethodsOption
     blockHeader(presentHeader),
     blockHeadersInOne(presentHeader, kept),
     blockHeadersAsList(presentHeader, kept),
-    headersSubscribe,
+    headersSubscribe(),
   ]
 }

@@ -1,7 +1,15 @@
 import { z } from 'zod'
 import { ERROR_CODES, RpcError } from '../../errors.ts'
 import { clip } from '../failure.ts'
-import { compareVersions, defineMethod, type ProtocolVersion, type RpcMethod, type ServerInfo } from '../method.ts'
+import { RawJson, writeJson } from '../json.ts'
+import {
+  compareVersions,
+  defineMethod,
+  type ProtocolVersion,
+  type RpcContext,
+  type RpcMethod,
+  type ServerInfo,
+} from '../method.ts'
 import { Hash, Padding, shown, WholeNumber } from '../schemas.ts'
 import { BEFORE_1_7, formatVersion, parseVersion, V1_7 } from '../versions.ts'
 
@@ -104,42 +112,73 @@ export const donationAddress = defineMethod({
   handler: (ctx) => ctx.server.donationAddress,
 })
 
-export const features = defineMethod({
-  name: 'server.features',
-  summary: 'What the server is: its chain, its software, its protocol versions, where it can be reached.',
-  params: z.object({}),
-  result: z.looseObject({
-    hosts: z.record(z.string(), z.record(z.string(), z.unknown())),
-    pruning: z.null(),
-    server_version: z.string(),
-    protocol_min: z.string(),
-    protocol_max: z.string(),
-    genesis_hash: Hash,
-    hash_function: z.literal('sha256').optional().meta({ description: 'Until 1.6.' }),
-    mempool_complete: z
-      .boolean()
-      .meta({ description: 'False while the mempool is first loaded: confirmed data is served already.' }),
-  }),
-  cost: () => 0.2,
-  since: [1, 1, 0],
-  example: {
-    params: [],
-    result: {
-      hosts: { 'electrum.example.org': { tcp_port: 50001, ssl_port: 50002 } },
-      pruning: null,
-      server_version: 'Valence 0.1.0',
-      protocol_min: '1.4',
-      protocol_max: '1.7',
-      genesis_hash: '000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f',
-      hash_function: 'sha256',
-      mempool_complete: true,
+/**
+ * The answer to server.features as JSON, written once for each server, kind of client and state of the mempool: wallets
+ * ask for it at every start. Written anew when the server has other features of its own.
+ */
+class KeptFeatures {
+  readonly #texts = new Map<string, RawJson>()
+  #server: ServerInfo | undefined
+  #own: Readonly<Record<string, unknown>> | undefined
+
+  get({ server, client, moment }: RpcContext): RawJson {
+    const own = server.features()
+    if (server !== this.#server || own !== this.#own) {
+      this.#texts.clear()
+      this.#server = server
+      this.#own = own
+    }
+    const { complete } = moment.mempool
+    const key = `${saysHashFunction(client.protocol)} ${complete}`
+    let text = this.#texts.get(key)
+    if (text === undefined) {
+      text = new RawJson(writeJson({ ...featuresOf(server, client.protocol), mempool_complete: complete }), true)
+      this.#texts.set(key, text)
+    }
+    return text
+  }
+}
+
+function features(): RpcMethod {
+  const kept = new KeptFeatures()
+  return defineMethod({
+    name: 'server.features',
+    summary: 'What the server is: its chain, its software, its protocol versions, where it can be reached.',
+    params: z.object({}),
+    result: z.looseObject({
+      hosts: z.record(z.string(), z.record(z.string(), z.unknown())),
+      pruning: z.null(),
+      server_version: z.string(),
+      protocol_min: z.string(),
+      protocol_max: z.string(),
+      genesis_hash: Hash,
+      hash_function: z.literal('sha256').optional().meta({ description: 'Until 1.6.' }),
+      mempool_complete: z
+        .boolean()
+        .meta({ description: 'False while the mempool is first loaded: confirmed data is served already.' }),
+    }),
+    cost: () => 0.2,
+    since: [1, 1, 0],
+    example: {
+      params: [],
+      result: {
+        hosts: { 'electrum.example.org': { tcp_port: 50001, ssl_port: 50002 } },
+        pruning: null,
+        server_version: 'Valence 0.1.0',
+        protocol_min: '1.4',
+        protocol_max: '1.7',
+        genesis_hash: '000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f',
+        hash_function: 'sha256',
+        mempool_complete: true,
+      },
     },
-  },
-  handler: ({ server, client, moment }) => ({
-    ...featuresOf(server, client.protocol),
-    mempool_complete: moment.mempool.complete,
-  }),
-})
+    handler: (ctx) => kept.get(ctx),
+  })
+}
+
+function saysHashFunction(protocol: ProtocolVersion): boolean {
+  return compareVersions(protocol, V1_7) < 0
+}
 
 /** What the server says of itself to a client of this version, and to other servers when it asks to be listed. */
 export function featuresOf(server: ServerInfo, protocol: ProtocolVersion) {
@@ -150,7 +189,7 @@ export function featuresOf(server: ServerInfo, protocol: ProtocolVersion) {
     protocol_min: formatVersion(server.protocolMin),
     protocol_max: formatVersion(server.protocolMax),
     genesis_hash: server.genesisHash,
-    ...(compareVersions(protocol, V1_7) < 0 ? { hash_function: 'sha256' as const } : {}),
+    ...(saysHashFunction(protocol) ? { hash_function: 'sha256' as const } : {}),
     ...server.features(),
   }
 }
@@ -182,5 +221,5 @@ export const addPeer = defineMethod({
 })
 
 export function serverMethods(options: { readonly longestPong: number }): readonly RpcMethod[] {
-  return [version, ping, paddedPing(options.longestPong), banner, donationAddress, features, peersSubscribe, addPeer]
+  return [version, ping, paddedPing(options.longestPong), banner, donationAddress, features(), peersSubscribe, addPeer]
 }

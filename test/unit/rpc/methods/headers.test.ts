@@ -17,8 +17,12 @@ function chain(protocol: ProtocolVersion = [1, 4, 0], blocks = 12): FakeContext 
 }
 
 /** What an answer means; a handler may give JSON text. */
-async function answer(params: readonly unknown[], ctx: FakeContext): Promise<unknown> {
-  const result = await registry.dispatch('blockchain.block.headers', params, ctx)
+async function answer(
+  params: readonly unknown[],
+  ctx: FakeContext,
+  method = 'blockchain.block.headers',
+): Promise<unknown> {
+  const result = await registry.dispatch(method, params, ctx)
   return result instanceof RawJson ? JSON.parse(result.text) : result
 }
 
@@ -168,10 +172,11 @@ describe('blockchain.block.headers', () => {
 describe('blockchain.headers.subscribe', () => {
   it('gives the tip and follows it from now on', async () => {
     const ctx = chain()
-    expect(await registry.dispatch('blockchain.headers.subscribe', [], ctx)).toEqual({
-      hex: toHex(ctx.moment.headerBytes[11]!),
-      height: 11,
-    })
+    const expected = { hex: toHex(ctx.moment.headerBytes[11]!), height: 11 }
+    expect(await answer([], ctx, 'blockchain.headers.subscribe')).toEqual(expected)
     expect([ctx.client.followsHeaders, ctx.cost]).toEqual([true, 0.25])
+    const later = chain([1, 4, 0], 15)
+    expect(await answer([], later, 'blockchain.headers.subscribe')).toMatchObject({ height: 14 })
+    expect(await answer([], ctx, 'blockchain.headers.subscribe')).toEqual(expected)
   })
 })

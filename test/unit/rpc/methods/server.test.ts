@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { RpcError } from '../../../../src/errors.ts'
+import { RawJson } from '../../../../src/rpc/json.ts'
 import type { ProtocolVersion } from '../../../../src/rpc/method.ts'
 import { electrumMethods } from '../../../../src/rpc/methods/table.ts'
 import { MethodRegistry } from '../../../../src/rpc/registry.ts'
@@ -11,6 +12,12 @@ function at(protocol: ProtocolVersion): FakeContext {
   const ctx = new FakeContext()
   ctx.client.protocol = protocol
   return ctx
+}
+
+/** What the server says of itself; the handler gives JSON text. */
+async function features(ctx: FakeContext): Promise<unknown> {
+  const result = await registry.dispatch('server.features', [], ctx)
+  return result instanceof RawJson ? JSON.parse(result.text) : result
 }
 
 async function refusal(answer: Promise<unknown>): Promise<RpcError> {
@@ -104,11 +111,26 @@ describe('what the server says of itself', () => {
       genesis_hash: '0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206',
       mempool_complete: true,
     }
-    expect(await registry.dispatch('server.features', [], at([1, 6, 0]))).toEqual({
-      ...expected,
-      hash_function: 'sha256',
-    })
-    expect(await registry.dispatch('server.features', [], at([1, 7, 0]))).toEqual(expected)
+    expect(await features(at([1, 6, 0]))).toEqual({ ...expected, hash_function: 'sha256' })
+    expect(await features(at([1, 7, 0]))).toEqual(expected)
+  })
+
+  it('is written once, and anew when anything in it is another', async () => {
+    const ctx = at([1, 4, 0])
+    let own: Readonly<Record<string, unknown>> = { hosts: { a: {} } }
+    Object.assign(ctx.server, { features: () => own })
+    const first = await registry.dispatch('server.features', [], ctx)
+    expect(await registry.dispatch('server.features', [], ctx)).toBe(first)
+    ctx.client.protocol = [1, 7, 0]
+    expect(await features(ctx)).not.toHaveProperty('hash_function')
+    Object.assign(ctx.moment.mempool, { complete: false })
+    expect(await features(ctx)).toMatchObject({ mempool_complete: false })
+    ctx.client.protocol = [1, 4, 0]
+    Object.assign(ctx.moment.mempool, { complete: true })
+    expect(await registry.dispatch('server.features', [], ctx)).toBe(first)
+    own = { hosts: { b: {} } }
+    expect(await features(ctx)).toMatchObject({ hosts: { b: {} }, hash_function: 'sha256' })
+    expect(await features(at([1, 4, 0]))).toMatchObject({ hosts: { 'electrum.example.org': { tcp_port: 50001 } } })
   })
 
   it('answers a server that wants to be a peer as peer discovery does, false where there is none', async () => {
