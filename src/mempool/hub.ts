@@ -76,18 +76,32 @@ export class MomentHub implements MomentSource {
   }
 
   async with<T>(use: (moment: Moment) => Awaitable<T>): Promise<T> {
+    return this.use(use)
+  }
+
+  use<T>(use: (moment: Moment) => Awaitable<T>): Awaitable<T> {
     const current = this.#current
     if (current === undefined) {
       throw new RpcError(ERROR_CODES.busy.code, 'the index has not reached the tip of the chain yet')
     }
-    current.held.holders += 1
+    const { moment, held } = current
+    held.holders += 1
     this.#uses += 1
+    let result: Awaitable<T>
     try {
-      return await use(current.moment)
-    } finally {
-      this.#uses -= 1
-      this.#letGo(current.held)
+      result = use(moment)
+    } catch (error) {
+      this.#used(held)
+      throw error
     }
+    if (result instanceof Promise) return result.finally(() => this.#used(held))
+    this.#used(held)
+    return result
+  }
+
+  #used(held: HeldView): void {
+    this.#uses -= 1
+    this.#letGo(held)
   }
 
   listen(listener: (news: MomentNews) => void, signal: AbortSignal): void {

@@ -113,6 +113,8 @@ export interface MomentSource {
    * Runs `use` with the current moment and releases its view after it settled. Throws RpcError -102 while not ready.
    */
   with<T>(use: (moment: Moment) => Awaitable<T>): Promise<T>
+  /** As with(), without a promise where what `use` gives is at hand: throws at once or rejects. */
+  use<T>(use: (moment: Moment) => Awaitable<T>): Awaitable<T>
   /** Calls `listener` after every publication until `signal` aborts. Listeners must not throw. */
   listen(listener: (news: MomentNews) => void, signal: AbortSignal): void
 }

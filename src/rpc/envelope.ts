@@ -52,9 +52,10 @@ export interface RequestHost {
   /**
    * Called once for each request or notification, those in batches included. Waits for a slot and for the delay that
    * the session's cost has earned, makes a context, calls `job` at most once, and takes everything back when it has
-   * settled; it may also have its answer, or throw, at once. What this throws is answered like what `job` throws: RpcError -101, -102, or 1 if the handshake is missing.
+   * settled; it may also have its answer, or throw, at once. What this throws is answered like what `job` throws:
+   * RpcError -101, -102, or 1 if the handshake is missing.
    */
-  run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Promise<unknown>
+  run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Awaitable<unknown>
   /**
    * Told of everything that failed, answered or not, before the answer is there: adds the cost, and remembers to close
    * after the answer where the code asks for it (-101). Must not throw.
@@ -105,8 +106,8 @@ export class Envelope {
     return new EnvelopeSession(this, host)
   }
 
-  /** Runs one entry to its end. Never rejects; failures have been told to `host`. */
-  serve(entry: Entry, host: RequestHost): Promise<Outcome> {
+  /** Runs one entry to its end and gives what `finish` makes of that. Failures have been told to `host`. */
+  serve<T>(entry: Entry, host: RequestHost, finish: (outcome: Outcome) => T): Promise<T> {
     const { method, params } = entry
     const passage: Passage = { entry, host, failure: undefined }
     // Unknown names are not the package's business: they wait for their slot and are worded like everything else.
@@ -115,8 +116,8 @@ export class Envelope {
       : this.#call(passage)
     return Promise.resolve(
       passing.then(
-        (response) => this.#outcome(passage, response),
-        (error: unknown) => this.#failed(passage, error),
+        (response) => finish(this.#outcome(passage, response)),
+        (error: unknown) => finish(this.#failed(passage, error)),
       ),
     )
   }
@@ -142,9 +143,9 @@ export class Envelope {
     const { method, id } = passage.entry
     const call = { method, notification: id === undefined }
     try {
-      return passage.host
-        .run(call, (ctx) => this.#dispatch(passage.entry, ctx))
-        .then(answered, (error: unknown) => this.#refused(passage, error))
+      const result = passage.host.run(call, (ctx) => this.#dispatch(passage.entry, ctx))
+      if (!(result instanceof Promise)) return Promise.resolve(answered(result))
+      return result.then(answered, (error: unknown) => this.#refused(passage, error))
     } catch (error) {
       return Promise.resolve(this.#refused(passage, error))
     }
@@ -228,7 +229,7 @@ export class EnvelopeSession {
     const entry: Entry | BadEntry = readEntry(this.#spoken, payload)
     if ('failure' in entry) return Promise.resolve(this.#refuse(entry.id, entry.failure))
     const { id } = entry
-    return this.#envelope.serve(entry, this.#host).then((outcome) => {
+    return this.#envelope.serve(entry, this.#host, (outcome) => {
       if (id === undefined) return undefined
       if ('failure' in outcome) return errorText(this.#spoken, id, outcome.failure)
       const answer = resultText(this.#spoken, id, outcome.result)

@@ -132,20 +132,24 @@ export class SessionCore implements GroupMember {
     this.meter.bumpBytes(bytes)
   }
 
-  /** Runs a request. The first one makes the session active; others wait until a version is agreed on. */
-  run<T>(call: PendingCall, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>): Promise<T> {
+  /**
+   * Runs a request. The first one makes the session active; others wait until a version is agreed on. What is at hand is
+   * given, or thrown, at once.
+   */
+  run<T>(call: PendingCall, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>): Awaitable<T> {
     const name = this.#shared.knownMethods.has(call.method) ? call.method : 'unknown method'
     this.calls.set(name, (this.calls.get(name) ?? 0) + 1)
     if (this.#state === 'handshaking') {
       const refusal = this.#keeper.activated(this)
       if (refusal !== undefined) {
         this.end(refusal)
-        return Promise.reject(new RpcError(ERROR_CODES.busy.code, `server busy - ${refusal}`))
+        throw new RpcError(ERROR_CODES.busy.code, `server busy - ${refusal}`)
       }
       this.#state = 'active'
       this.#unannounced = call.method !== 'server.version'
     }
     const running = this.requests.run(this.#negotiation, client, job)
+    if (!(running instanceof Promise)) return running
     if (call.method === 'server.version' && !this.#identified && this.#negotiation === undefined) {
       const over = () => {
         this.#negotiation = undefined

@@ -57,7 +57,7 @@ export class HttpSession implements HttpHandler, RequestHost {
     }
   }
 
-  run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Promise<unknown> {
+  run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Awaitable<unknown> {
     const { registry, server } = this.#shared
     // Nothing is negotiated here, so a method counts that exists at any version; the oldest is what a bare client gets.
     const protocol = registry.find(call.method, FIRST_PROTOCOL) === undefined ? server.protocolMax : FIRST_PROTOCOL

@@ -57,16 +57,15 @@ export class Requests {
   }
 
   /**
-   * `ready` is waited for before anything else; it must not reject. Rejects with RpcError -101 without slots, -102 after
-   * the time limit or while there is nothing to serve from, with the reason of the end when the client goes, and with
-   * what `job` throws.
+   * `ready` is waited for before anything else; it must not reject. What is at hand is given without a promise. Throws at
+   * once or rejects with RpcError -101 without slots, -102 after the time limit or while there is nothing to serve from,
+   * with the reason of the end when the client goes, and with what `job` throws.
    */
-  run<T>(ready: Promise<unknown> | undefined, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const request = new RunningRequest(this.#around, client, job, resolve, reject)
-      if (ready === undefined) request.begin()
-      else void ready.then(() => request.begin())
-    })
+  run<T>(ready: Promise<unknown> | undefined, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>): Awaitable<T> {
+    const request = new RunningRequest(this.#around, client, job)
+    if (ready === undefined) request.begin()
+    else void ready.then(() => request.begin())
+    return request.outcome()
   }
 
   /** Gives up what runs or waits for longer than the time limit. */
@@ -95,25 +94,19 @@ class RunningRequest<T> implements SlotTaker, Waiting {
   readonly #around: Surroundings
   readonly #client: ClientOf
   readonly #job: (ctx: RpcContext) => Awaitable<T>
-  readonly #resolve: (result: T) => void
-  readonly #reject: (error: unknown) => void
+  /** Once it has ended, unless somebody waits. */
+  #ending: { readonly result: T } | { readonly error: unknown } | undefined
+  /** Who waits for the end, once outcome() was asked before it. */
+  #waiter: { readonly resolve: (result: T) => void; readonly reject: (error: unknown) => void } | undefined
   #failure: Error | undefined
   #controller: AbortController | undefined
   #hasSlot = false
 
-  constructor(
-    around: Surroundings,
-    client: ClientOf,
-    job: (ctx: RpcContext) => Awaitable<T>,
-    resolve: (result: T) => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(around: Surroundings, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>) {
     this.started = around.shared.clock.monotonic()
     this.#around = around
     this.#client = client
     this.#job = job
-    this.#resolve = resolve
-    this.#reject = reject
     around.running.add(this)
   }
 
@@ -122,6 +115,18 @@ class RunningRequest<T> implements SlotTaker, Waiting {
     this.#controller ??= new AbortController()
     if (this.#failure !== undefined) this.#controller.abort(this.#failure)
     return this.#controller.signal
+  }
+
+  /** What came of it, or a promise of that. Asked once. */
+  outcome(): Awaitable<T> {
+    const ending = this.#ending
+    if (ending === undefined) {
+      return new Promise((resolve, reject) => {
+        this.#waiter = { resolve, reject }
+      })
+    }
+    if ('error' in ending) throw ending.error
+    return ending.result
   }
 
   begin(): void {
@@ -164,22 +169,33 @@ class RunningRequest<T> implements SlotTaker, Waiting {
   }
 
   #serve(): void {
-    this.#around.shared.moments
-      .with((moment) => this.#job(new RequestContext(this.#around, this, this.#client(moment), moment)))
-      .then(
-        (result) => this.#succeeded(result),
+    let result: Awaitable<T>
+    try {
+      result = this.#around.shared.moments.use((moment) =>
+        this.#job(new RequestContext(this.#around, this, this.#client(moment), moment)),
+      )
+    } catch (error) {
+      this.#failed(error)
+      return
+    }
+    if (result instanceof Promise) {
+      result.then(
+        (value) => this.#succeeded(value),
         (error: unknown) => this.#failed(error),
       )
+    } else this.#succeeded(result)
   }
 
   #succeeded(result: T): void {
     this.#ended()
-    this.#resolve(result)
+    if (this.#waiter === undefined) this.#ending ??= { result }
+    else this.#waiter.resolve(result)
   }
 
   #failed(error: unknown): void {
     this.#ended()
-    this.#reject(error)
+    if (this.#waiter === undefined) this.#ending ??= { error }
+    else this.#waiter.reject(error)
   }
 
   /** More than one call counts once. */

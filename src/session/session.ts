@@ -87,7 +87,7 @@ export class ElectrumXSession implements Subscriber, RequestHost {
 
   // What the envelope asks.
 
-  run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Promise<unknown> {
+  run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Awaitable<unknown> {
     const exchange = this.#current
     invariant(exchange !== undefined, 'a request was started outside of its message')
     const since = this.#shared.notifier.sequence

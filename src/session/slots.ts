@@ -17,6 +17,7 @@ export class Slots {
   #refusal: Error | undefined
   /** Made when somebody waits for the first time: most clients never do. */
   #waiting: Set<SlotTaker> | undefined
+  #admitting = false
 
   constructor(target: number) {
     this.#target = target
@@ -75,13 +76,16 @@ export class Slots {
   }
 
   #admit(): void {
-    if (this.#waiting === undefined) return
+    // Who is done at once gives the slot back from within admitted(): the loop that runs lets the next one in.
+    if (this.#waiting === undefined || this.#admitting) return
+    this.#admitting = true
     for (const taker of this.#waiting) {
-      if (this.#taken >= this.#target) return
+      if (this.#taken >= this.#target) break
       this.#waiting.delete(taker)
       this.#taken++
       taker.admitted()
     }
+    this.#admitting = false
   }
 
   #refuseAll(error: Error): void {

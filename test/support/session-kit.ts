@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ChainView, Tip } from '../../src/db/view.ts'
 import { RpcError } from '../../src/errors.ts'
+import type { Awaitable } from '../../src/lib/awaitable.ts'
 import { fromHex, fromLatin1, toHex, toLatin1 } from '../../src/lib/bytes.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/log.ts'
@@ -82,14 +83,16 @@ export class HandMoments implements MomentSource {
   readonly mempoolOutputs = new Map<string, readonly MempoolOutput[]>()
   #blocks = 1
 
-  async with<T>(use: (moment: Moment) => Promise<T>): Promise<T> {
+  async with<T>(use: (moment: Moment) => Awaitable<T>): Promise<T> {
+    return this.use(use)
+  }
+
+  use<T>(use: (moment: Moment) => Awaitable<T>): Awaitable<T> {
     if (!this.ready) throw new RpcError(-102, 'server busy - not ready')
+    const result = use(new HandMoment(this, this.#blocks, this.#statuses))
+    if (!(result instanceof Promise)) return result
     this.outstanding++
-    try {
-      return await use(new HandMoment(this, this.#blocks, this.#statuses))
-    } finally {
-      this.outstanding--
-    }
+    return result.finally(() => this.outstanding--)
   }
 
   listen(listener: (news: MomentNews) => void, signal: AbortSignal): void {

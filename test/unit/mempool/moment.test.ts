@@ -169,6 +169,27 @@ describe('MomentHub', () => {
     expect([second.released, hub.viewsHeld]).toEqual([1, 0])
   })
 
+  it('gives what is at hand without a promise, and lets go of the view at once, also when it is an error', async () => {
+    const { node, hub } = world()
+    expect(() => hub.use(() => 1)).toThrow(/not reached the tip/)
+    const view = node.view()
+    hub.publish(view, NOTHING)
+    expect(hub.use(({ tip }) => [tip.height, hub.usesRunning])).toEqual([view.tip.height, 1])
+    expect(() =>
+      hub.use(() => {
+        throw new Error('a handler failed')
+      }),
+    ).toThrow('a handler failed')
+    const late = gate()
+    const waiting = hub.use(() => late.opened)
+    expect(hub.usesRunning).toBe(1)
+    late.open()
+    await waiting
+    expect(hub.usesRunning).toBe(0)
+    hub.close()
+    expect(view.released).toBe(1)
+  })
+
   it('releases the current view at close only when its users are done', async () => {
     const { node, hub } = world()
     const view = node.view()

@@ -46,6 +46,26 @@ describe('slots', () => {
     expect([slots.taken, slots.waiting]).toEqual([2, 0])
   })
 
+  it('lets in those who give their slot back at once one after the other, however many wait', () => {
+    const slots = new Slots(1)
+    take(slots, 1)
+    let inside = 0
+    let most = 0
+    let done = 0
+    const quick = {
+      admitted(): void {
+        most = Math.max(most, ++inside)
+        slots.release()
+        inside--
+        done++
+      },
+      refused: (error: Error) => expect.fail(error.message),
+    }
+    for (let i = 0; i < 100_000; i++) slots.take({ ...quick })
+    slots.release()
+    expect([done, most, slots.taken, slots.waiting]).toEqual([100_000, 1, 0, 0])
+  })
+
   it('admits nobody new until it is below a lowered target, and more at once when it is raised', () => {
     const slots = new Slots(3)
     take(slots, 3)
