@@ -1,11 +1,12 @@
 import { LRUCache } from 'lru-cache'
 import type { HistoryItem, Utxo } from '../db/view.ts'
+import type { LongText } from '../lib/long-text.ts'
 import type { StatusOfHistory } from './status.ts'
 
 /** What readers made of a confirmed history, set by the first who makes it and the same for everybody. */
 export interface HistoryMemo {
   /** Its entries as JSON, without what stands around a list. */
-  text: string | undefined
+  text: string | LongText | undefined
   /** Where nothing is unconfirmed. */
   status: StatusOfHistory | undefined
 }
@@ -18,7 +19,7 @@ export interface ConfirmedHistory {
 
 /** As HistoryMemo, of outputs. */
 export interface OutputsMemo {
-  text: string | undefined
+  text: string | LongText | undefined
 }
 
 /** The confirmed unspent outputs of a script, whatever the mempool spends of them; frozen. */

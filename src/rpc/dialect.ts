@@ -1,4 +1,5 @@
 import { ERROR_CODES } from '../errors.ts'
+import { type LongText, within } from '../lib/long-text.ts'
 import { clip, failureOf, type RpcFailure } from './failure.ts'
 import { type Json, type JsonObject, writeJson } from './json.ts'
 
@@ -80,9 +81,9 @@ export function isResponse(message: Json): boolean {
 }
 
 /** An answer with a result whose JSON is known. */
-export function resultText(dialect: Dialect, id: string, result: string): string {
-  if (dialect === 'v1') return `{"result":${result},"error":null,"id":${id}}`
-  return `{"jsonrpc":"2.0","result":${result},"id":${id}}`
+export function resultText(dialect: Dialect, id: string, result: string | LongText): string | LongText {
+  if (dialect === 'v1') return within('{"result":', result, `,"error":null,"id":${id}}`)
+  return within('{"jsonrpc":"2.0","result":', result, `,"id":${id}}`)
 }
 
 export function errorText(dialect: Dialect, id: string, { code, message }: RpcFailure): string {

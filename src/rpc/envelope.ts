@@ -6,6 +6,7 @@ import {
 } from 'json-rpc-2.0'
 import { ERROR_CODES, InvariantError } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
+import type { LongText } from '../lib/long-text.ts'
 import type { Logger } from '../log.ts'
 import {
   type BadEntry,
@@ -22,7 +23,7 @@ import {
   resultText,
 } from './dialect.ts'
 import { failureOf, type RpcFailure, toFailure } from './failure.ts'
-import { type Json, JsonError, type JsonFault, readJson, writeJson } from './json.ts'
+import { type Json, JsonError, type JsonFault, RawJson, readJson, writeJson } from './json.ts'
 import type { RpcContext } from './method.ts'
 import type { MethodRegistry } from './registry.ts'
 
@@ -71,13 +72,16 @@ interface Passage {
 }
 
 /** Either JSON of the result, or why there is none. */
-type Outcome = { readonly result: string } | { readonly failure: RpcFailure }
+type Outcome = { readonly result: string | LongText } | { readonly failure: RpcFailure }
 
 const UNREADABLE: Readonly<Record<JsonFault, RpcFailure>> = {
   encoding: failureOf(ERROR_CODES.parseError.code, 'messages must be encoded in UTF-8'),
   syntax: failureOf(ERROR_CODES.parseError.code, 'invalid JSON'),
   depth: failureOf(ERROR_CODES.invalidRequest.code, 'request is nested too deep'),
 }
+
+/** Text to send, or undefined where nothing is answered. */
+export type Answer = string | LongText | undefined
 
 /** What json-rpc-2.0 sees in place of the client's id, which may be of a kind that it refuses. */
 const INNER_ID = 0
@@ -126,6 +130,7 @@ export class Envelope {
     if (passage.failure !== undefined) return this.#failed(passage, undefined)
     const result: unknown = response?.result
     try {
+      if (result instanceof RawJson) return { result: result.content }
       return { result: result === undefined ? 'null' : writeJson(result) }
     } catch (error) {
       return this.#failed(passage, error)
@@ -187,7 +192,7 @@ export class EnvelopeSession {
    * of the answer, or undefined if there is none; never rejects. Messages can be handled side by side; everything that
    * a message asks for has been given to the host when this returns, before anything is waited for.
    */
-  handle(message: Uint8Array): Promise<string | undefined> {
+  handle(message: Uint8Array): Promise<Answer> {
     let payload: Json
     try {
       payload = readJson(message)
@@ -225,7 +230,7 @@ export class EnvelopeSession {
     return given.length === 0 ? undefined : `[${given.join(',')}]`
   }
 
-  #entry(payload: Json, budget: Budget = this.#budget(0)): Promise<string | undefined> {
+  #entry(payload: Json, budget: Budget = this.#budget(0)): Promise<Answer> {
     const entry: Entry | BadEntry = readEntry(this.#spoken, payload)
     if ('failure' in entry) return Promise.resolve(this.#refuse(entry.id, entry.failure))
     const { id } = entry
@@ -265,11 +270,12 @@ class Budget {
   }
 
   /** False, and nothing taken, if there is no room for the text and a separator. */
-  take(text: string): boolean {
+  take(text: string | LongText): boolean {
     if (this.limit <= 0) return true
     // No character takes more than three bytes: what is alone and far below the limit need not be measured.
-    if (this.#used === 0 && text.length * 3 <= this.limit) return true
-    const size = Buffer.byteLength(text) + (this.#used === 0 ? 0 : 1)
+    if (this.#used === 0 && typeof text === 'string' && text.length * 3 <= this.limit) return true
+    const bytes = typeof text === 'string' ? Buffer.byteLength(text) : text.byteLength
+    const size = bytes + (this.#used === 0 ? 0 : 1)
     if (this.#used + size > this.limit) return false
     this.#used += size
     return true

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { asBuffer } from '../lib/bytes.ts'
+import type { LongText } from '../lib/long-text.ts'
 
 /** What the reader makes of JSON: as JSON.parse, but integers that a double may not hold are bigint. */
 export type Json = null | boolean | number | bigint | string | readonly Json[] | JsonObject
@@ -24,11 +25,20 @@ export class JsonError extends Error {
  * only between its parts, become blanks, because on the wire a line feed ends the message.
  */
 export class RawJson {
-  readonly text: string
+  /** As it was made: what is long can be sent without a copy. */
+  readonly content: string | LongText
 
-  /** `isOneLine` for text of our own making: the largest answers are not searched for what is not there. */
-  constructor(text: string, isOneLine = false) {
-    this.text = isOneLine || !text.includes('\n') ? text : text.replaceAll('\n', ' ')
+  /**
+   * `isOneLine` for text of our own making: the largest answers are not searched for what is not there. A LongText has to
+   * be one line.
+   */
+  constructor(content: string | LongText, isOneLine = false) {
+    const isClean = isOneLine || typeof content !== 'string' || !content.includes('\n')
+    this.content = isClean ? content : content.replaceAll('\n', ' ')
+  }
+
+  get text(): string {
+    return this.content.toString()
   }
 }
 

@@ -78,7 +78,7 @@ export class HttpSession implements HttpHandler, RequestHost {
     if (path !== '/') return plain(404, 'no such address\n')
     if (method !== 'POST') return plain(405, 'JSON-RPC wants POST\n')
     const body = await this.#shared.envelope.open(this).handle(request.body)
-    return body === undefined ? { status: 204, contentType: JSON_TYPE, body: '' } : json(200, body)
+    return body === undefined ? { status: 204, contentType: JSON_TYPE, body: '' } : json(200, body.toString())
   }
 
   #health(): HttpReply {

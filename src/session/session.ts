@@ -1,8 +1,9 @@
 import { invariant } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import { toHex, toLatin1 } from '../lib/bytes.ts'
+import type { LongText } from '../lib/long-text.ts'
 import type { Moment } from '../mempool/moment.ts'
-import type { EnvelopeSession, PendingCall, RequestHost } from '../rpc/envelope.ts'
+import type { Answer, EnvelopeSession, PendingCall, RequestHost } from '../rpc/envelope.ts'
 import { failureOf, type RpcFailure } from '../rpc/failure.ts'
 import { RawJson } from '../rpc/json.ts'
 import { compareVersions, type ProtocolVersion, type RpcClient, type RpcContext } from '../rpc/method.ts'
@@ -174,7 +175,7 @@ export class ElectrumXSession implements Subscriber, RequestHost {
     this.core.failed(failureOf(-32600, 'message too long'))
   }
 
-  #answer(exchange: Exchange, text: string | undefined): void {
+  #answer(exchange: Exchange, text: Answer): void {
     this.#unanswered--
     if (text !== undefined) this.#send(text)
     this.#release(exchange)
@@ -182,7 +183,7 @@ export class ElectrumXSession implements Subscriber, RequestHost {
     this.core.settle(this.#unanswered)
   }
 
-  #send(text: string): void {
+  #send(text: string | LongText): void {
     this.core.traffic.sentMessages++
     this.#connection.send(text)
   }

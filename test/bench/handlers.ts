@@ -148,7 +148,7 @@ async function run(messages: readonly Uint8Array[]): Promise<number> {
   let bytes = 0
   const one = async (): Promise<void> => {
     for (let message = messages[next++]; message !== undefined; message = messages[next++]) {
-      bytes += Buffer.byteLength((await session.handle(message)) ?? '')
+      bytes += Buffer.byteLength((await session.handle(message))?.toString() ?? '')
     }
   }
   const begun = performance.now()

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { LongText, within } from '../../src/lib/long-text.ts'
 import type { ConnectionLimits } from '../../src/session/transports/connection.ts'
 import type { SocketListener } from '../../src/session/transports/listener.ts'
 import { type Accepted, LIMITS, listen, TestDoorkeeper } from '../support/transport-kit.ts'
@@ -8,6 +9,8 @@ import { WireClient, type WireKind } from '../support/wire-client.ts'
 
 const KINDS: readonly WireKind[] = ['tcp', 'ssl', 'ws', 'wss']
 const SECURE: ReadonlySet<WireKind> = new Set(['ssl', 'wss'])
+/** A line feed ends each message. */
+const LINES: ReadonlySet<WireKind> = new Set(['tcp', 'ssl'])
 const BIG = 'x'.repeat(64 * 1024)
 
 interface Pair {
@@ -75,6 +78,32 @@ describe.each(KINDS)('transport %s', (kind) => {
     accepted.connection.send('{"c":3}')
     await client.next((message) => 'c' in message)
     expect(client.received).toEqual([{ a: 1 }, { b: 'ü' }, { c: 3 }])
+  })
+
+  it('sends long texts whole and in order among others, again and again, and counts their bytes', async () => {
+    const { client, accepted } = await pair()
+    let sent = 0
+    accepted.connection.onSent = (bytes) => {
+      sent += bytes
+    }
+    const long = LongText.ofAscii(`"${'y'.repeat(300_000)}"`)
+    const other = LongText.ofAscii(`{"z":"${'z'.repeat(20_000)}"}`)
+    for (const id of ['"ü"', '1']) {
+      accepted.connection.send('{"id":"ä"}')
+      accepted.connection.send(within('{"a":', long, `,"id":${id}}`))
+      accepted.connection.send(within('{"a":', other, `,"id":${id}}`))
+      accepted.connection.send(Buffer.from('{"id":2}'))
+      accepted.connection.send(other)
+      accepted.connection.send('{"id":3}')
+    }
+    accepted.connection.send('{"last":true}')
+    await client.next((message) => 'last' in message)
+    const [y, z] = ['y'.repeat(300_000), { z: 'z'.repeat(20_000) }]
+    const round = (id: unknown) => [{ id: 'ä' }, { a: y, id }, { a: z, id }, { id: 2 }, z, { id: 3 }]
+    const expected = [...round('ü'), ...round(1), { last: true }]
+    expect(client.received).toEqual(expected)
+    const bytes = expected.reduce<number>((sum, message) => sum + Buffer.byteLength(JSON.stringify(message)), 0)
+    expect(sent).toBe(LINES.has(kind) ? bytes + expected.length : bytes)
   })
 
   it('sends what is queued before it closes, and gives the reason once', async () => {

@@ -156,7 +156,7 @@ async function run(): Promise<void> {
     if (session === undefined || i % SESSION_LENGTH === 0) session = envelope.open(new FakeHost())
     const message = mutated(wellFormed())
     try {
-      check(await session.handle(message))
+      check((await session.handle(message))?.toString())
     } catch (error) {
       process.stdout.write(`breach at message ${i} of seed ${SEED}: ${String(error)}\n`)
       process.stdout.write(`${Buffer.from(message).toString('hex')}\n`)

@@ -4,6 +4,7 @@ import { HEADER_SIZE } from '../../chain/headers.ts'
 import type { ChainView, Tip } from '../../db/view.ts'
 import { ERROR_CODES, InvariantError, RpcError } from '../../errors.ts'
 import { toDisplayHex, toHex, toLatin1 } from '../../lib/bytes.ts'
+import { LongText } from '../../lib/long-text.ts'
 import { RawJson } from '../json.ts'
 import { defineMethod, type ProtocolVersion, type RpcContext, type RpcMethod } from '../method.ts'
 import { Branch, Hash, Height, Hex, WholeNumber } from '../schemas.ts'
@@ -74,6 +75,10 @@ const partOfHeaders = {
 /** Fewer headers than this are quicker to read than to find. */
 const WORTH_KEEPING = 32
 
+function lengthOf(text: string | LongText): number {
+  return typeof text === 'string' ? text.length : text.byteLength
+}
+
 /**
  * Long rows of headers as JSON. Named by the last of them, which commits to all before it, so that a reorganisation
  * makes nothing of it wrong.
@@ -82,7 +87,8 @@ class KeptChunks {
   readonly #texts: LRUCache<string, RawJson> | undefined
 
   constructor(maxBytes: number) {
-    if (maxBytes > 0) this.#texts = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ text }) => text.length })
+    if (maxBytes > 0)
+      this.#texts = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ content }) => lengthOf(content) })
   }
 
   /** The answer to a call without a proof; `shape` tells answers apart that differ in form. */
@@ -95,7 +101,7 @@ class KeptChunks {
     const name = `${shape} ${ctx.client.protocol.join('.')} ${start} ${count} ${toLatin1(last)}`
     const kept = this.#texts.get(name)
     if (kept !== undefined) return kept
-    const text = new RawJson(write(), true)
+    const text = new RawJson(LongText.ofAscii(write()), true)
     this.#texts.set(name, text)
     return text
   }

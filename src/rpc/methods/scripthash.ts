@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { HistoryItem } from '../../db/view.ts'
 import { type Awaitable, after } from '../../lib/awaitable.ts'
 import { toDisplayHex } from '../../lib/bytes.ts'
+import { LongText, within } from '../../lib/long-text.ts'
 import type { MempoolItem, MempoolUtxo, ScriptHistory } from '../../mempool/moment.ts'
 import { statusOf } from '../../mempool/status.ts'
 import { RawJson } from '../json.ts'
@@ -56,7 +57,7 @@ function historyOf(ctx: RpcContext, { hashX }: ScriptRef): Awaitable<ScriptHisto
 function wholeHistory(ctx: RpcContext, script: ScriptRef, before = '', behind = ''): Awaitable<RawJson> {
   return after(historyOf(ctx, script), ({ confirmed, mempool, memo }) => {
     ctx.charge(mempool.length * ITEM_COST)
-    memo.text ??= confirmed.map(historyText).join()
+    memo.text ??= LongText.ofAscii(confirmed.map(historyText).join())
     return listText(memo.text, mempool.map(unconfirmedText), before, behind)
   })
 }
@@ -69,9 +70,9 @@ function unconfirmedText({ txid, height, fee }: MempoolItem): string {
   return `{"tx_hash":"${txid}","height":${height},"fee":${fee}}`
 }
 
-function listText(confirmed: string, mempool: readonly string[], before: string, behind: string): RawJson {
+function listText(confirmed: string | LongText, mempool: readonly string[], before: string, behind: string): RawJson {
   const between = confirmed === '' || mempool.length === 0 ? '' : ','
-  return new RawJson(`${before}[${confirmed}${between}${mempool.join()}]${behind}`, true)
+  return new RawJson(within(`${before}[`, confirmed, `${between}${mempool.join()}]${behind}`), true)
 }
 
 function mempoolHistory(ctx: RpcContext, { hashX }: ScriptRef): Wire<typeof MempoolEntry>[] {
@@ -95,7 +96,9 @@ function balanceOf(ctx: RpcContext, { hashX }: ScriptRef): Awaitable<Wire<typeof
 function unspentOf(ctx: RpcContext, { hashX }: ScriptRef, before = '', behind = ''): Awaitable<RawJson> {
   return after(ctx.moment.unspent(hashX), ({ confirmed, mempool, memo }) => {
     ctx.charge((confirmed.length + mempool.length) * ITEM_COST)
-    memo.text ??= confirmed.map((utxo) => outputText({ ...utxo, txid: toDisplayHex(utxo.txid) })).join()
+    memo.text ??= LongText.ofAscii(
+      confirmed.map((utxo) => outputText({ ...utxo, txid: toDisplayHex(utxo.txid) })).join(),
+    )
     const unconfirmed = mempool.map((utxo) => outputText({ ...utxo, height: 0 }))
     return listText(memo.text, unconfirmed, before, behind)
   })

@@ -1,3 +1,8 @@
+import type { LongText } from '../../lib/long-text.ts'
+
+/** One message to a client. */
+export type Message = string | LongText | Uint8Array
+
 /**
  * A stream to one client, whatever carries it. The session layer knows this contract and nothing else of sockets.
  * test/contract/transport runs on every implementation.
@@ -24,10 +29,11 @@ export interface Connection {
   onClose: (reason: CloseReason) => void
 
   /**
-   * Queues one message (without line feed). Messages of one tick leave in one write. Returns false once more than the
-   * high mark waits unsent; the connection then stops reading until it has drained.
+   * Queues one message (without line feed). Messages of one tick leave in one write; bytes are not copied where that can
+   * be helped, and must not change. Returns false once more than the high mark waits unsent; the connection then stops
+   * reading until it has drained.
    */
-  send(message: string | Uint8Array): boolean
+  send(message: Message): boolean
   /** Bytes accepted by send() that the system has not taken yet; texts of the running turn count by their characters. */
   readonly unsent: number
   /** True from the send() that returned false until `onDrain`. */

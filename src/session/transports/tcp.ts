@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net'
-import { asBuffer } from '../../lib/bytes.ts'
+import { LongText } from '../../lib/long-text.ts'
 import type { Logger } from '../../log.ts'
 import type {
   CloseReason,
   Connection,
   ConnectionLimits,
   Doorkeeper,
+  Message,
   RemoteAddress,
   TransportKind,
 } from './connection.ts'
@@ -30,7 +31,7 @@ export class LineConnection implements Connection {
   readonly #limits: ConnectionLimits
   readonly #socket: Socket
   readonly #flow: FlowControl
-  #outgoing: (string | Uint8Array)[] = []
+  #outgoing: Message[] = []
   #outgoingBytes = 0
   #scheduled = false
   #reason: CloseReason | undefined
@@ -80,10 +81,10 @@ export class LineConnection implements Connection {
     return this.#flow.congested
   }
 
-  send(message: string | Uint8Array): boolean {
+  send(message: Message): boolean {
     if (this.#reason !== undefined || this.#socket.destroyed) return false
     this.#outgoing.push(message)
-    this.#outgoingBytes += message.length + 1
+    this.#outgoingBytes += (message instanceof LongText ? message.byteLength : message.length) + 1
     if (this.#outgoingBytes > JOIN_LIMIT) this.#flush()
     else if (!this.#scheduled) {
       this.#scheduled = true
@@ -129,33 +130,50 @@ export class LineConnection implements Connection {
     this.#outgoing = []
     this.#outgoingBytes = 0
     if (!this.#socket.writable) return
-    this.onSent(this.#write(joinLines(messages)))
+    this.onSent(this.#write(linesOf(messages)))
     this.#flow.written()
   }
 
-  /** The bytes written. Text goes to the system without a copy if it is ASCII, as nearly all of it is. */
-  #write(lines: string | Buffer): number {
-    if (typeof lines !== 'string') {
-      this.#socket.write(lines)
-      return lines.length
+  /** The bytes written, all pieces in one call of the system. */
+  #write(pieces: readonly (string | Uint8Array)[]): number {
+    let bytes = 0
+    if (pieces.length > 1) this.#socket.cork()
+    for (const piece of pieces) bytes += this.#writePiece(piece)
+    if (pieces.length > 1) this.#socket.uncork()
+    return bytes
+  }
+
+  /** Text goes to the system without a copy if it is ASCII, as nearly all of it is. */
+  #writePiece(piece: string | Uint8Array): number {
+    if (typeof piece !== 'string') {
+      this.#socket.write(piece)
+      return piece.length
     }
-    const bytes = Buffer.byteLength(lines)
-    this.#socket.write(lines, bytes === lines.length ? 'latin1' : 'utf8')
+    const bytes = Buffer.byteLength(piece)
+    this.#socket.write(piece, bytes === piece.length ? 'latin1' : 'utf8')
     return bytes
   }
 }
 
-/** Each message with a line feed after it, as one piece. */
-export function joinLines(messages: readonly (string | Uint8Array)[]): string | Buffer {
-  const [first] = messages
-  if (messages.length === 1 && typeof first === 'string') return `${first}\n`
-  if (messages.every((message) => typeof message === 'string')) return `${messages.join('\n')}\n`
-  return Buffer.concat(
-    messages.flatMap((message) => [typeof message === 'string' ? Buffer.from(message) : asBuffer(message), LINE_FEED]),
-  )
+/** Each message with a line feed after it, in as few pieces as there are without a copy of bytes; none is empty. */
+export function linesOf(messages: readonly Message[]): (string | Uint8Array)[] {
+  const pieces: (string | Uint8Array)[] = []
+  let lines: string[] = []
+  for (const message of messages) {
+    if (typeof message === 'string') {
+      lines.push(message)
+      continue
+    }
+    const { before, body, behind } = message instanceof LongText ? message : new LongText('', message, '')
+    lines.push(before)
+    pieces.push(lines.join('\n'), body)
+    // The rest of the line that the bytes are on.
+    lines = [behind]
+  }
+  lines.push('')
+  pieces.push(lines.join('\n'))
+  return pieces.filter((piece) => piece.length > 0)
 }
-
-const LINE_FEED = Buffer.from('\n')
 
 /** Listens for lines over TCP, or over TLS if `options.tls` is there. */
 export async function listenLines(

@@ -3,12 +3,14 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { asBuffer } from '../../lib/bytes.ts'
+import { LongText } from '../../lib/long-text.ts'
 import type { Logger } from '../../log.ts'
 import type {
   CloseReason,
   Connection,
   ConnectionLimits,
   Doorkeeper,
+  Message,
   RemoteAddress,
   TransportKind,
 } from './connection.ts'
@@ -75,15 +77,17 @@ export class WebSocketConnection implements Connection {
     return this.#flow.congested
   }
 
-  send(message: string | Uint8Array): boolean {
+  send(message: Message): boolean {
     if (this.#reason !== undefined || this.#ws.readyState !== this.#ws.OPEN) return false
     if (!this.#corked) {
       this.#corked = true
       this.#socket.cork()
       setImmediate(() => this.#uncork())
     }
-    this.#ws.send(message, TEXT)
-    this.onSent(typeof message === 'string' ? Buffer.byteLength(message) : message.length)
+    // A frame has its payload in one piece.
+    const payload = message instanceof LongText ? message.toBytes() : message
+    this.#ws.send(payload, TEXT)
+    this.onSent(typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length)
     return this.#flow.sent(this.unsent)
   }
 

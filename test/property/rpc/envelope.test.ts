@@ -40,7 +40,7 @@ function checkAnswer(answer: string | undefined): void {
 async function answerTo(opener: string | undefined, message: Uint8Array): Promise<void> {
   const session = narrow.open(new FakeHost())
   if (opener !== undefined) await session.handle(Buffer.from(opener))
-  const answer = await session.handle(message)
+  const answer = (await session.handle(message))?.toString()
   if (answer !== undefined) expect(isUtf8(Buffer.from(answer))).toBe(true)
   checkAnswer(answer)
 }

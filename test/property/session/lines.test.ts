@@ -1,6 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { LongText } from '../../../src/lib/long-text.ts'
+import type { Message } from '../../../src/session/transports/connection.ts'
 import { LineFramer } from '../../../src/session/transports/lines.ts'
+import { linesOf } from '../../../src/session/transports/tcp.ts'
 
 const MAX = 20
 
@@ -61,3 +64,35 @@ describe('line framer', () => {
     )
   })
 })
+
+const text = fc.string({ unit: 'grapheme', maxLength: 8 })
+const message: fc.Arbitrary<Message> = fc.oneof(
+  text,
+  text.map((value) => Buffer.from(value)),
+  fc.tuple(text, text, text).map(([before, body, behind]) => new LongText(before, Buffer.from(body), behind)),
+)
+
+describe('lines to send', () => {
+  it('are the messages whatever they are made of, each with a line feed, and bytes are not copied', () => {
+    fc.assert(
+      fc.property(fc.array(message, { minLength: 1, maxLength: 12 }), (messages) => {
+        const pieces = linesOf(messages)
+        const whole = messages
+          .map((sent) => `${typeof sent === 'string' ? sent : Buffer.from(bytesOf(sent)).toString()}\n`)
+          .join('')
+        expect(Buffer.concat(pieces.map((piece) => Buffer.from(piece))).toString()).toBe(whole)
+        expect(pieces.every((piece) => piece.length > 0)).toBe(true)
+        const bodies = messages.flatMap((sent) =>
+          typeof sent === 'string' ? [] : [sent instanceof LongText ? sent.body : sent],
+        )
+        const sent = pieces.filter((piece) => typeof piece !== 'string')
+        expect(sent).toHaveLength(bodies.filter(({ length }) => length > 0).length)
+        expect(sent.every((piece) => bodies.includes(piece))).toBe(true)
+      }),
+    )
+  })
+})
+
+function bytesOf(message: Uint8Array | LongText): Uint8Array {
+  return message instanceof LongText ? message.toBytes() : message
+}

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { assert, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { DaemonError, DaemonUnavailableError, ERROR_CODES, RpcError } from '../../../src/errors.ts'
+import { LongText } from '../../../src/lib/long-text.ts'
 import { createLogger } from '../../../src/log.ts'
 import { Envelope, type EnvelopeOptions } from '../../../src/rpc/envelope.ts'
 import { RawJson } from '../../../src/rpc/json.ts'
@@ -19,7 +20,7 @@ async function talk(opener: string | undefined, message: string | Uint8Array, op
   const session = electrumEnvelope(options).open(host)
   if (opener !== undefined) await session.handle(bytes(opener))
   host.failures.length = 0
-  const answer = await session.handle(typeof message === 'string' ? bytes(message) : message)
+  const answer = (await session.handle(typeof message === 'string' ? bytes(message) : message))?.toString()
   return { host, session, answer, json: answer === undefined ? undefined : (JSON.parse(answer) as unknown) }
 }
 
@@ -265,7 +266,7 @@ describe('envelope', () => {
   it('answers what cannot be understood as 2.0 and decides on the dialect later', async () => {
     const host = new FakeHost()
     const session = electrumEnvelope().open(host)
-    expect(JSON.parse((await session.handle(bytes('nonsense'))) ?? '')).toHaveProperty('jsonrpc')
+    expect(JSON.parse(String(await session.handle(bytes('nonsense'))))).toHaveProperty('jsonrpc')
     expect(session.dialect).toBeUndefined()
     await session.handle(bytes(V1))
     expect(session.dialect).toBe('v1')
@@ -327,7 +328,7 @@ describe('envelope', () => {
     const session = electrumEnvelope().open(host)
     host.refusal = new RpcError(ERROR_CODES.excessiveUsage.code, 'excessive resource usage')
     const answer = await session.handle(bytes(ping(',"id":1')))
-    expect(JSON.parse(answer ?? '')).toEqual(error(1, -101, 'excessive resource usage'))
+    expect(JSON.parse(String(answer))).toEqual(error(1, -101, 'excessive resource usage'))
     expect(host.failures).toEqual([{ code: -101, message: 'excessive resource usage', cost: 100 }])
   })
 })
@@ -367,7 +368,7 @@ describe('errors of handlers', () => {
     const { envelope, lines } = scene(() => {
       throw failure
     })
-    return { answer: (await envelope.open(new FakeHost()).handle(bytes(CALL))) ?? '', lines }
+    return { answer: String(await envelope.open(new FakeHost()).handle(bytes(CALL))), lines }
   }
 
   it('keeps the message of an unknown exception to itself and names the line in the log', async () => {
@@ -404,7 +405,7 @@ describe('errors of handlers', () => {
 
   it('turns a result that JSON does not have into an internal error', async () => {
     const { envelope, lines } = scene(() => ({ a: () => 1 }))
-    expect(JSON.parse((await envelope.open(new FakeHost()).handle(bytes(CALL))) ?? '')).toMatchObject({
+    expect(JSON.parse(String(await envelope.open(new FakeHost()).handle(bytes(CALL))))).toMatchObject({
       error: { code: -32603 },
     })
     expect(lines).toHaveLength(1)
@@ -423,7 +424,7 @@ describe('size of answers', () => {
   it('replaces an answer above the limit by an error', async () => {
     const { envelope } = scene(() => 'x'.repeat(500), { maxSend: 500 })
     const answer = await envelope.open(new FakeHost()).handle(bytes(CALL))
-    expect(JSON.parse(answer ?? '')).toEqual(error(1, -32600, 'response too large (over 500 bytes)'))
+    expect(JSON.parse(String(answer))).toEqual(error(1, -32600, 'response too large (over 500 bytes)'))
   })
 
   it('counts bytes, not characters', async () => {
@@ -435,7 +436,7 @@ describe('size of answers', () => {
     const { envelope } = scene((_, { a }) => 'x'.repeat(Number(a)), { maxSend: 500 })
     const entries = [10, 450, 20].map((size, i) => `{"jsonrpc":"2.0","method":"t","params":[${size}],"id":${i}}`)
     const answer = await envelope.open(new FakeHost()).handle(bytes(`[${entries.join(',')}]`))
-    expect(JSON.parse(answer ?? '')).toEqual([
+    expect(JSON.parse(String(answer))).toEqual([
       result(0, 'x'.repeat(10)),
       error(1, -32600, 'response too large (over 500 bytes)'),
       result(2, 'x'.repeat(20)),
@@ -449,6 +450,32 @@ describe('size of answers', () => {
     )
   })
 
+  it('sends the bytes of a long text as they are, alone in every dialect, and copies them into a batch', async () => {
+    const text = `"${'x'.repeat(20_000)}"`
+    const long = LongText.ofAscii(text)
+    const { envelope } = scene(() => new RawJson(long))
+    const answerTo = async (message: string) => envelope.open(new FakeHost()).handle(bytes(message))
+    const answer = await answerTo(CALL)
+    assert(answer instanceof LongText && long instanceof LongText)
+    expect(answer.body).toBe(long.body)
+    expect(answer.toString()).toBe(`{"jsonrpc":"2.0","result":${text},"id":1}`)
+    const old = await answerTo('{"method":"t","params":[],"id":"é","jsonrpc":"1.0"}')
+    expect([old instanceof LongText, old?.toString()]).toEqual([true, `{"result":${text},"error":null,"id":"é"}`])
+    expect(await answerTo(`[${CALL}]`)).toBe(`[${answer.toString()}]`)
+    expect(await answerTo('{"method":"t","params":[],"jsonrpc":"2.0"}')).toBeUndefined()
+  })
+
+  it('holds a long text to the limit by its bytes', async () => {
+    const long = LongText.ofAscii(`"${'x'.repeat(20_000)}"`)
+    const fits = 20_002 + '{"jsonrpc":"2.0","result":,"id":1}'.length
+    for (const maxSend of [fits, fits - 1]) {
+      const { envelope } = scene(() => new RawJson(long), { maxSend })
+      const answer = await envelope.open(new FakeHost()).handle(bytes(CALL))
+      const tooLarge = error(1, -32600, `response too large (over ${maxSend} bytes)`)
+      expect(JSON.parse(String(answer))).toEqual(maxSend < fits ? tooLarge : result(1, 'x'.repeat(20_000)))
+    }
+  })
+
   it('answers entries of a batch whatever order they end in', async () => {
     const waiting: (() => void)[] = []
     const { envelope } = scene(async (_, { a }) => {
@@ -458,7 +485,7 @@ describe('size of answers', () => {
     })
     const entries = [0, 1].map((a) => `{"jsonrpc":"2.0","method":"t","params":[${a}],"id":${a}}`)
     const answer = await envelope.open(new FakeHost()).handle(bytes(`[${entries.join(',')}]`))
-    expect(JSON.parse(answer ?? '')).toEqual([result(0, 0), result(1, 1)])
+    expect(JSON.parse(String(answer))).toEqual([result(0, 0), result(1, 1)])
   })
 })
 
@@ -497,7 +524,7 @@ describe('every code of the catalogue', () => {
     const host = new FakeHost()
     const message = WAYS[code]?.(host) ?? 'no way is known'
     const answer = await electrumEnvelope().open(host).handle(bytes(message))
-    expect(JSON.parse(answer ?? '')).toMatchObject({ error: { code } })
+    expect(JSON.parse(String(answer))).toMatchObject({ error: { code } })
     expect(host.failures).toEqual([
       { code, message: expect.any(String) as unknown, cost: code === -32700 ? 1100 : 100 },
     ])
