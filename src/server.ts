@@ -181,7 +181,7 @@ class Server {
     await this.#watchCertificate(manager, signal)
     hub.listen(
       once(() => {
-        log.info('serving')
+        void manager.opening.then(() => log.info('serving'))
         peers.start(signal).catch(this.#around.fail)
       }),
       signal,

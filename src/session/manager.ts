@@ -98,6 +98,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   readonly #closed: Record<CloseReason, number>
   readonly #stopping = new AbortController()
   #accepting = false
+  #opening: Promise<void> = Promise.resolve()
   #nextId = 1
   #accepted = 0
   #loop: Promise<void> | undefined
@@ -141,6 +142,11 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     return this.#admission.counter
   }
 
+  /** Settles once newcomers are heard where they are to be heard by now; never rejects. */
+  get opening(): Promise<void> {
+    return this.#opening
+  }
+
   /** The certificate of everything secure, from the next handshake on. */
   secureWith(material: TlsMaterial): void {
     this.#listeners.secureWith(material)
@@ -165,11 +171,13 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     if (signal.aborted) return
     this.#shared.notifier.start(this.#stopping.signal)
     this.#loop = this.#run(this.#stopping.signal)
-    if (this.#shared.moments.ready) await this.#serve()
-    else {
+    if (this.#shared.moments.ready) {
+      this.#open()
+      await this.#opening
+    } else {
       this.#listeners.pause()
       this.#shared.log.info('listeners wait for the index to reach the tip')
-      this.#shared.moments.listen(() => void this.#serve(), this.#stopping.signal)
+      this.#shared.moments.listen(() => this.#open(), this.#stopping.signal)
     }
   }
 
@@ -284,10 +292,14 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     log.debug({ session: core.id, kind, reason, seconds }, 'session closed')
   }
 
-  /** Says of each address that it listens once it does: whoever waits for that line connects at once. Never rejects. */
-  async #serve(): Promise<void> {
+  #open(): void {
     if (this.#accepting || !this.#shared.moments.ready || this.#stopping.signal.aborted) return
     this.#accepting = true
+    this.#opening = this.#serve()
+  }
+
+  /** Says of each address that it listens once it does: whoever waits for that line connects at once. Never rejects. */
+  async #serve(): Promise<void> {
     if (this.#listeners.paused) await this.#listeners.resume()
     for (const { kind, host, port } of this.#listeners.listening)
       this.#shared.log.info({ kind, host, port }, 'listening')
