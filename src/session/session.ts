@@ -29,6 +29,18 @@ interface TipSubscription {
   stale: boolean
 }
 
+/** Characters of answers beyond which nothing more is worked out before the client has been sent what there is. */
+const MOST_AHEAD = 256 * 1024
+/** Of a member of a list, roughly. */
+const MEMBER_CHARACTERS = 100
+
+/** How long a result will be as text, roughly; what is shared with others takes no memory of its own. */
+function charactersOf(result: unknown): number {
+  const content = result instanceof RawJson ? result.content : result
+  if (typeof content === 'string') return content.length
+  return Array.isArray(content) ? content.length * MEMBER_CHARACTERS : MEMBER_CHARACTERS
+}
+
 /** Padding as ElectrumX sends it. */
 const NOISE = ['0'.repeat(128)]
 
@@ -46,6 +58,8 @@ export class ElectrumXSession implements Subscriber, RequestHost {
   /** What could not be told because the client does not read, and since when. */
   readonly #deferred = new Set<ScriptSubscription>()
   #deferredSince: number | undefined
+  /** About as many characters were worked out at once and are not sent yet: all that came in one chunk is run first. */
+  #ahead = 0
   /** Requests that wait until the client takes answers. */
   readonly #waiting = new Set<Waiting>()
 
@@ -92,7 +106,9 @@ export class ElectrumXSession implements Subscriber, RequestHost {
     const exchange = this.#current
     invariant(exchange !== undefined, 'a request was started outside of its message')
     const since = this.#shared.notifier.sequence
-    return this.core.run(call, (moment) => new StreamClient(this, exchange, moment, since), job)
+    const result = this.core.run(call, (moment) => new StreamClient(this, exchange, moment, since), job)
+    if (!(result instanceof Promise)) this.#ahead += charactersOf(result)
+    return result
   }
 
   failed(failure: RpcFailure): void {
@@ -177,8 +193,11 @@ export class ElectrumXSession implements Subscriber, RequestHost {
 
   #answer(exchange: Exchange, text: Answer): void {
     this.#unanswered--
+    // What was at hand is sent in one go, before anything else is read.
+    this.#ahead = 0
     if (text !== undefined) this.#send(text)
     this.#release(exchange)
+    this.#ended()
     this.#throttle()
     this.core.settle(this.#unanswered)
   }
@@ -206,7 +225,7 @@ export class ElectrumXSession implements Subscriber, RequestHost {
    * again.
    */
   #hasRoom(request: Waiting): boolean {
-    if (!this.#connection.congested && this.#waiting.size === 0) return true
+    if (!this.#connection.congested && this.#waiting.size === 0 && this.#ahead < MOST_AHEAD) return true
     this.#waiting.add(request)
     return false
   }
