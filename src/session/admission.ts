@@ -59,6 +59,8 @@ export class Admission {
   readonly #proxies: TrustedProxies
   readonly #newcomers = new Map<string, number>()
   readonly #refused: Record<Refusal, number>
+  /** One for all tickets. */
+  readonly #left = ({ host }: Ticket): void => this.#count(host, -1)
 
   constructor(
     options: AdmissionOptions,
@@ -96,7 +98,7 @@ export class Admission {
     if (reason !== undefined) return this.refuse(reason)
     const place = this.counter.open('inbound')
     if (isExceeded(place)) return this.refuse('too many newcomers')
-    const ticket = new Ticket(host, place, ({ host }) => this.#count(host, -1))
+    const ticket = new Ticket(host, place, this.#left)
     this.#count(host, 1)
     return ticket
   }

@@ -26,55 +26,48 @@ export interface Place {
 
 /** Four counters with a limit each, asked before anything is allocated. A place counts in exactly one of them. */
 export class SessionCounter {
-  readonly #limits: CounterLimits
-  readonly #counts: Record<Stage, Record<Direction, number>> = {
-    pending: { inbound: 0, outbound: 0 },
-    active: { inbound: 0, outbound: 0 },
-  }
+  readonly #ledger: Ledger
 
   constructor(limits: CounterLimits) {
-    this.#limits = limits
+    const counts = { pending: { inbound: 0, outbound: 0 }, active: { inbound: 0, outbound: 0 } }
+    this.#ledger = { counts, limits }
   }
 
   count(stage: Stage, direction: Direction): number {
-    return this.#counts[stage][direction]
+    return this.#ledger.counts[stage][direction]
   }
 
   get total(): number {
-    const { pending, active } = this.#counts
+    const { pending, active } = this.#ledger.counts
     return pending.inbound + pending.outbound + active.inbound + active.outbound
   }
 
   /** A pending place, or the limit that says no. */
   open(direction: Direction): Place | LimitExceeded {
-    return this.#exceeded('pending', direction) ?? this.#place(direction)
+    return exceeded(this.#ledger, 'pending', direction) ?? new CountedPlace(this.#ledger, direction)
   }
+}
 
-  #place(direction: Direction): Place {
-    return new CountedPlace(this.#counts, direction, (stage) => this.#exceeded(stage, direction))
-  }
+interface Ledger {
+  readonly counts: Record<Stage, Record<Direction, number>>
+  readonly limits: CounterLimits
+}
 
-  #exceeded(stage: Stage, direction: Direction): LimitExceeded | undefined {
-    const limit = this.#limits[stage][direction]
-    return limit !== undefined && this.#counts[stage][direction] >= limit ? { stage, direction, limit } : undefined
-  }
+function exceeded({ counts, limits }: Ledger, stage: Stage, direction: Direction): LimitExceeded | undefined {
+  const limit = limits[stage][direction]
+  return limit !== undefined && counts[stage][direction] >= limit ? { stage, direction, limit } : undefined
 }
 
 class CountedPlace implements Place {
   readonly direction: Direction
-  readonly #counts: Record<Stage, Record<Direction, number>>
-  readonly #exceeded: (stage: Stage) => LimitExceeded | undefined
+  /** The counter's own: places are as many as connections, and kept small. */
+  readonly #ledger: Ledger
   #stage: Stage | 'gone' = 'pending'
 
-  constructor(
-    counts: Record<Stage, Record<Direction, number>>,
-    direction: Direction,
-    exceeded: (stage: Stage) => LimitExceeded | undefined,
-  ) {
+  constructor(ledger: Ledger, direction: Direction) {
     this.direction = direction
-    this.#counts = counts
-    this.#exceeded = exceeded
-    counts.pending[direction]++
+    this.#ledger = ledger
+    ledger.counts.pending[direction]++
   }
 
   get stage(): Stage | 'gone' {
@@ -83,17 +76,18 @@ class CountedPlace implements Place {
 
   activate(): LimitExceeded | undefined {
     if (this.#stage !== 'pending') return undefined
-    const limit = this.#exceeded('active')
+    const limit = exceeded(this.#ledger, 'active', this.direction)
     if (limit !== undefined) return limit
     this.#stage = 'active'
-    this.#counts.pending[this.direction]--
-    this.#counts.active[this.direction]++
+    const { pending, active } = this.#ledger.counts
+    pending[this.direction]--
+    active[this.direction]++
     return undefined
   }
 
   release(): void {
     if (this.#stage === 'gone') return
-    this.#counts[this.#stage][this.direction]--
+    this.#ledger.counts[this.#stage][this.direction]--
     this.#stage = 'gone'
   }
 }

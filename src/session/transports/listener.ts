@@ -50,7 +50,9 @@ export class SocketListener implements Listener {
   readonly #proxies: TrustedProxies
   readonly #tls: TlsServer | undefined
   /** By remote address and port: how a socket that comes out of TLS is known again. */
-  readonly #arriving = new Map<string, { readonly raw: Socket; readonly arrival: Arrival }>()
+  readonly #arriving = new Map<string, Newcomer>()
+  /** One for all sockets. */
+  readonly #onError: (error: Error) => void
   #server: Server | undefined
   #port: number
   /** Whether it is to listen; what is under way when this changes is undone at its end. */
@@ -70,6 +72,7 @@ export class SocketListener implements Listener {
     this.#deliver = deliver
     this.#port = options.port
     this.#proxies = options.proxies ?? NO_PROXIES
+    this.#onError = (error) => log.trace({ err: error, kind: this.kind }, 'socket error')
     this.#tls = options.tls === undefined ? undefined : this.#makeTls(options.tls)
   }
 
@@ -130,37 +133,43 @@ export class SocketListener implements Listener {
   }
 
   #arrived(raw: Socket): void {
-    raw.on('error', (error) => this.#log.trace({ err: error, kind: this.kind }, 'socket error'))
+    raw.on('error', this.#onError)
     const remote = remoteOf(raw)
     const pass = remote === undefined ? undefined : this.#doorkeeper.admit(this.kind, remote)
     if (remote === undefined || pass === undefined) {
       raw.destroy()
       return
     }
+    const newcomer = new Newcomer(raw, pass, remote)
+    if (this.#proxies.trusts(remote.host)) this.#unwrap(raw, newcomer)
+    else this.#pass(raw, newcomer)
+    // Who comes without a handshake is settled by now: a timer and its listeners would stay with the socket for good.
+    if (!newcomer.settled) this.#await(newcomer)
+  }
+
+  /** Bounds the time of the handshake. */
+  #await(newcomer: Newcomer): void {
+    const { raw } = newcomer
     const key = keyOf(raw)
-    let settled = false
+    this.#arriving.set(key, newcomer)
     const timer = setTimeout(() => {
       this.#log.debug({ kind: this.kind, reason: 'handshake timeout' }, 'newcomer cut')
       raw.destroy()
     }, this.#options.handshakeTimeout)
-    const settle = () => {
-      settled = true
+    const gone = (): void => {
+      newcomer.settle()
+      newcomer.pass.release()
+    }
+    raw.once('close', gone)
+    newcomer.onSettled = () => {
       clearTimeout(timer)
       this.#arriving.delete(key)
+      raw.off('close', gone)
     }
-    const arrival = { pass, remote, settle }
-    this.#arriving.set(key, { raw, arrival })
-    raw.once('close', () => {
-      if (settled) return
-      settle()
-      pass.release()
-    })
-    if (this.#proxies.trusts(remote.host)) this.#unwrap(raw, arrival)
-    else this.#pass(raw, arrival)
   }
 
   /** What comes from a proxy of ours may say first whose it is. Who says nothing of the kind is served as itself. */
-  #unwrap(raw: Socket, arrival: Arrival & { remote: RemoteAddress }): void {
+  #unwrap(raw: Socket, arrival: Newcomer): void {
     takeProxyHeader(raw, (header) => {
       if (header.kind === 'broken') {
         this.#log.warn({ kind: this.kind, proxy: arrival.remote.host }, 'a trusted proxy sent a broken PROXY header')
@@ -191,16 +200,37 @@ export class SocketListener implements Listener {
       handshakeTimeout: this.#options.handshakeTimeout,
     })
     server.on('secureConnection', (socket) => {
-      socket.on('error', (error) => this.#log.trace({ err: error, kind: this.kind }, 'socket error'))
+      socket.on('error', this.#onError)
       const found = this.#arriving.get(keyOf(socket))
       if (found === undefined) socket.destroy()
-      else this.#deliver(socket, found.arrival)
+      else this.#deliver(socket, found)
     })
     server.on('tlsClientError', (error, socket) => {
       this.#log.debug({ kind: this.kind, message: error.message }, 'TLS handshake failed')
       socket.destroy()
     })
     return server
+  }
+}
+
+class Newcomer implements Arrival {
+  readonly raw: Socket
+  readonly pass: Pass
+  remote: RemoteAddress
+  settled = false
+  /** Takes back what was done to bound the time, if anything was. */
+  onSettled: (() => void) | undefined
+
+  constructor(raw: Socket, pass: Pass, remote: RemoteAddress) {
+    this.raw = raw
+    this.pass = pass
+    this.remote = remote
+  }
+
+  settle(): void {
+    this.settled = true
+    this.onSettled?.()
+    this.onSettled = undefined
   }
 }
 
