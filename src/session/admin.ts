@@ -141,21 +141,26 @@ class AdminSession implements RequestHost {
     this.#acting = new Set(collaborators.methods.filter(({ acts }) => acts).map(({ name }) => name))
     this.#envelope = envelope.open(this)
     this.closed = new Promise((resolve) => {
-      connection.onClose = () => {
-        this.#gone.abort()
-        resolve()
+      connection.handler = {
+        onMessage: (message) => this.#received(message),
+        onClose: () => {
+          this.#gone.abort()
+          resolve()
+        },
       }
     })
-    connection.onMessage = (message) => {
-      this.#envelope.handle(message).then(
-        (answer) => answer !== undefined && connection.send(answer),
-        (error: unknown) => collaborators.log.error({ err: error }, 'message of an administrator could not be handled'),
-      )
-    }
   }
 
   close(): void {
     this.#connection.close('shutdown')
+  }
+
+  #received(message: Uint8Array): void {
+    this.#envelope.handle(message).then(
+      (answer) => answer !== undefined && this.#connection.send(answer),
+      (error: unknown) =>
+        this.#collaborators.log.error({ err: error }, 'message of an administrator could not be handled'),
+    )
   }
 
   async run(call: PendingCall, job: (ctx: RpcContext) => Promise<unknown>): Promise<unknown> {

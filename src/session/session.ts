@@ -10,10 +10,10 @@ import { compareVersions, type ProtocolVersion, type RpcClient, type RpcContext 
 import { type FoundOutpoint, type OutpointRef, outpointBytes } from '../rpc/outpoint.ts'
 import { V1_7 } from '../rpc/versions.ts'
 import { SessionCore, type SessionKeeper } from './core.ts'
-import type { Waiting } from './requests.ts'
+import type { RequestHooks, Waiting } from './requests.ts'
 import type { SharedSession } from './shared.ts'
 import type { ScriptSubscription, Subscriber, SubscriptionNews, TipNotice } from './subscriptions.ts'
-import type { CloseReason, Connection } from './transports/connection.ts'
+import type { CloseReason, Connection, ConnectionHandler } from './transports/connection.ts'
 
 /** One message of the client until its answer is written: what is told in the answer must not be told before it. */
 interface Exchange {
@@ -45,7 +45,7 @@ function charactersOf(result: unknown): number {
 const NOISE = ['0'.repeat(128)]
 
 /** One client on a stream: its messages, its answers, and what it is told unasked. */
-export class ElectrumXSession implements Subscriber, RequestHost {
+export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, ConnectionHandler {
   readonly core: SessionCore
   readonly #connection: Connection
   readonly #shared: SharedSession
@@ -56,28 +56,19 @@ export class ElectrumXSession implements Subscriber, RequestHost {
   #current: Exchange | undefined
   #tip: TipSubscription | undefined
   /** What could not be told because the client does not read, and since when. */
-  readonly #deferred = new Set<ScriptSubscription>()
+  #deferred: Set<ScriptSubscription> | undefined
   #deferredSince: number | undefined
   /** About as many characters were worked out at once and are not sent yet: all that came in one chunk is run first. */
   #ahead = 0
-  /** Requests that wait until the client takes answers. */
-  readonly #waiting = new Set<Waiting>()
+  /** Requests that wait until the client takes answers. Both are made when needed: few clients ever are so slow. */
+  #waiting: Set<Waiting> | undefined
 
   constructor(id: number, connection: Connection, shared: SharedSession, keeper: SessionKeeper) {
     this.#connection = connection
     this.#shared = shared
-    this.core = new SessionCore(id, connection, shared, keeper, {
-      hasRoom: (request) => this.#hasRoom(request),
-      leave: (request) => this.#waiting.delete(request),
-      done: () => this.#ended(),
-    })
+    this.core = new SessionCore(id, connection, shared, keeper, this)
     this.#envelope = shared.envelope.open(this)
-    connection.onReceived = (bytes) => this.core.received(bytes)
-    connection.onMessage = (message) => this.#received(message)
-    connection.onOversized = () => this.#oversized()
-    connection.onSent = (bytes) => this.core.sent(bytes)
-    connection.onDrain = () => this.#drained()
-    connection.onClose = (reason) => this.#closed(reason)
+    connection.handler = this
   }
 
   get id(): number {
@@ -120,6 +111,7 @@ export class ElectrumXSession implements Subscriber, RequestHost {
   tellStatus(subscription: ScriptSubscription, status: string | null): void {
     if (this.#connection.congested) {
       subscription.stale = true
+      this.#deferred ??= new Set()
       this.#deferred.add(subscription)
       this.#deferredSince ??= this.#shared.clock.monotonic()
       return
@@ -166,9 +158,17 @@ export class ElectrumXSession implements Subscriber, RequestHost {
     this.core.closeNow('excessive usage')
   }
 
-  // Messages.
+  // What the connection tells.
 
-  #received(message: Uint8Array): void {
+  onReceived(bytes: number): void {
+    this.core.received(bytes)
+  }
+
+  onSent(bytes: number): void {
+    this.core.sent(bytes)
+  }
+
+  onMessage(message: Uint8Array): void {
     if (!this.core.open) return
     this.core.traffic.receivedMessages++
     this.#unanswered++
@@ -187,7 +187,7 @@ export class ElectrumXSession implements Subscriber, RequestHost {
     )
   }
 
-  #oversized(): void {
+  onOversized(): void {
     this.core.failed(failureOf(-32600, 'message too long'))
   }
 
@@ -224,38 +224,45 @@ export class ElectrumXSession implements Subscriber, RequestHost {
    * and are let go on one by one: the next when the one before is done and its answer has not filled the connection
    * again.
    */
-  #hasRoom(request: Waiting): boolean {
-    if (!this.#connection.congested && this.#waiting.size === 0 && this.#ahead < MOST_AHEAD) return true
+  hasRoom(request: Waiting): boolean {
+    if (!this.#connection.congested && this.#waiting === undefined && this.#ahead < MOST_AHEAD) return true
+    this.#waiting ??= new Set()
     this.#waiting.add(request)
     return false
   }
 
-  /** In a moment, when the answer of what ended is written. */
-  #ended(): void {
-    if (this.#waiting.size > 0) setImmediate(() => this.#letOneGo())
+  leave(request: Waiting): void {
+    this.#waiting?.delete(request)
+    if (this.#waiting?.size === 0) this.#waiting = undefined
+  }
+
+  /** Lets the next one go in a moment, when the answer of what ended is written. */
+  done(): void {
+    if (this.#waiting !== undefined) setImmediate(() => this.#letOneGo())
   }
 
   #letOneGo(): void {
-    if (this.#connection.congested) return
+    if (this.#connection.congested || this.#waiting === undefined) return
     for (const request of this.#waiting) {
-      this.#waiting.delete(request)
+      this.leave(request)
       request.proceed()
       return
     }
   }
 
-  #drained(): void {
+  onDrain(): void {
     this.#letOneGo()
     this.#deferredSince = undefined
-    for (const subscription of this.#deferred) this.#recheck(subscription)
-    this.#deferred.clear()
+    const deferred = this.#deferred
+    this.#deferred = undefined
+    for (const subscription of deferred ?? []) this.#recheck(subscription)
     if (this.#tip?.stale === true && this.#tip.held === 0) this.#recheckTip(this.#tip)
   }
 
-  #closed(reason: CloseReason): void {
+  onClose(reason: CloseReason): void {
     this.#shared.subscriptions.removeAll(this)
     this.#tip = undefined
-    this.#deferred.clear()
+    this.#deferred = undefined
     this.#deferredSince = undefined
     this.core.gone(reason)
   }

@@ -69,24 +69,26 @@ export class Accepted {
 
   constructor(connection: Connection) {
     this.connection = connection
-    connection.onMessage = (message) => {
-      this.messages.push(Buffer.from(message).toString())
-      this.#changed()
-    }
-    connection.onOversized = (bytes) => {
-      this.oversized.push(bytes)
-      this.#changed()
-    }
-    connection.onReceived = (bytes) => {
-      this.receivedBytes += bytes
-    }
-    connection.onDrain = () => {
-      this.drains++
-      this.#changed()
-    }
-    connection.onClose = (reason) => {
-      this.closings.push(reason)
-      this.#changed()
+    connection.handler = {
+      onMessage: (message) => {
+        this.messages.push(Buffer.from(message).toString())
+        this.#changed()
+      },
+      onOversized: (bytes) => {
+        this.oversized.push(bytes)
+        this.#changed()
+      },
+      onReceived: (bytes) => {
+        this.receivedBytes += bytes
+      },
+      onDrain: () => {
+        this.drains++
+        this.#changed()
+      },
+      onClose: (reason) => {
+        this.closings.push(reason)
+        this.#changed()
+      },
     }
   }
 

@@ -76,13 +76,15 @@ export class ElectrumClient {
       },
       portOptions,
     )
-    connection.onMessage = (bytes) => this.#received(bytes)
-    connection.onOversized = () => this.#port.receivedBad()
-    connection.onDrain = () => this.#port.drained()
     this.closed = new Promise((resolve) => {
-      connection.onClose = (reason) => {
-        this.#port.destroy(new AbortedError('connection closed', { cause: reason }))
-        resolve(reason)
+      connection.handler = {
+        onMessage: (bytes) => this.#received(bytes),
+        onOversized: () => this.#port.receivedBad(),
+        onDrain: () => this.#port.drained(),
+        onClose: (reason) => {
+          this.#port.destroy(new AbortedError('connection closed', { cause: reason }))
+          resolve(reason)
+        },
       }
     })
   }

@@ -3,6 +3,28 @@ import type { LongText } from '../../lib/long-text.ts'
 /** One message to a client. */
 export type Message = string | LongText | Uint8Array
 
+/** What a connection tells; what is not there is not told. */
+export interface ConnectionHandler {
+  /**
+   * Called for each whole message (one line, or one WebSocket message), in order, as bytes without the line feed; never
+   * after onClose(). A message above the limit is dropped: onOversized() is told instead.
+   */
+  onMessage?(message: Uint8Array): void
+  /** Once for each dropped message, with the bytes of it seen so far. A WebSocket is closed after it, a line is not. */
+  onOversized?(bytes: number): void
+  /** Called for whatever arrives, also parts of a message and dropped bytes, before what it completes is told. */
+  onReceived?(bytes: number): void
+  /** Called when messages were handed to the system, with their bytes. */
+  onSent?(bytes: number): void
+  /** Called when what waited unsent has left, after send() returned false. */
+  onDrain?(): void
+  /** Called once, when the connection is gone. */
+  onClose?(reason: CloseReason): void
+}
+
+/** Of a connection that nobody has taken up yet. */
+export const NOBODY: ConnectionHandler = Object.freeze({})
+
 /**
  * A stream to one client, whatever carries it. The session layer knows this contract and nothing else of sockets.
  * test/contract/transport runs on every implementation.
@@ -12,22 +34,8 @@ export interface Connection {
   readonly kind: TransportKind
   readonly remote: RemoteAddress
 
-  /**
-   * Called for each whole message (one line, or one WebSocket message), in order, as bytes without the line feed; never
-   * after `onClose`. A message above the limit is dropped: `onOversized` is told instead.
-   */
-  onMessage: (message: Uint8Array) => void
-  /** Once for each dropped message, with the bytes of it seen so far. A WebSocket is closed after it, a line is not. */
-  onOversized: (bytes: number) => void
-  /** Called for whatever arrives, also parts of a message and dropped bytes, before what it completes is told. */
-  onReceived: (bytes: number) => void
-  /** Called when messages were handed to the system, with their bytes. */
-  onSent: (bytes: number) => void
-  /** Called when what waited unsent has left, after send() returned false. */
-  onDrain: () => void
-  /** Called once, when the connection is gone. */
-  onClose: (reason: CloseReason) => void
-
+  /** Whom it tells. One object: there are thousands of connections, and a function for each event would be most of one. */
+  handler: ConnectionHandler
   /**
    * Queues one message (without line feed). Messages of one tick leave in one write; bytes are not copied where that can
    * be helped, and must not change. Returns false once more than the high mark waits unsent; the connection then stops
@@ -36,9 +44,9 @@ export interface Connection {
   send(message: Message): boolean
   /** Bytes accepted by send() that the system has not taken yet; texts of the running turn count by their characters. */
   readonly unsent: number
-  /** True from the send() that returned false until `onDrain`. */
+  /** True from the send() that returned false until onDrain(). */
   readonly congested: boolean
-  /** Sends what is queued, then closes. `onClose` is told `reason`. Later calls change nothing. */
+  /** Sends what is queued, then closes. onClose() is told `reason`. Later calls change nothing. */
   close(reason: CloseReason): void
   /**
    * Stops and resumes reading, for back-pressure from above. Messages that were read already may still be told after

@@ -8,8 +8,8 @@ export interface Reader {
 }
 
 export interface FlowHandlers {
-  readonly onDrain: () => void
-  readonly onSlow: () => void
+  onDrain(): void
+  onSlow(): void
 }
 
 /**
@@ -24,17 +24,14 @@ export class FlowControl {
   readonly #handlers: FlowHandlers
   #congested = false
   #held = false
+  #onDrain: (() => void) | undefined
+  #onTimeout: (() => void) | undefined
 
   constructor(limits: ConnectionLimits, socket: Socket, reader: Reader, handlers: FlowHandlers) {
     this.#limits = limits
     this.#socket = socket
     this.#reader = reader
     this.#handlers = handlers
-    socket.on('drain', () => this.#drained())
-    // Node starts this timer anew whenever the system has taken bytes of a write, so it fires only on a standstill.
-    socket.on('timeout', () => {
-      if (this.#congested) handlers.onSlow()
-    })
   }
 
   get congested(): boolean {
@@ -48,9 +45,7 @@ export class FlowControl {
       return false
     }
     if (!this.#congested && unsent > this.#limits.highMark) {
-      this.#congested = true
-      this.#reader.pause()
-      this.#socket.setTimeout(this.#limits.sendTimeout)
+      this.#stop()
     }
     return !this.#congested
   }
@@ -70,10 +65,23 @@ export class FlowControl {
     if (!this.#congested) this.#reader.resume()
   }
 
+  /** Listens only from here on: most connections are never congested, and listeners are memory. */
+  #stop(): void {
+    this.#congested = true
+    this.#reader.pause()
+    this.#onDrain ??= () => this.#drained()
+    this.#onTimeout ??= () => this.#handlers.onSlow()
+    this.#socket.on('drain', this.#onDrain)
+    // Node starts this timer anew whenever the system has taken bytes of a write, so it fires only on a standstill.
+    this.#socket.setTimeout(this.#limits.sendTimeout).on('timeout', this.#onTimeout)
+  }
+
   #drained(): void {
     if (!this.#congested) return
     this.#congested = false
+    if (this.#onDrain !== undefined) this.#socket.off('drain', this.#onDrain)
     this.#socket.setTimeout(0)
+    if (this.#onTimeout !== undefined) this.#socket.off('timeout', this.#onTimeout)
     if (!this.#held) this.#reader.resume()
     this.#handlers.onDrain()
   }

@@ -4,9 +4,9 @@ const NOTHING = new Uint8Array(0)
 
 export interface LineHandlers {
   /** A whole line without its line feed. The bytes are the receiver's to keep. */
-  readonly onLine: (line: Uint8Array) => void
+  onLine(line: Uint8Array): void
   /** Once for each line that is too long, as soon as that is seen, with the bytes of it seen so far. */
-  readonly onOversized: (bytes: number) => void
+  onOversized(bytes: number): void
 }
 
 /**

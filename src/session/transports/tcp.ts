@@ -1,32 +1,29 @@
 import type { Socket } from 'node:net'
 import { LongText } from '../../lib/long-text.ts'
 import type { Logger } from '../../log.ts'
-import type {
-  CloseReason,
-  Connection,
-  ConnectionLimits,
-  Doorkeeper,
-  Message,
-  RemoteAddress,
-  TransportKind,
+import {
+  type CloseReason,
+  type Connection,
+  type ConnectionHandler,
+  type ConnectionLimits,
+  type Doorkeeper,
+  type Message,
+  NOBODY,
+  type RemoteAddress,
+  type TransportKind,
 } from './connection.ts'
-import { FlowControl, reasonOf } from './flow.ts'
-import { LineFramer } from './lines.ts'
+import { FlowControl, type FlowHandlers, reasonOf } from './flow.ts'
+import { LineFramer, type LineHandlers } from './lines.ts'
 import { type ListenerOptions, SocketListener } from './listener.ts'
 
 /** More than this does not wait for the end of the tick. */
 const JOIN_LIMIT = 256 * 1024
 
 /** Lines over TCP or TLS. */
-export class LineConnection implements Connection {
+export class LineConnection implements Connection, FlowHandlers, LineHandlers {
   readonly kind: TransportKind
   readonly remote: RemoteAddress
-  onMessage: (message: Uint8Array) => void = ignore
-  onOversized: (bytes: number) => void = ignore
-  onReceived: (bytes: number) => void = ignore
-  onSent: (bytes: number) => void = ignore
-  onDrain: () => void = ignore
-  onClose: (reason: CloseReason) => void = ignore
+  handler: ConnectionHandler = NOBODY
 
   readonly #limits: ConnectionLimits
   readonly #socket: Socket
@@ -42,21 +39,11 @@ export class LineConnection implements Connection {
     this.remote = remote
     this.#limits = limits
     this.#socket = socket
-    this.#flow = new FlowControl(limits, socket, socket, {
-      onDrain: () => this.onDrain(),
-      onSlow: () => this.#cut('slow reader'),
-    })
-    const framer = new LineFramer(limits.maxReceive, {
-      onLine: (line) => {
-        if (this.#reason === undefined) this.onMessage(line)
-      },
-      onOversized: (bytes) => {
-        if (this.#reason === undefined) this.onOversized(bytes)
-      },
-    })
+    this.#flow = new FlowControl(limits, socket, socket, this)
+    const framer = new LineFramer(limits.maxReceive, this)
     socket.on('data', (chunk) => {
       if (this.#reason !== undefined) return
-      this.onReceived(chunk.length)
+      this.handler.onReceived?.(chunk.length)
       framer.push(chunk)
     })
     socket.on('error', (error) => {
@@ -64,13 +51,31 @@ export class LineConnection implements Connection {
       // Node does not do so by itself after a broken TLS record.
       socket.destroy()
     })
-    socket.once('close', () => {
+    socket.on('close', () => {
       clearTimeout(this.#cutTimer)
       this.#outgoing = []
       this.#outgoingBytes = 0
       this.#reason ??= 'client closed'
-      this.onClose(this.#reason)
+      this.handler.onClose?.(this.#reason)
     })
+  }
+
+  // What the framer and the flow control tell.
+
+  onLine(line: Uint8Array): void {
+    if (this.#reason === undefined) this.handler.onMessage?.(line)
+  }
+
+  onOversized(bytes: number): void {
+    if (this.#reason === undefined) this.handler.onOversized?.(bytes)
+  }
+
+  onDrain(): void {
+    this.handler.onDrain?.()
+  }
+
+  onSlow(): void {
+    this.#cut('slow reader')
   }
 
   get unsent(): number {
@@ -130,7 +135,8 @@ export class LineConnection implements Connection {
     this.#outgoing = []
     this.#outgoingBytes = 0
     if (!this.#socket.writable) return
-    this.onSent(this.#write(linesOf(messages)))
+    const bytes = this.#write(linesOf(messages))
+    this.handler.onSent?.(bytes)
     this.#flow.written()
   }
 
@@ -189,5 +195,3 @@ export async function listenLines(
   await listener.start()
   return listener
 }
-
-function ignore(): void {}

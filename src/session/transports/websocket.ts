@@ -5,16 +5,18 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { asBuffer } from '../../lib/bytes.ts'
 import { LongText } from '../../lib/long-text.ts'
 import type { Logger } from '../../log.ts'
-import type {
-  CloseReason,
-  Connection,
-  ConnectionLimits,
-  Doorkeeper,
-  Message,
-  RemoteAddress,
-  TransportKind,
+import {
+  type CloseReason,
+  type Connection,
+  type ConnectionHandler,
+  type ConnectionLimits,
+  type Doorkeeper,
+  type Message,
+  NOBODY,
+  type RemoteAddress,
+  type TransportKind,
 } from './connection.ts'
-import { FlowControl, reasonOf } from './flow.ts'
+import { FlowControl, type FlowHandlers, reasonOf } from './flow.ts'
 import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
 import { NO_PROXIES } from './proxies.ts'
 
@@ -24,15 +26,10 @@ const MAX_HEADER_BYTES = 8192
 const TEXT = { binary: false }
 
 /** One message a frame over a WebSocket; text and binary frames mean the same, answers are text. */
-export class WebSocketConnection implements Connection {
+export class WebSocketConnection implements Connection, FlowHandlers {
   readonly kind: TransportKind
   readonly remote: RemoteAddress
-  onMessage: (message: Uint8Array) => void = ignore
-  onOversized: (bytes: number) => void = ignore
-  onReceived: (bytes: number) => void = ignore
-  onSent: (bytes: number) => void = ignore
-  onDrain: () => void = ignore
-  onClose: (reason: CloseReason) => void = ignore
+  handler: ConnectionHandler = NOBODY
 
   readonly #limits: ConnectionLimits
   readonly #ws: WebSocket
@@ -48,12 +45,7 @@ export class WebSocketConnection implements Connection {
     this.#limits = limits
     this.#ws = ws
     this.#socket = socket
-    this.#flow = new FlowControl(
-      limits,
-      socket,
-      { pause: () => ws.pause(), resume: () => ws.resume() },
-      { onDrain: () => this.onDrain(), onSlow: () => this.#cut('slow reader') },
-    )
+    this.#flow = new FlowControl(limits, socket, ws, this)
     ws.on('message', (data) => this.#message(bytesOf(data)))
     ws.on('ping', (data) => this.#control(data.length))
     ws.on('pong', (data) => this.#control(data.length))
@@ -65,8 +57,18 @@ export class WebSocketConnection implements Connection {
     ws.once('close', () => {
       clearTimeout(this.#cutTimer)
       this.#reason ??= 'client closed'
-      this.onClose(this.#reason)
+      this.handler.onClose?.(this.#reason)
     })
+  }
+
+  // What the flow control tells.
+
+  onDrain(): void {
+    this.handler.onDrain?.()
+  }
+
+  onSlow(): void {
+    this.#cut('slow reader')
   }
 
   get unsent(): number {
@@ -87,7 +89,7 @@ export class WebSocketConnection implements Connection {
     // A frame has its payload in one piece.
     const payload = message instanceof LongText ? message.toBytes() : message
     this.#ws.send(payload, TEXT)
-    this.onSent(typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length)
+    this.handler.onSent?.(typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length)
     return this.#flow.sent(this.unsent)
   }
 
@@ -111,20 +113,20 @@ export class WebSocketConnection implements Connection {
 
   #message(data: Uint8Array): void {
     if (this.#reason !== undefined) return
-    this.onReceived(data.length + FRAME_OVERHEAD)
+    this.handler.onReceived?.(data.length + FRAME_OVERHEAD)
     // Clients that were written for lines send a line feed here too.
     const end = data.at(-1) === 0x0a ? data.length - 1 : data.length
-    this.onMessage(data.subarray(0, end))
+    this.handler.onMessage?.(data.subarray(0, end))
   }
 
   #control(bytes: number): void {
-    if (this.#reason === undefined) this.onReceived(bytes + FRAME_OVERHEAD)
+    if (this.#reason === undefined) this.handler.onReceived?.(bytes + FRAME_OVERHEAD)
   }
 
   #failed(error: Error): void {
     const code = 'code' in error ? error.code : undefined
     if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
-      if (this.#reason === undefined) this.onOversized(this.#limits.maxReceive)
+      if (this.#reason === undefined) this.handler.onOversized?.(this.#limits.maxReceive)
       this.#reason ??= 'protocol breach'
     } else if (typeof code === 'string' && code.startsWith('WS_ERR_')) {
       this.#reason ??= 'protocol breach'
@@ -226,5 +228,3 @@ function bytesOf(data: RawData): Uint8Array {
   if (data instanceof ArrayBuffer) return new Uint8Array(data)
   return Array.isArray(data) ? Buffer.concat(data) : asBuffer(data)
 }
-
-function ignore(): void {}

@@ -40,13 +40,13 @@ function greeting(socket: Socket): void {
 
 function line(connection: Connection): Promise<string> {
   return new Promise((resolve) => {
-    connection.onMessage = (bytes) => resolve(Buffer.from(bytes).toString())
+    connection.handler = { onMessage: (bytes) => resolve(Buffer.from(bytes).toString()) }
   })
 }
 
 async function gone(connection: Connection): Promise<void> {
   await new Promise<void>((resolve) => {
-    connection.onClose = () => resolve()
+    connection.handler = { onClose: () => resolve() }
     connection.close('client closed')
   })
 }
