@@ -2,8 +2,8 @@ import { HASHX_SIZE } from '../chain/script.ts'
 import { equalBytes, readUint32LE } from '../lib/bytes.ts'
 import { type BlockDelta, PLACE_SIZE } from './block-delta.ts'
 import { TXID_KEY_SIZE } from './layout.ts'
-import { PlaceTable } from './place-table.ts'
 import { LogIndex } from './log-index.ts'
+import { PlaceTable } from './place-table.ts'
 import { SharedLog } from './shared-log.ts'
 
 const TXID_SIZE = 32

@@ -14,7 +14,8 @@ export function toHex(bytes: Uint8Array): string {
 
 /** Lower-case hex of `bytes` from the last to the first: how hashes are displayed. */
 export function toDisplayHex(bytes: Uint8Array): string {
-  return toHex(reversed(bytes))
+  // A Buffer from the pool: a view of other memory would first have to be given memory of its own.
+  return Buffer.from(bytes).reverse().toString('hex')
 }
 
 const HEX = /^(?:[0-9a-f]{2})*$/i

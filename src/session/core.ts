@@ -4,7 +4,7 @@ import type { PendingCall } from '../rpc/envelope.ts'
 import type { RpcFailure } from '../rpc/failure.ts'
 import { compareVersions, type ProtocolVersion, type RpcContext } from '../rpc/method.ts'
 import { formatVersion, V1_6 } from '../rpc/versions.ts'
-import { CostMeter, type CostOptions } from './cost.ts'
+import { CostMeter, type CostOptions, type CostSurroundings } from './cost.ts'
 import type { GroupMember, SessionGroup } from './groups.ts'
 import { type ClientOf, type RequestHooks, Requests } from './requests.ts'
 import { FIRST_PROTOCOL, type SharedSession } from './shared.ts'
@@ -46,7 +46,7 @@ const CLOSING_GRACE = 1000
  * What every session has, whatever carries it: its state, what it is called, what it has used, and its requests.
  * handshaking → active with the first request; closing once there is a reason to; closed when the carrier has gone.
  */
-export class SessionCore implements GroupMember {
+export class SessionCore implements GroupMember, CostSurroundings {
   readonly id: number
   readonly carrier: SessionCarrier
   /** Milliseconds since the epoch. */
@@ -83,15 +83,20 @@ export class SessionCore implements GroupMember {
     this.#begun = clock.monotonic()
     this.#lastReceived = this.#begun
     this.#slots = new Slots(costs.initialConcurrent)
-    this.meter = new CostMeter(costs, clock, {
-      extraCost: () => this.group?.extraCost(this) ?? 0,
-      onConcurrency: (concurrency) => this.#slots.setTarget(concurrency),
-    })
+    this.meter = new CostMeter(costs, clock, this)
     this.requests = new Requests(shared, this.meter, this.#slots, hooks)
   }
 
   get cost(): number {
     return this.meter.cost
+  }
+
+  extraCost(): number {
+    return this.group?.extraCost(this) ?? 0
+  }
+
+  onConcurrency(concurrency: number): void {
+    this.#slots.setTarget(concurrency)
   }
 
   get state(): SessionState {
@@ -137,7 +142,7 @@ export class SessionCore implements GroupMember {
    * given, or thrown, at once.
    */
   run<T>(call: PendingCall, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>): Awaitable<T> {
-    const name = this.#shared.knownMethods.has(call.method) ? call.method : 'unknown method'
+    const name = this.#shared.knownMethods.get(call.method) ?? 'unknown method'
     this.calls.set(name, (this.calls.get(name) ?? 0) + 1)
     if (this.#state === 'handshaking') {
       const refusal = this.#keeper.activated(this)

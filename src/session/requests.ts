@@ -4,6 +4,7 @@ import type { Awaitable } from '../lib/awaitable.ts'
 import type { Moment } from '../mempool/moment.ts'
 import type { RpcClient, RpcContext, ServerInfo } from '../rpc/method.ts'
 import type { CostMeter } from './cost.ts'
+import { type InFlight, InFlightList } from './in-flight.ts'
 import type { SharedSession } from './shared.ts'
 import type { Slots, SlotTaker } from './slots.ts'
 
@@ -34,9 +35,7 @@ interface Surroundings {
   readonly meter: CostMeter
   readonly slots: Slots
   readonly hooks: RequestHooks
-  /** In the order they came, so the oldest is the first. */
-  readonly running: Set<{ readonly started: number; abort(error: Error): void }>
-  readonly charge: (cost: number) => void
+  readonly running: InFlightList
 }
 
 /**
@@ -47,13 +46,12 @@ export class Requests {
   readonly #around: Surroundings
 
   constructor(shared: SharedSession, meter: CostMeter, slots: Slots, hooks: RequestHooks) {
-    const charge = (cost: number): void => meter.charge(cost)
-    this.#around = { shared, meter, slots, hooks, running: new Set(), charge }
+    this.#around = { shared, meter, slots, hooks, running: new InFlightList() }
   }
 
   /** Requests that have come and have not ended. */
   get count(): number {
-    return this.#around.running.size
+    return this.#around.running.count
   }
 
   /**
@@ -71,7 +69,7 @@ export class Requests {
   /** Gives up what runs or waits for longer than the time limit. */
   expire(now: number): void {
     const { running, shared } = this.#around
-    for (const request of running) {
+    for (const request of running.all()) {
       if (now - request.started < shared.options.requestTimeout) return
       request.abort(new RpcError(ERROR_CODES.busy.code, 'server busy - request timed out'))
     }
@@ -80,7 +78,7 @@ export class Requests {
   /** Ends everything, because the client is gone. */
   abortAll(error: Error): void {
     this.#around.slots.close(error)
-    for (const request of this.#around.running) request.abort(error)
+    for (const request of this.#around.running.all()) request.abort(error)
   }
 }
 
@@ -88,7 +86,9 @@ export class Requests {
  * One request from its arrival to its end, a step at a time: slot, delay, room, moment. Steps that need not wait follow
  * each other without a promise between them, for there are a hundred thousand of these a second.
  */
-class RunningRequest<T> implements SlotTaker, Waiting {
+class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
+  before: InFlight | undefined
+  after: InFlight | undefined
   /** On the monotonic clock. */
   readonly started: number
   readonly #around: Surroundings
@@ -230,8 +230,8 @@ class RequestContext implements RpcContext {
     return this.#around.shared.server
   }
 
-  get charge(): (cost: number) => void {
-    return this.#around.charge
+  charge(cost: number): void {
+    this.#around.meter.charge(cost)
   }
 
   get signal(): AbortSignal {

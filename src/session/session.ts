@@ -197,7 +197,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
     this.#ahead = 0
     if (text !== undefined) this.#send(text)
     this.#release(exchange)
-    this.#ended()
+    this.done()
     this.#throttle()
     this.core.settle(this.#unanswered)
   }

@@ -64,8 +64,8 @@ export class SharedSession implements SharedCollaborators {
   readonly clock: Clock
   readonly log: Logger
   readonly requestId: () => string
-  /** Names there are, at any version. */
-  readonly knownMethods: ReadonlySet<string>
+  /** Names there are, at any version, each to itself: the text to keep, where a client's own spelling would be a copy. */
+  readonly knownMethods: ReadonlyMap<string, string>
 
   constructor(options: SharedOptions, collaborators: SharedCollaborators) {
     this.options = options
@@ -79,7 +79,7 @@ export class SharedSession implements SharedCollaborators {
     this.clock = collaborators.clock
     this.log = collaborators.log
     this.requestId = () => collaborators.requestId()
-    this.knownMethods = new Set(collaborators.registry.names)
+    this.knownMethods = new Map(collaborators.registry.names.map((name) => [name, name]))
   }
 
   /** An address as it may stand in the log. */

@@ -37,6 +37,15 @@ export interface ScriptSubscription {
   held: number
   /** Something changed while nothing could be sent: to be looked at again. */
   stale: boolean
+  /** Others of the same subscriber; the table's to set. */
+  before: ScriptSubscription | undefined
+  after: ScriptSubscription | undefined
+}
+
+/** What one client follows, as a chain: a table for each would cost more than what it holds. */
+interface Own {
+  last: ScriptSubscription | undefined
+  count: number
 }
 
 export interface SubscriptionOptions {
@@ -59,8 +68,9 @@ export interface SubscriptionNews {
 /** Who follows which script and which outpoint. */
 export class Subscriptions {
   readonly #options: SubscriptionOptions
-  readonly #byKey = new Map<string, ScriptSubscription | Set<ScriptSubscription>>()
-  readonly #bySubscriber = new Map<Subscriber, Map<string, ScriptSubscription>>()
+  /** Most scripts have one follower, and a map for each of them would cost more than the subscription. */
+  readonly #byKey = new Map<string, ScriptSubscription | Map<Subscriber, ScriptSubscription>>()
+  readonly #bySubscriber = new Map<Subscriber, Own>()
   readonly #tipFollowers = new Set<Subscriber>()
   /** Outpoints that somebody follows. */
   readonly outpoints = new OutpointWatch()
@@ -85,7 +95,7 @@ export class Subscriptions {
   }
 
   count(subscriber: Subscriber): number {
-    return this.#bySubscriber.get(subscriber)?.size ?? 0
+    return this.#bySubscriber.get(subscriber)?.count ?? 0
   }
 
   followTip(subscriber: Subscriber): void {
@@ -97,8 +107,7 @@ export class Subscriptions {
    * one off `held`. A second subscription to a script takes the place of the first. Throws RpcError -101 at a limit.
    */
   add(subscriber: Subscriber, news: SubscriptionNews): ScriptSubscription {
-    const own = this.#bySubscriber.get(subscriber) ?? new Map<string, ScriptSubscription>()
-    const known = own.get(news.key)
+    const known = this.#find(subscriber, news.key)
     if (known !== undefined) {
       known.alias = news.alias
       known.told = news.status
@@ -106,11 +115,26 @@ export class Subscriptions {
       known.held++
       return known
     }
-    this.#assertRoom(own.size)
+    const own = this.#bySubscriber.get(subscriber) ?? { last: undefined, count: 0 }
+    this.#assertRoom(own.count)
     const { key, alias, status: told, since } = news
     const outpoint = news.outpoint?.ref
-    const subscription: ScriptSubscription = { subscriber, key, outpoint, alias, told, since, held: 1, stale: false }
-    own.set(key, subscription)
+    const before = own.last
+    const subscription: ScriptSubscription = {
+      subscriber,
+      key,
+      outpoint,
+      alias,
+      told,
+      since,
+      held: 1,
+      stale: false,
+      before,
+      after: undefined,
+    }
+    if (before !== undefined) before.after = subscription
+    own.last = subscription
+    own.count++
     this.#bySubscriber.set(subscriber, own)
     this.#index(subscription)
     if (news.outpoint !== undefined) this.outpoints.add(key, news.outpoint.ref, news.outpoint.script)
@@ -121,10 +145,14 @@ export class Subscriptions {
   /** True if there was such a subscription. */
   remove(subscriber: Subscriber, key: string): boolean {
     const own = this.#bySubscriber.get(subscriber)
-    const subscription = own?.get(key)
+    const subscription = this.#find(subscriber, key)
     if (own === undefined || subscription === undefined) return false
-    own.delete(key)
-    if (own.size === 0) this.#bySubscriber.delete(subscriber)
+    const { before, after } = subscription
+    if (before !== undefined) before.after = after
+    if (after === undefined) own.last = before
+    else after.before = before
+    own.count--
+    if (own.count === 0) this.#bySubscriber.delete(subscriber)
     this.#unindex(subscription)
     return true
   }
@@ -132,14 +160,15 @@ export class Subscriptions {
   /** Forgets everything of a client that has gone. */
   removeAll(subscriber: Subscriber): void {
     this.#tipFollowers.delete(subscriber)
-    for (const subscription of this.#bySubscriber.get(subscriber)?.values() ?? []) this.#unindex(subscription)
+    let subscription = this.#bySubscriber.get(subscriber)?.last
     this.#bySubscriber.delete(subscriber)
+    for (; subscription !== undefined; subscription = subscription.before) this.#unindex(subscription)
   }
 
   of(key: string): Iterable<ScriptSubscription> {
     const found = this.#byKey.get(key)
     if (found === undefined) return []
-    return found instanceof Set ? found : [found]
+    return found instanceof Map ? found.values() : [found]
   }
 
   /** Scripts that are followed and were touched; takes the time of the smaller set. */
@@ -158,20 +187,26 @@ export class Subscriptions {
     }
   }
 
-  /** Most scripts have one follower, and a set for each of them would cost more than the subscription. */
+  #find(subscriber: Subscriber, key: string): ScriptSubscription | undefined {
+    const found = this.#byKey.get(key)
+    if (found instanceof Map) return found.get(subscriber)
+    return found?.subscriber === subscriber ? found : undefined
+  }
+
   #index(subscription: ScriptSubscription): void {
-    const found = this.#byKey.get(subscription.key)
-    if (found === undefined) this.#byKey.set(subscription.key, subscription)
-    else if (found instanceof Set) found.add(subscription)
-    else this.#byKey.set(subscription.key, new Set([found, subscription]))
+    const { key, subscriber } = subscription
+    const found = this.#byKey.get(key)
+    if (found === undefined) this.#byKey.set(key, subscription)
+    else if (found instanceof Map) found.set(subscriber, subscription)
+    else this.#byKey.set(key, new Map([found, subscription].map((one) => [one.subscriber, one])))
   }
 
   #unindex(subscription: ScriptSubscription): void {
     this.#total--
     const found = this.#byKey.get(subscription.key)
     if (found === subscription) this.#byKey.delete(subscription.key)
-    else if (found instanceof Set) {
-      found.delete(subscription)
+    else if (found instanceof Map) {
+      found.delete(subscription.subscriber)
       if (found.size === 0) this.#byKey.delete(subscription.key)
     }
     if (subscription.outpoint !== undefined && !this.#byKey.has(subscription.key)) {

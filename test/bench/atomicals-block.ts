@@ -19,7 +19,7 @@ import {
   type PlainMap,
   spend,
 } from '../support/atomicals-chain.ts'
-import { scriptOf, type BuiltBlock } from '../support/chain-builder.ts'
+import { type BuiltBlock, scriptOf } from '../support/chain-builder.ts'
 import { env } from './support/options.ts'
 import { figure, print, printJson, printTable, whole } from './support/report.ts'
 

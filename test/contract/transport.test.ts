@@ -83,8 +83,10 @@ describe.each(KINDS)('transport %s', (kind) => {
   it('sends long texts whole and in order among others, again and again, and counts their bytes', async () => {
     const { client, accepted } = await pair()
     let sent = 0
-    accepted.connection.onSent = (bytes) => {
-      sent += bytes
+    accepted.connection.handler = {
+      onSent: (bytes) => {
+        sent += bytes
+      },
     }
     const long = LongText.ofAscii(`"${'y'.repeat(300_000)}"`)
     const other = LongText.ofAscii(`{"z":"${'z'.repeat(20_000)}"}`)

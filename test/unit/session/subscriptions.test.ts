@@ -27,6 +27,25 @@ describe('subscriptions', () => {
     expect([followers('x'), followers('y'), table.total, table.scripts]).toEqual([[], [], 0, 0])
   })
 
+  it.each([
+    ['first', ['x', 'y', 'z']],
+    ['middle', ['y', 'z', 'x']],
+    ['last', ['z', 'y', 'x']],
+  ])('lets go of the %s subscription of a client without losing the others', (_name, order) => {
+    const table = new Subscriptions({ maxPerSession: 0, maxTotal: 0 })
+    const [a, b] = [subscriber(1), subscriber(2)]
+    for (const key of ['x', 'y', 'z']) for (const who of [a, b]) table.add(who, news(key))
+    for (const [i, key] of order.entries()) {
+      expect(table.remove(a, key)).toBe(true)
+      expect([table.count(a), table.count(b), table.total]).toEqual([2 - i, 3, 5 - i])
+    }
+    for (const key of ['x', 'y']) table.add(a, news(key))
+    table.remove(a, 'x')
+    table.removeAll(a)
+    table.removeAll(b)
+    expect([table.total, table.scripts, table.count(a), table.count(b)]).toEqual([0, 0, 0, 0])
+  })
+
   it('counts a second subscription to a script as the same with a newer status', () => {
     const table = new Subscriptions({ maxPerSession: 1, maxTotal: 1 })
     const a = subscriber(1)

@@ -1,0 +1,125 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterEach, describe, expect, it } from 'vitest'
+import { SessionKit } from '../../support/session-kit.ts'
+import { LIMITS } from '../../support/transport-kit.ts'
+
+/** Bytes that JavaScript holds, buffers outside the heap included, once what is not needed has gone. */
+async function held(): Promise<number> {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  // Finalizers of one collection let go of what only the next one finds.
+  for (let i = 0; i < 3; i++) {
+    collect()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+interface Crowd {
+  /** Bytes that one of the connections takes, both of its ends together. */
+  readonly each: number
+  readonly sockets: readonly Socket[]
+}
+
+/** Opens connections that say `lines` and hear as many answers; all but the sockets is forgotten. */
+async function crowd(port: number, count: number, lines: (i: number) => readonly string[]): Promise<Crowd> {
+  const before = await held()
+  const sockets: Socket[] = []
+  for (let i = 0; i < count; i++) {
+    const socket = connect({ host: '127.0.0.1', port })
+    sockets.push(socket)
+    await once(socket, 'connect')
+    for (const line of lines(i)) await ask(socket, line)
+    socket.resume()
+  }
+  return { each: ((await held()) - before) / count, sockets }
+}
+
+async function ask(socket: Socket, line: string): Promise<void> {
+  const answered = new Promise<void>((resolve) => {
+    const onData = (data: Buffer): void => {
+      if (data.at(-1) !== 0x0a) return
+      socket.off('data', onData)
+      resolve()
+    }
+    socket.on('data', onData)
+  })
+  socket.write(`${line}\n`)
+  await answered
+}
+
+/** What a wallet says that follows the headers and five scripts. */
+function wallet(i: number): readonly string[] {
+  const calls: [string, unknown[]][] = [
+    ['server.version', ['kit', [1, 4]]],
+    ['blockchain.headers.subscribe', []],
+  ]
+  for (let k = 0; k < 5; k++) {
+    calls.push(['blockchain.scripthash.subscribe', [(i * 5 + k).toString(16).padStart(64, 'a')]])
+  }
+  return calls.map(([method, params], id) => JSON.stringify({ jsonrpc: '2.0', id, method, params }))
+}
+
+let stop: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  for (const end of stop) await end()
+  stop = []
+})
+
+async function startKit(): Promise<SessionKit> {
+  const kit = await new SessionKit({ manager: { maxSessions: 2000 } }).start()
+  stop.push(() => kit.stop())
+  return kit
+}
+
+async function startBare(): Promise<number> {
+  const server = createServer((socket) => socket.on('data', (data) => socket.write(data)).on('error', () => {}))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  stop.push(async () => {
+    server.close()
+    await once(server, 'close')
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+async function leave(sockets: readonly Socket[]): Promise<void> {
+  await Promise.all(sockets.map((socket) => once(socket.destroy(), 'close')))
+}
+
+describe('memory of idle sessions', () => {
+  it('a session with five subscriptions takes at most 5 KB more than a bare connection', async () => {
+    const [kit, bare] = [await startKit(), await startBare()]
+    const measure = async (port: number, lines: (i: number) => readonly string[]): Promise<number> => {
+      await leave((await crowd(port, 100, lines)).sockets) // Code and tables are there from now on.
+      const { each, sockets } = await crowd(port, 500, lines)
+      await leave(sockets)
+      return each
+    }
+    const connection = await measure(bare, () => ['hello'])
+    const session = await measure(kit.port(), wallet)
+    expect(session - connection).toBeGreaterThan(1000) // Less would mean that something else was measured.
+    expect(session - connection).toBeLessThan(5 * 1024)
+  })
+
+  it('gives back the buffers of long messages once they are answered', async () => {
+    const kit = await startKit()
+    const long = JSON.stringify({ id: 1, method: 'echo', params: ['x'.repeat(LIMITS.maxReceive - 1000)] })
+    const talk = (sockets: readonly Socket[]) => Promise.all(sockets.map((socket) => ask(socket, long)))
+    const first = (await crowd(kit.port(), 20, wallet)).sockets
+    await talk(first) // Code and tables are there from now on.
+    await leave(first)
+    const { sockets } = await crowd(kit.port(), 20, wallet)
+    const before = await held()
+    await talk(sockets)
+    expect(((await held()) - before) / sockets.length).toBeLessThan(long.length / 10)
+    await leave(sockets)
+  })
+})
