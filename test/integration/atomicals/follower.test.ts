@@ -225,7 +225,7 @@ describe('an index that follows a node with corpus A', () => {
       const directory = await directoryOf('index')
       const station = await Station.start(directory, node, environment)
       await station.settled()
-      const wanted = environment === CORPUS_ENVIRONMENT ? expect.anything() : undefined
+      const wanted: unknown = environment === CORPUS_ENVIRONMENT ? expect.anything() : undefined
       expect(await station.block(300)).toEqual(wanted)
       await station.stop()
       dumps.push(await dumpOf(directory, environment))
