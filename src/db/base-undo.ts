@@ -103,7 +103,7 @@ class RestoredOutputs {
   ): Promise<void> {
     const stored: WantedOutput[] = []
     for (const output of wanted) {
-      const last = layer.lastOf(output.place, start)
+      const last = layer.lastOf(output.hashX, output.place, start)
       if (last === undefined) stored.push(output)
       else if (last !== 'spent') this.#found.push({ output, txNum: last.txNum, value: last.value })
     }
@@ -114,7 +114,7 @@ class RestoredOutputs {
       if (key !== undefined && value !== undefined) {
         const row = readUnspent(key, value)
         this.#found.push({ output, txNum: row.txNum, value: row.value })
-      } else if (output.spent && !layer.makes(output.place)) {
+      } else if (output.spent && !layer.makes(output.hashX, output.place)) {
         throw new ChainError(`block ${height} spends an output that the index does not have`)
       }
     }

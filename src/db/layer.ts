@@ -181,21 +181,22 @@ export class Layer {
   }
 
   /**
-   * What happened last to an output before transaction `end` (counted from the layer's first): the output if it was made,
-   * 'spent', or undefined if these blocks say nothing of it before then.
+   * What happened last to an output of a script before transaction `end` (counted from the layer's first): the output if
+   * it was made, 'spent', or undefined if these blocks say nothing of it before then.
    */
-  lastOf(place: Uint8Array, end: number): 'spent' | NewOutput | undefined {
+  lastOf(hashX: Uint8Array, place: Uint8Array, end: number): 'spent' | NewOutput | undefined {
     const spentTxs = new Uint32Array(this.#spentTxs.buffer)
     const outTxs = new Uint32Array(this.#outTxs.buffer)
-    const spend = this.#spendsAt.find(place, this.#spentTxs.rows).findLast((at) => (spentTxs[at] ?? 0) < end)
-    const out = this.#outAt(place, end)
+    const isSpend = (at: number): boolean => (spentTxs[at] ?? 0) < end && isOf(this.#spentHashXs, at, hashX)
+    const spend = this.#spendsAt.find(place, this.#spentTxs.rows).findLast(isSpend)
+    const out = this.#outAt(hashX, place, end)
     if (spend !== undefined && (out === undefined || (spentTxs[spend] ?? 0) >= (outTxs[out] ?? 0))) return 'spent'
     return out === undefined ? undefined : this.#output(out)
   }
 
-  /** True if these blocks make the output, whatever becomes of it. */
-  makes(place: Uint8Array): boolean {
-    return this.#outAt(place, this.#txids.rows) !== undefined
+  /** True if these blocks make the output for this script, whatever becomes of it. */
+  makes(hashX: Uint8Array, place: Uint8Array): boolean {
+    return this.#outAt(hashX, place, this.#txids.rows) !== undefined
   }
 
   /** Number of the last of the first `limit` transactions with this id. */
@@ -223,8 +224,11 @@ export class Layer {
     return { hashX, output: this.#output(out) }
   }
 
-  /** The last output at a place that a transaction before `end` makes: ids lead to it, since outputs stand in order. */
-  #outAt(place: Uint8Array, end: number): number | undefined {
+  /**
+   * The last output of a script at a place that a transaction before `end` makes: ids lead to it, since outputs stand in
+   * order.
+   */
+  #outAt(hashX: Uint8Array, place: Uint8Array, end: number): number | undefined {
     const vout = readUint32LE(place, TXID_KEY_SIZE)
     const txs = new Uint32Array(this.#outTxs.buffer, 0, this.#outTxs.rows)
     const indexes = new Uint32Array(this.#outIndexes.buffer)
@@ -236,7 +240,7 @@ export class Layer {
         if (at < tx || (at === tx && (indexes[middle] ?? 0) < vout)) low = middle + 1
         else high = middle
       }
-      if (txs[low] === tx && indexes[low] === vout) return low
+      if (txs[low] === tx && indexes[low] === vout && isOf(this.#outHashXs, low, hashX)) return low
     }
     return undefined
   }
@@ -330,4 +334,9 @@ export class LayerMark {
   release(): void {
     this.#released()
   }
+}
+
+/** True if row `at` of a log of hashXs is this one. */
+function isOf(log: SharedLog, at: number, hashX: Uint8Array): boolean {
+  return equalBytes(log.bytes.subarray(at * HASHX_SIZE, (at + 1) * HASHX_SIZE), hashX)
 }

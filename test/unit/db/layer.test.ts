@@ -64,17 +64,31 @@ describe('a layer', () => {
   it('knows what was made and what was spent before a transaction, and what it says nothing of', () => {
     const { layer, places } = layerOf(8)
     const last = places.at(-1)!
-    expect(layer.lastOf(last, 4)).toBeUndefined()
-    expect(layer.lastOf(last, 5)).toEqual({ txNum: 104, vout: 6, value: 1004 })
-    expect(layer.lastOf(last, 6)).toBe('spent')
-    expect(layer.makes(last)).toBe(true)
-    expect([layer.lastOf(placeOf(txidOf(4), 1), 6), layer.makes(placeOf(txidOf(4), 1))]).toEqual([undefined, false])
-    expect([layer.lastOf(placeOf(txidOf(9), 0), 6), layer.makes(placeOf(txidOf(9), 0))]).toEqual([undefined, false])
+    expect(layer.lastOf(HASHX, last, 4)).toBeUndefined()
+    expect(layer.lastOf(HASHX, last, 5)).toEqual({ txNum: 104, vout: 6, value: 1004 })
+    expect(layer.lastOf(HASHX, last, 6)).toBe('spent')
+    expect(layer.makes(HASHX, last)).toBe(true)
+    expect([layer.lastOf(HASHX, placeOf(txidOf(4), 1), 6), layer.makes(HASHX, placeOf(txidOf(4), 1))]).toEqual([
+      undefined,
+      false,
+    ])
+    expect([layer.lastOf(HASHX, placeOf(txidOf(9), 0), 6), layer.makes(HASHX, placeOf(txidOf(9), 0))]).toEqual([
+      undefined,
+      false,
+    ])
     expect([layer.findTx(txidOf(4), 5), layer.findTx(txidOf(4), 4), layer.findTx(txidOf(9), 5)]).toEqual([
       104,
       undefined,
       undefined,
     ])
+  })
+
+  it('says nothing of an output for a script that it does not pay', () => {
+    const { layer, places } = layerOf(8)
+    const other = HASHX.map((byte) => byte ^ 1)
+    const last = places.at(-1)!
+    expect([layer.lastOf(other, last, 5), layer.lastOf(other, last, 6)]).toEqual([undefined, undefined])
+    expect(layer.makes(other, last)).toBe(false)
   })
 
   it('takes the later of two transactions with one id', () => {
@@ -89,16 +103,16 @@ describe('a layer', () => {
       txidOf(0),
     )
     expect(layer.findTx(txidOf(0), 7)).toBe(106)
-    expect(layer.lastOf(placeOf(txidOf(0), 0), 6)).toBe('spent')
-    expect(layer.lastOf(placeOf(txidOf(0), 0), 7)).toMatchObject({ txNum: 106 })
+    expect(layer.lastOf(HASHX, placeOf(txidOf(0), 0), 6)).toBe('spent')
+    expect(layer.lastOf(HASHX, placeOf(txidOf(0), 0), 7)).toMatchObject({ txNum: 106 })
   })
 
   it('is asked in time that does not grow with the outputs of a script or of a transaction', () => {
     const timeOf = (count: number): number => {
       const { layer, places } = layerOf(count)
-      layer.lastOf(places[0]!, 1)
+      layer.lastOf(HASHX, places[0]!, 1)
       const begun = performance.now()
-      for (const place of places) if (layer.lastOf(place, count) !== 'spent') throw new Error('not spent')
+      for (const place of places) if (layer.lastOf(HASHX, place, count) !== 'spent') throw new Error('not spent')
       return performance.now() - begun
     }
     timeOf(2_000)
