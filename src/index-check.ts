@@ -4,12 +4,15 @@ import { HASHX_SIZE, hashXOf } from './chain/script.ts'
 import { parseWholeTx } from './chain/tx.ts'
 import type { Daemon } from './daemon/daemon.ts'
 import type { IndexDatabase } from './db/index-db.ts'
-import { HEADERS, OUTPUTS, STATE, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './db/layout.ts'
+import { HeaderTable } from './db/header-table.ts'
+import { type AnyKeySpace, HEADERS, OUTPUTS, STATE, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './db/layout.ts'
+import type { RebuiltRows } from './db/rebuilt-rows.ts'
 import type { SpentOutputs } from './db/spent.ts'
-import type { ChainView, TxPosition } from './db/view.ts'
+import { SpentTexts } from './db/spent-texts.ts'
+import type { ChainView, Tip, TxPosition } from './db/view.ts'
 import { ChainError } from './errors.ts'
 import { throwIfAborted } from './lib/abort.ts'
-import { equalBytes, fromHex, readUint32LE, toDisplayHex, toHex } from './lib/bytes.ts'
+import { equalBytes, fromHex, fromLatin1, readUint32LE, toDisplayHex, toHex } from './lib/bytes.ts'
 import { readBlock } from './sync/parse.ts'
 import { PREFETCH_DEFAULTS, prefetchBlocks } from './sync/prefetcher.ts'
 
@@ -23,13 +26,14 @@ const KINDS = {
   history: 'history',
   utxo: 'unspent output',
   output: 'listed output',
+  own: 'row of an index of the coin',
 } as const
 type Kind = keyof typeof KINDS
-const ALL_KINDS: readonly Kind[] = ['header', 'ids', 'starts', 'inputs', 'tx', 'history', 'utxo', 'output']
+const ALL_KINDS: readonly Kind[] = ['header', 'ids', 'starts', 'inputs', 'tx', 'history', 'utxo', 'output', 'own']
 
 export interface Difference {
-  /** Undefined for rows that name transactions which the chain does not have. */
-  readonly height: number | undefined
+  /** Undefined for rows that name transactions which the chain does not have, 'any' for those that belong to no height. */
+  readonly height: number | 'any' | undefined
   readonly kind: string
   /** Rows that the node's blocks want and the index does not have; only for the first differences, and not all of them. */
   readonly missing: readonly string[]
@@ -41,14 +45,22 @@ export interface CheckResult {
   readonly blocks: number
   readonly transactions: number
   readonly differences: readonly Difference[]
-  /** Rows of indexes that the coin adds: nothing is known of them here. */
+  /** Rows of no index that is known. */
   readonly unknownRows: number
 }
 
 export interface CheckCollaborators {
   readonly db: IndexDatabase
   readonly daemon: Daemon
+  /** What the coin adds to the indexes that every coin has. */
+  readonly own: OwnIndexes
   readonly progress: (step: string) => void
+}
+
+export interface OwnIndexes {
+  readonly spaces: readonly AnyKeySpace[]
+  /** Begins to make them anew, from nothing. */
+  readonly rebuild: () => Promise<RebuiltRows>
 }
 
 /** Places (kind and height) whose rows are told one by one, and rows told of each. */
@@ -56,7 +68,7 @@ const MOST_PLACES = 8
 const MOST_ROWS = 5
 const LOOKUPS_AT_ONCE = 256
 
-/** Where rows of one kind stand: a row is a text, the place a height. */
+/** Where rows of one kind stand: a row is a text, the place a height; of the coin's own, the number of their key space. */
 type Take = (kind: Kind, height: number, row: string, sign: 1 | -1) => void
 
 /**
@@ -68,6 +80,7 @@ type Take = (kind: Kind, height: number, row: string, sign: 1 | -1) => void
 export class IndexCheck {
   readonly #db: IndexDatabase
   readonly #daemon: Daemon
+  readonly #own: OwnIndexes
   readonly #progress: (step: string) => void
   /** Transactions up to and with each block, as the node's blocks have them. */
   #txCounts: number[] = []
@@ -75,8 +88,9 @@ export class IndexCheck {
   /** Differences of what is not a row: what a query answers. */
   readonly #answers: Difference[] = []
 
-  constructor({ db, daemon, progress }: CheckCollaborators) {
+  constructor({ db, daemon, own, progress }: CheckCollaborators) {
     this.#db = db
+    this.#own = own
     this.#daemon = daemon
     this.#progress = progress
   }
@@ -85,7 +99,7 @@ export class IndexCheck {
   async run(signal: AbortSignal): Promise<CheckResult> {
     const { height, txCount } = this.#db.tip
     await this.#requireSameTip(signal)
-    const sums = new Sums(height + 2)
+    const sums = new Sums(height + 2, this.#own.spaces.length)
     const add: Take = (kind, at, row, sign) => sums.add(kind, at, row, sign)
     await this.#wanted(add, signal)
     await this.#stored(add, signal)
@@ -121,6 +135,8 @@ export class IndexCheck {
     const end = view.tip.height
     this.#txCounts = []
     let inputCount = 0
+    const headers = new HeaderTable()
+    const rebuilt = await this.#own.rebuild()
     try {
       const range = { start: 0, end }
       const collaborators = { daemon: this.#daemon, parse: readBlock }
@@ -136,11 +152,18 @@ export class IndexCheck {
         take('ids', height, height === 0 ? '' : toHex(block.txids), 1)
         take('starts', height, height === 0 ? '' : startsOf(block), 1)
         take('inputs', height, height === 0 ? '' : tagsOf(block), 1)
-        if (height > 0) await this.#blockRows({ block, height, first, view, spent: known?.spent }, take, signal)
+        if (height > 0) {
+          const base: Tip = { height: height - 1, hash: block.prevHash, txCount: first }
+          const parts = { block, height, first, view, spent: known?.spent, base, headers, rebuilt }
+          await this.#blockRows(parts, take, signal)
+        }
+        headers.append(block.header, first + listed, inputCount)
         this.#progress(`read block ${height} of ${end}`)
       }
       if (this.#txCounts.length !== end + 1) throw new ChainError("the node's chain changed meanwhile: check again")
+      for await (const rows of rebuilt.rows()) for (const [key, value] of rows) this.#ownRow(key, value, take, 1)
     } finally {
+      await rebuilt.close()
       view.release()
     }
   }
@@ -148,7 +171,8 @@ export class IndexCheck {
   async #blockRows(parts: BlockParts, take: Take, signal: AbortSignal): Promise<void> {
     const { block, height, first, view } = parts
     const places = await lookUp(view, block.txCount, (tx) => txidAt(block, tx))
-    const spent = await this.#spentBy(parts, signal)
+    const { spent, funding } = await this.#spentBy(parts, signal)
+    const named = await this.#namedIn(parts, spent, funding)
     for (let tx = 0; tx < block.txCount; tx++) {
       const txNum = first + tx
       const txid = txidAt(block, tx)
@@ -161,7 +185,7 @@ export class IndexCheck {
         const right = `${toDisplayHex(txid)}: height ${height}, position ${tx}`
         this.#answers.push(difference(height, 'answer to a transaction', [right], [answer]))
       }
-      const scripts = new Set<string>()
+      const scripts = new Set<string>(named.get(tx))
       for (const output of outputsOf(block, tx)) {
         scripts.add(output.hashX)
         if (!replaced) this.#outputRows(take, height, { ...output, txid, txNum }, 1)
@@ -185,13 +209,42 @@ export class IndexCheck {
     return position === 0 && ids !== undefined && equalBytes(ids.subarray(0, 32), txid)
   }
 
-  /** What each transaction of a block spends; nothing for the coinbase. */
-  async #spentBy(parts: BlockParts, signal: AbortSignal): Promise<Output[][]> {
+  /** Gives a block to the coin's own indexes; the hashXs in whose history they put transactions. */
+  async #namedIn(
+    { block, base, headers, rebuilt }: BlockParts,
+    spent: readonly (readonly Output[])[],
+    funding: readonly (number | undefined)[],
+  ): Promise<ReadonlyMap<number, readonly string[]>> {
+    const named = new Map<number, string[]>()
+    const outputs = spent.flat()
+    const first = block.inputStart[1] ?? 0
+    const listed = await rebuilt.apply({
+      block,
+      base,
+      headers: headers.list(),
+      spent: new SpentTexts(block, lazily(first, outputs)),
+      fundedBy: (input) => funding[input],
+    })
+    for (const { hashX, tx } of listed) {
+      const list = named.get(tx)
+      const text = toHex(fromLatin1(hashX))
+      if (list === undefined) named.set(tx, [text])
+      else list.push(text)
+    }
+    return named
+  }
+
+  /** What each transaction of a block spends, nothing for the coinbase; and by input which transaction made it. */
+  async #spentBy(
+    parts: BlockParts,
+    signal: AbortSignal,
+  ): Promise<{ readonly spent: Output[][]; readonly funding: (number | undefined)[] }> {
     const { block, height, view } = parts
     const offset = block.inputStart[1] ?? 0
     const count = block.inputCount - offset
     const places = await lookUp(view, count, (i) => outpointAt(block, offset + i).subarray(0, 32))
     const spent: Output[][] = [[]]
+    const funding: (number | undefined)[] = []
     for (let tx = 1; tx < block.txCount; tx++) {
       const list: Output[] = []
       for (let input = block.inputStart[tx] ?? 0; input < (block.inputStart[tx + 1] ?? 0); input++) {
@@ -203,12 +256,14 @@ export class IndexCheck {
           this.#answers.push(difference(height, 'lookup of what is spent', [toDisplayHex(txid)], []))
           continue
         }
+        // What the block itself makes is nobody's before it.
+        if (place.height < height) funding[input] = place.txNum
         const paid = parts.spent === undefined ? await this.#paidBy(txid, vout, place, signal) : at(parts.spent, input)
         list.push({ ...paid, txid, vout, txNum: place.txNum })
       }
       spent.push(list)
     }
-    return spent
+    return { spent, funding }
   }
 
   /** What an output pays, of a node that does not tell it with the block that spends it. */
@@ -275,8 +330,14 @@ export class IndexCheck {
         return
       }
       default:
-        this.#unknownRows += 1
+        this.#ownRow(key, value, take, -1)
     }
+  }
+
+  #ownRow(key: Uint8Array, value: Uint8Array, take: Take, sign: 1 | -1): void {
+    const space = this.#own.spaces.findIndex(({ prefix }) => prefix === key[0])
+    if (space === -1) this.#unknownRows += 1
+    else take('own', space, `${toHex(key)} ${toHex(value)}`, sign)
   }
 
   /** Height of a transaction number; one above the tip if there is no such transaction. */
@@ -313,6 +374,7 @@ export class IndexCheck {
           .filter(([, count]) => Math.sign(count) === sign)
           .map(([row]) => row.slice(0, 200))
           .slice(0, MOST_ROWS)
+      if (kind === 'own') return difference('any', this.#own.spaces[height]?.name ?? KINDS.own, pick(1), pick(-1))
       return difference(height > tip ? undefined : height, KINDS[kind], pick(1), pick(-1))
     })
   }
@@ -326,6 +388,10 @@ interface BlockParts {
   readonly view: ChainView
   /** Undefined where the node does not tell. */
   readonly spent: SpentOutputs | undefined
+  readonly base: Tip
+  /** The chain below. */
+  readonly headers: HeaderTable
+  readonly rebuilt: RebuiltRows
 }
 
 /** An output as its rows want it: hashX in hex, value in satoshis. */
@@ -352,7 +418,7 @@ const FILES: ReadonlyMap<string, Kind> = new Map([
 class Sums {
   readonly #sums: Readonly<Record<Kind, BigUint64Array>>
 
-  constructor(heights: number) {
+  constructor(heights: number, ownSpaces: number) {
     const sums = (): BigUint64Array => new BigUint64Array(heights)
     this.#sums = {
       header: sums(),
@@ -363,6 +429,7 @@ class Sums {
       history: sums(),
       utxo: sums(),
       output: new BigUint64Array(1),
+      own: new BigUint64Array(ownSpaces),
     }
   }
 
@@ -395,6 +462,20 @@ function* outputsOf(block: ParsedBlock, tx: number): Generator<{ vout: number; h
 
 function at({ hashXs, values }: SpentOutputs, input: number): { hashX: string; value: number } {
   return { hashX: toHex(hashXs.subarray(input * HASHX_SIZE, (input + 1) * HASHX_SIZE)), value: values[input] ?? 0 }
+}
+
+/** What inputs from number `first` on spend, as arrays once somebody asks. */
+function lazily(first: number, outputs: readonly Output[]): SpentOutputs {
+  return {
+    get hashXs() {
+      const hashXs = new Uint8Array((first + outputs.length) * HASHX_SIZE)
+      for (const [i, { hashX }] of outputs.entries()) hashXs.set(fromHex(hashX), (first + i) * HASHX_SIZE)
+      return hashXs
+    },
+    get values() {
+      return Float64Array.from([...new Array<number>(first).fill(0), ...outputs.map(({ value }) => value)])
+    },
+  }
 }
 
 /** Where transactions are, some looked up at a time. */
@@ -435,7 +516,7 @@ function unreversed(hex: string): string {
 }
 
 function difference(
-  height: number | undefined,
+  height: Difference['height'],
   kind: string,
   missing: readonly string[],
   extra: readonly string[],

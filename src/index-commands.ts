@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { access } from 'node:fs/promises'
+import { access, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import type { Coin } from './coins/coin.ts'
 import { coinOf } from './coins/registry.ts'
 import type { Settings } from './config.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
+import { realDisk } from './db/disk.ts'
 import type { IndexDatabase } from './db/index-db.ts'
+import { openLevelStore } from './db/level-store.ts'
+import { RebuiltRows } from './db/rebuilt-rows.ts'
 import { ChainError, DaemonError, DaemonUnavailableError, StorageError } from './errors.ts'
-import { type Difference, IndexCheck } from './index-check.ts'
-import { openIndex } from './index-opening.ts'
+import { type Difference, IndexCheck, type OwnIndexes } from './index-check.ts'
+import { coinIndexers, type IndexPlace, openIndex } from './index-opening.ts'
 import { toDisplayHex } from './lib/bytes.ts'
 import { systemClock } from './lib/clock.ts'
 import type { Service } from './lib/service.ts'
@@ -128,13 +131,14 @@ const check: Command = async (db, settings, { out, trouble }, signal) => {
   const progress = new CheckProgress(trouble)
   try {
     const daemon = await startNode(settings, coin, running, signal)
-    const result = await new IndexCheck({ db, daemon, progress: (step) => progress.show(step) }).run(signal)
+    const own = await ownIndexes({ settings, coin }, running)
+    const result = await new IndexCheck({ db, daemon, own, progress: (step) => progress.show(step) }).run(signal)
     progress.end()
     for (const difference of result.differences.slice(0, MOST_TOLD)) await say(out, `${describe(difference)}\n`)
     const left = result.differences.length - MOST_TOLD
     if (left > 0) await say(out, `and ${left} more\n`)
     if (result.unknownRows > 0) {
-      await say(out, `${result.unknownRows} rows of the coin's own indexes were not looked at\n`)
+      await say(out, `${result.unknownRows} rows of no known index were not looked at\n`)
     }
     const same = result.differences.length === 0
     const what = `${result.blocks} blocks with ${result.transactions} transactions`
@@ -146,6 +150,26 @@ const check: Command = async (db, settings, { out, trouble }, signal) => {
   } finally {
     progress.end()
     for (const service of running.toReversed()) await service.stop()
+  }
+}
+
+/** The coin's own indexes are made anew beside the index, where there is room for them, and removed afterwards. */
+async function ownIndexes(place: IndexPlace, running: Service[]): Promise<OwnIndexes> {
+  const directory = await mkdtemp(join(place.settings.dbDirectory, 'check-'))
+  running.push({
+    name: 'check',
+    start: () => Promise.resolve(),
+    stop: () => rm(directory, { recursive: true, force: true }),
+  })
+  let stores = 0
+  return {
+    spaces: coinIndexers(place).flatMap(({ spaces }) => spaces),
+    rebuild: async () => {
+      const cacheBytes = (place.settings.cacheMb * MIB) / 4
+      const store = await openLevelStore(join(directory, String(stores)), { cacheBytes }, realDisk)
+      stores += 1
+      return new RebuiltRows(coinIndexers(place), store)
+    },
   }
 }
 
@@ -172,7 +196,7 @@ async function startNode(settings: Settings, coin: Coin, running: Service[], sig
 }
 
 function describe({ height, kind, missing, extra }: Difference): string {
-  const place = height === undefined ? 'beyond the tip' : `height ${height}`
+  const place = height === 'any' ? 'whole index' : height === undefined ? 'beyond the tip' : `height ${height}`
   const parts = [...missing.map((row) => `  missing: ${row}`), ...extra.map((row) => `  in excess: ${row}`)]
   return [`${place}: ${kind}`, ...parts].join('\n')
 }

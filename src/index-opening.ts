@@ -4,6 +4,7 @@ import { AtomicalsIndexer } from './atomicals/indexer.ts'
 import type { Coin } from './coins/coin.ts'
 import type { Settings } from './config.ts'
 import { IndexDatabase } from './db/index-db.ts'
+import type { Indexer } from './db/indexer.ts'
 import { ConfigError, StorageError } from './errors.ts'
 import { fromDisplayHex } from './lib/bytes.ts'
 
@@ -39,7 +40,7 @@ export async function openIndex({ settings, coin }: IndexPlace, memory: IndexMem
         ...memory,
         settings: heights === undefined ? {} : heightSettings(heights),
       },
-      { indexers: heights === undefined ? [] : [new AtomicalsIndexer({ heights })] },
+      { indexers: coinIndexers({ settings, coin }) },
     )
   } catch (error) {
     if (!(error instanceof StorageError && error.code === 'settings')) throw error
@@ -47,6 +48,12 @@ export async function openIndex({ settings, coin }: IndexPlace, memory: IndexMem
     const remedy = 'ATOMICALS and the settings ATOMICALS_ACTIVATION_HEIGHT... decide what an index is made with'
     throw new StorageError('settings', `${error.message} (ATOMICALS is ${now} now; ${remedy})`, { cause: error })
   }
+}
+
+/** What the coin adds to the indexes that every coin has: each time anew, because an indexer serves one index. */
+export function coinIndexers(place: IndexPlace): readonly Indexer[] {
+  const heights = atomicalsHeights(place)
+  return heights === undefined ? [] : [new AtomicalsIndexer({ heights })]
 }
 
 /**

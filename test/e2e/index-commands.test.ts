@@ -3,6 +3,7 @@ import { mkdtemp, open, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BLOCKS as ATOMICALS_BLOCKS } from '../../src/atomicals/layout.ts'
 import { realDisk } from '../../src/db/disk.ts'
 import { HEADERS, HISTORY, type KeySpace, OUTPUTS, TXS, UTXOS } from '../../src/db/layout.ts'
 import { openLevelStore } from '../../src/db/level-store.ts'
@@ -180,6 +181,26 @@ const FAULTS: readonly Fault[] = [
       const [key, was] = await someRow(store, HEADERS)
       const row = HEADERS.readValue(was)
       return { key, value: HEADERS.valueBytes({ ...row, inputCount: row.inputCount - 1 }), was }
+    },
+  },
+  {
+    what: 'an Atomicals block is missing',
+    told: /^whole index: atomicals blocks\n {2}missing: 42[0-9a-f]{8} [0-9a-f]+$/m,
+    spoil: async (store) => {
+      const [key, was] = await someRow(store, ATOMICALS_BLOCKS)
+      return { key, value: undefined, was }
+    },
+  },
+  {
+    what: 'an Atomicals block has another hash',
+    told: /^whole index: atomicals blocks\n {2}missing: (42[0-9a-f]{8}) [0-9a-f]+\n {2}in excess: \1 (ee){32}/m,
+    spoil: async (store) => {
+      const [key, was] = await someRow(store, ATOMICALS_BLOCKS)
+      const value = ATOMICALS_BLOCKS.valueBytes({
+        ...ATOMICALS_BLOCKS.readValue(was),
+        hash: new Uint8Array(32).fill(0xee),
+      })
+      return { key, value, was }
     },
   },
 ]

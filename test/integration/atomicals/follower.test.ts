@@ -21,10 +21,10 @@ import { BlockProcessor } from '../../../src/sync/block-processor.ts'
 import { Follower } from '../../../src/sync/follower.ts'
 import {
   CORPUS_ENVIRONMENT,
-  type CorpusBlock,
   corpusBlocks,
   corpusConfig,
   expectedRows,
+  type CorpusBlock,
 } from '../../support/atomicals-replay.ts'
 
 /** Corpus A as a node has it: the index follows by the ordinary daemon client, through reorganisations and restarts. */
@@ -225,8 +225,7 @@ describe('an index that follows a node with corpus A', () => {
       const directory = await directoryOf('index')
       const station = await Station.start(directory, node, environment)
       await station.settled()
-      const wanted: unknown = environment === CORPUS_ENVIRONMENT ? expect.anything() : undefined
-      expect(await station.block(300)).toEqual(wanted)
+      expect((await station.block(300)) !== undefined).toBe(environment === CORPUS_ENVIRONMENT)
       await station.stop()
       dumps.push(await dumpOf(directory, environment))
     }
