@@ -144,7 +144,7 @@ describe('decodeCbor', () => {
     expect(written('bf 00 ff ff')).toEqual(['map', [[['int', '0'], mark]]])
   })
 
-  it('a text over 65,536 bytes whose pieces of that size split a character is refused if more than one piece follows', () => {
+  it('a text over 65,536 bytes whose pieces of that size split a character is refused if more than one piece follows the split', () => {
     const text = (length: number, at: number): Uint8Array => {
       const bytes = Buffer.alloc(length, 'a')
       bytes.write('é', at)
