@@ -440,7 +440,7 @@ export const SETTINGS = {
     fallbackNote: 'on',
     sentence:
       'The Atomicals index. An index made with it is refused without it, and the other way round; off serves plain ' +
-      'Electrum, at a fraction of the room on disk.',
+      'Electrum and keeps nothing of Atomicals.',
   }),
   atomicalsShape: setting({
     env: 'ATOMICALS_SHAPE',
