@@ -21,10 +21,10 @@ import { BlockProcessor } from '../../../src/sync/block-processor.ts'
 import { Follower } from '../../../src/sync/follower.ts'
 import {
   CORPUS_ENVIRONMENT,
+  type CorpusBlock,
   corpusBlocks,
   corpusConfig,
   expectedRows,
-  type CorpusBlock,
 } from '../../support/atomicals-replay.ts'
 
 /** Corpus A as a node has it: the index follows by the ordinary daemon client, through reorganisations and restarts. */
