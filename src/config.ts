@@ -43,6 +43,8 @@ export function readSettings(environment: Environment): Settings {
   const parsed = values as unknown as Parsed
   const settings = withDependentDefaults(parsed, notes)
   problems.push(...contradictions(settings))
+  if (parsed.atomicals === false)
+    notes.push(...activationHeights(parsed).map((env) => `${env} has no effect: ATOMICALS is off`))
   if (problems.length > 0) throw new ConfigError(problems)
   return settings
 }
@@ -61,6 +63,13 @@ function withDependentDefaults(parsed: Parsed, notes: readonly string[]): Settin
 
 function defaultService(kind: ServiceKind, loopbackOnly: boolean): ServiceUrl {
   return { kind, host: loopbackOnly || kind === 'rpc' ? LOOPBACK : '', port: DEFAULT_PORTS[kind] }
+}
+
+/** Settings of heights of Atomicals rules that are set. */
+function activationHeights(given: Readonly<Record<string, unknown>>): string[] {
+  const entries = Object.entries<Setting>(SETTINGS)
+  const set = entries.filter(([key]) => key.startsWith('atomicalsActivation') && given[key] !== undefined)
+  return set.map(([, { env }]) => env)
 }
 
 /** What is right by itself and wrong together. */
@@ -87,12 +96,8 @@ function contradictions(settings: Settings): string[] {
     problems.push(`COIN ${settings.coin} has no network ${settings.net}`)
   }
   if (settings.net !== 'regtest') {
-    const given: Readonly<Record<string, unknown>> = settings
-    for (const [key, entry] of Object.entries<Setting>(SETTINGS)) {
-      if (key.startsWith('atomicalsActivation') && given[key] !== undefined) {
-        problems.push(`${entry.env} is set on ${settings.net}: it is for regtest only`)
-      }
-    }
+    for (const env of activationHeights(settings))
+      problems.push(`${env} is set on ${settings.net}: it is for regtest only`)
   }
   if ((settings.reportServices ?? []).some(({ kind, host }) => kind === 'rpc' || host === '')) {
     problems.push('REPORT_SERVICES names rpc or no host: it tells clients outside how to reach this server')

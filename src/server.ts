@@ -8,7 +8,7 @@ import { SECURE_KINDS } from './config-values.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
 import type { IndexDatabase } from './db/index-db.ts'
 import { ChainError, isAbort } from './errors.ts'
-import { openIndex } from './index-opening.ts'
+import { atomicalsHeights, openIndex } from './index-opening.ts'
 import { systemClock } from './lib/clock.ts'
 import type { Service } from './lib/service.ts'
 import type { Logger } from './log.ts'
@@ -221,17 +221,16 @@ class Server {
 
   async #openIndex(): Promise<IndexDatabase> {
     const { dbDirectory, cacheMb } = this.#settings
-    const db = await openIndex(
-      { settings: this.#settings, coin: this.#coin },
-      {
-        cacheBytes: cacheMb * MIB * SHARE.database,
-        txidCacheBytes: cacheMb * MIB * SHARE.txids,
-        pendingBytes: cacheMb * MIB * SHARE.pendingBlocks,
-      },
-    )
+    const place = { settings: this.#settings, coin: this.#coin }
+    const db = await openIndex(place, {
+      cacheBytes: cacheMb * MIB * SHARE.database,
+      txidCacheBytes: cacheMb * MIB * SHARE.txids,
+      pendingBytes: cacheMb * MIB * SHARE.pendingBlocks,
+    })
     db.warm()
     this.#back.push({ name: 'index', start: () => Promise.resolve(), stop: () => db.close() })
-    this.#around.log.info({ directory: dbDirectory, height: db.tip.height }, 'index opened')
+    const atomicals = atomicalsHeights(place) ?? 'off'
+    this.#around.log.info({ directory: dbDirectory, height: db.tip.height, atomicals }, 'index opened')
     return db
   }
 

@@ -98,6 +98,15 @@ describe('settings', () => {
     ])
   })
 
+  it('say of heights of Atomicals rules that they have no effect where Atomicals are off', () => {
+    const heights = { ATOMICALS_ACTIVATION_HEIGHT: '5', ATOMICALS_ACTIVATION_HEIGHT_DMINT: '6' }
+    expect(readSettings({ ...heights, ATOMICALS: 'off' }).notes).toEqual([
+      'ATOMICALS_ACTIVATION_HEIGHT has no effect: ATOMICALS is off',
+      'ATOMICALS_ACTIVATION_HEIGHT_DMINT has no effect: ATOMICALS is off',
+    ])
+    expect(readSettings(heights).notes).toEqual([])
+  })
+
   it('look for other servers on public networks, and on regtest only when told to', () => {
     const defaults = { peerAnnounce: true, forceProxy: false, torProxyHost: 'localhost' }
     expect(readSettings({ DAEMON_URL: 'h' })).toMatchObject({ peerDiscovery: 'on', ...defaults })

@@ -306,6 +306,24 @@ describe('distributed tokens', () => {
   )
 
   it(
+    'may have 500,000 mints before DENSITY, and 21,000,000 from then on',
+    on(
+      async (chain) => {
+        const mintsOf = async (ticker: string, max: number): Promise<boolean> => {
+          const commit = await chain.commit({ work: WORK })
+          const payload = deploy({ request_ticker: ticker, max_mints: max })
+          await chain.mine(spend({ from: [out(commit)], to: [1000], op: 'dft', payload }))
+          return exists(chain, idAt(commit))
+        }
+        expect([await mintsOf('aa', 500_000), await mintsOf('bb', 500_001)]).toEqual([true, false])
+        while (chain.height < 20) await chain.mine()
+        expect([await mintsOf('cc', 21_000_000), await mintsOf('dd', 21_000_001)]).toEqual([true, false])
+      },
+      heightsFrom({ density: 20 }),
+    ),
+  )
+
+  it(
     'before DENSITY a deploy with md 1 is an ordinary fixed one',
     on(
       async (chain) => {
