@@ -49,7 +49,7 @@ const HISTORY_ITEM_BYTES = 99
 const HISTORY_FRAME_BYTES = 100
 /**
  * Shares of CACHE_MB. Blocks wait for a flush while catching up, when nobody asks anything; the caches of answers fill
- * at the tip, where a block is flushed at once: so these two use the same half.
+ * at the tip, where a block is flushed at once: so these two use the same half. `blocks`: where transactions are in blocks.
  */
 const SHARE = {
   pendingBlocks: 1 / 2,
@@ -58,6 +58,7 @@ const SHARE = {
   scripts: 1 / 4,
   proofs: 1 / 4,
   answers: 1 / 8,
+  blocks: 1 / 16,
 } as const
 
 export interface Surroundings {
@@ -250,10 +251,12 @@ class Server {
   }
 
   #daemonOptions(node: RegtestNode | undefined) {
-    const { daemonUrls = [], daemonCookieFile, daemonZmq } = this.#settings
-    return node === undefined
-      ? { urls: daemonUrls, cookieFile: daemonCookieFile, zmq: daemonZmq, defaultPort: this.#coin.rpcPort }
-      : { urls: [node.url], cookieFile: node.cookieFile, zmq: node.zmqEndpoint }
+    const { daemonUrls = [], daemonCookieFile, daemonZmq, cacheMb } = this.#settings
+    const place =
+      node === undefined
+        ? { urls: daemonUrls, cookieFile: daemonCookieFile, zmq: daemonZmq, defaultPort: this.#coin.rpcPort }
+        : { urls: [node.url], cookieFile: node.cookieFile, zmq: node.zmqEndpoint }
+    return { ...place, blockCacheBytes: cacheMb * MIB * SHARE.blocks }
   }
 
   async #checkNode(daemon: Bitcoind, signal: AbortSignal): Promise<void> {

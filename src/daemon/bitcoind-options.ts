@@ -37,6 +37,8 @@ export interface BitcoindOptions {
   readonly defaultPort?: number | undefined
   /** Connections to one node at once; bitcoind's documentation warns of many more. */
   readonly connections?: number | undefined
+  /** Bytes of blocks that are kept to find transactions in. */
+  readonly blockCacheBytes?: number | undefined
   readonly times?: Partial<DaemonTimes> | undefined
   readonly sizes?: Partial<DaemonSizes> | undefined
   /** Hash (internal byte order) of the header that a block begins with, for chains that do it otherwise. */

@@ -1,7 +1,8 @@
 import type { z } from 'zod'
-import { ConfigError, DaemonError } from '../errors.ts'
+import { parseWholeTx } from '../chain/tx.ts'
+import { ConfigError, DaemonError, ParseError } from '../errors.ts'
 import { linkSignals } from '../lib/abort.ts'
-import { fromHex } from '../lib/bytes.ts'
+import { fromHex, toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Service } from '../lib/service.ts'
 import type { Logger } from '../log.ts'
@@ -13,6 +14,7 @@ import {
   DEFAULT_TIMES,
   headerHash,
 } from './bitcoind-options.ts'
+import { BlockTransactions } from './block-transactions.ts'
 import type {
   AcceptResult,
   ChainInfo,
@@ -25,6 +27,7 @@ import type {
   NodeOutput,
   Outpoint,
   PackageResult,
+  TransactionPlace,
 } from './daemon.ts'
 import { parseEndpoint } from './endpoint.ts'
 import type { Bounds } from './exchange.ts'
@@ -34,6 +37,7 @@ import { BitcoinNode } from './node.ts'
 import { type DaemonObserver, NodePool } from './node-pool.ts'
 import { readAs, readReply } from './read-reply.ts'
 import * as replies from './replies.ts'
+import { type TransactionAsk, TransactionBatches } from './transaction-batches.ts'
 import { ZmqNotices } from './zmq.ts'
 
 /** Calls in one batch: hashes are short, transactions are not. */
@@ -42,6 +46,11 @@ const TRANSACTIONS_PER_BATCH = 200
 const OUTPUTS_PER_BATCH = 500
 /** Batches of transactions at once; half the connections, so that others get through. */
 const BATCHES_AT_ONCE = 4
+
+/** Of a node that has an index of transactions: half the connections, so that others get through. */
+const INDEXED_BATCHES = { atOnce: 4, most: 50, mostWaiting: 10_000 } as const
+
+const BLOCK_CACHE_BYTES = 16 * 1024 * 1024
 
 const WAITING_LOG_MS = 30_000
 
@@ -54,6 +63,8 @@ export class Bitcoind implements Daemon, Service {
   readonly #times: DaemonTimes
   readonly #sizes: DaemonSizes
   readonly #zmq: string | undefined
+  readonly #blocks: BlockTransactions
+  readonly #batches: TransactionBatches
   #notices: ZmqNotices | undefined
 
   /** Throws ConfigError if a URL is none. */
@@ -82,6 +93,11 @@ export class Bitcoind implements Daemon, Service {
       { returnAfter: this.#times.returnAfter, probe },
       { ...collaborators, nodes: [first, ...others] },
     )
+    const block = { timeout: this.#times.bulk, maxBytes: this.#sizes.block, signal: this.#pool.stopped }
+    this.#blocks = new BlockTransactions({ maxBytes: options.blockCacheBytes ?? BLOCK_CACHE_BYTES, block })
+    this.#batches = new TransactionBatches(INDEXED_BATCHES, {
+      send: (asks) => this.#confirmedBatch(asks),
+    })
   }
 
   /** Before start() has settled nothing is known, and nothing promised. */
@@ -242,11 +258,19 @@ export class Bitcoind implements Daemon, Service {
       async (node, bounds) => {
         const params = blockHash === undefined ? [txid] : [txid, false, blockHash]
         const result = await node.rpc.call('getrawtransaction', params, bounds)
-        return readAs('getrawtransaction', () => result.hex())
+        const raw = readAs('getrawtransaction', () => result.hex())
+        return checkedTransaction(txid, raw, node)
       },
       'call',
       signal,
     )
+  }
+
+  async confirmedTransaction(txid: string, place: TransactionPlace, signal?: AbortSignal): Promise<Uint8Array> {
+    const { rest = false, txIndex = false } = this.#pool.current.abilities ?? {}
+    if (txIndex) return this.#batches.get({ txid, blockHash: place.blockHash }, signal)
+    if (!rest) return this.rawTransaction(txid, place.blockHash, signal)
+    return this.#ask((node, bounds) => this.#fromBlock(node, txid, place, bounds), 'call', signal)
   }
 
   verboseTransaction(txid: string, blockHash?: string, signal?: AbortSignal): Promise<string> {
@@ -301,6 +325,16 @@ export class Bitcoind implements Daemon, Service {
     return feerate !== undefined && feerate > 0 ? feerate : undefined
   }
 
+  async #fromBlock(node: BitcoinNode, txid: string, place: TransactionPlace, bounds: Bounds): Promise<Uint8Array> {
+    const raw = await this.#blocks.find(node, place, bounds)
+    try {
+      return checkedTransaction(txid, raw, node)
+    } catch (error) {
+      this.#blocks.drop(place.blockHash)
+      throw error
+    }
+  }
+
   #hashBatch(start: number, count: number, signal: AbortSignal | undefined): Promise<string[]> {
     return this.#ask(
       async (node, bounds) => {
@@ -317,6 +351,16 @@ export class Bitcoind implements Daemon, Service {
       'bulk',
       signal,
     )
+  }
+
+  async #confirmedBatch(asks: readonly TransactionAsk[]): Promise<(Uint8Array | DaemonError)[]> {
+    try {
+      return await this.#ask((node, bounds) => confirmedBatchOf(node, asks, bounds), 'bulk', undefined)
+    } catch (error) {
+      if (!(error instanceof NodeFailure) || error.kind !== 'too-large' || asks.length === 1) throw error
+      const half = asks.length >> 1
+      return [...(await this.#confirmedBatch(asks.slice(0, half))), ...(await this.#confirmedBatch(asks.slice(half)))]
+    }
   }
 
   async #transactionBatch(
@@ -374,6 +418,34 @@ export class Bitcoind implements Daemon, Service {
       this.#log.info({ endpoint, reason: error.message }, 'listening over ZMQ; bitcoind does not say what it publishes')
     }
   }
+}
+
+/** What the node has for each; one that is not what was asked for spoils all, for the next node to be asked. */
+async function confirmedBatchOf(
+  node: BitcoinNode,
+  asks: readonly TransactionAsk[],
+  bounds: Bounds,
+): Promise<(Uint8Array | DaemonError)[]> {
+  const params = asks.map(({ txid, blockHash }) => [txid, false, blockHash])
+  const outcomes = await node.rpc.batch('getrawtransaction', params, bounds)
+  return outcomes.map((outcome, index) => {
+    if (outcome instanceof DaemonError) return outcome
+    const raw = readAs('getrawtransaction', () => outcome.hex())
+    return checkedTransaction(asks[index]?.txid ?? '', raw, node)
+  })
+}
+
+/** Throws NodeFailure `wrong` if `raw` is not the transaction `txid`. */
+function checkedTransaction(txid: string, raw: Uint8Array, { address }: BitcoinNode): Uint8Array {
+  let found: string
+  try {
+    found = toDisplayHex(parseWholeTx(raw).txid)
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error
+    throw new NodeFailure('wrong', `bitcoind at ${address} sent as transaction ${txid} what is none`, { cause: error })
+  }
+  if (found === txid) return raw
+  throw new NodeFailure('wrong', `bitcoind at ${address} sent transaction ${found} when asked for ${txid}`)
 }
 
 const SATOSHIS = 100_000_000

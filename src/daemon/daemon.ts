@@ -41,6 +41,11 @@ export interface Daemon {
    * DaemonError -5 if it is not found.
    */
   rawTransaction(txid: string, blockHash?: string, signal?: AbortSignal): Promise<Uint8Array>
+  /**
+   * A raw transaction of which it is known where it is, by the fastest way that the node has; it needs no txindex.
+   * DaemonError -5 if the node has no such block.
+   */
+  confirmedTransaction(txid: string, place: TransactionPlace, signal?: AbortSignal): Promise<Uint8Array>
   /** bitcoind's verbose object as JSON text, unparsed, so that no number loses a digit. */
   verboseTransaction(txid: string, blockHash?: string, signal?: AbortSignal): Promise<string>
 
@@ -86,6 +91,13 @@ export interface MempoolInfo {
   readonly mempoolMinFee: number
   readonly minRelayTxFee: number
   readonly incrementalRelayFee: number
+}
+
+/** Where a confirmed transaction is. */
+export interface TransactionPlace {
+  readonly blockHash: string
+  /** In the block, from 0. */
+  readonly position: number
 }
 
 export interface Outpoint {

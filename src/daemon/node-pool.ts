@@ -158,9 +158,10 @@ export class NodePool {
         `bitcoind at ${node.address} is of another chain: its first block is ${node.genesis}, not ${this.#genesis}`,
       )
     }
-    const { rest, spentTxOuts, remark } = node.abilities ?? { rest: false, spentTxOuts: false, remark: 'unknown' }
+    const { rest = false, spentTxOuts = false, blockParts = false, txIndex = false, remark } = node.abilities ?? {}
     const blocks = rest ? 'REST' : 'JSON-RPC'
-    this.#log.info({ address: node.address, blocks, spentTxOuts, why: remark }, 'bitcoind found')
+    const found = { address: node.address, blocks, spentTxOuts, blockParts, txIndex, why: remark }
+    this.#log.info(found, 'bitcoind found')
   }
 
   /** Once some time has passed with another node, asks the first in the background whether it is back. */

@@ -1,3 +1,4 @@
+import { DaemonError } from '../errors.ts'
 import { toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -5,7 +6,7 @@ import { type Bounds, HttpPeer } from './exchange.ts'
 import { NodeFailure } from './failure.ts'
 import { RpcClient } from './http-client.ts'
 import { readAs, readReply } from './read-reply.ts'
-import { Hash } from './replies.ts'
+import { Hash, IndexInfoReply } from './replies.ts'
 import { type RestAbilities, RestClient } from './rest-client.ts'
 
 export interface NodeOptions {
@@ -16,6 +17,11 @@ export interface NodeOptions {
   readonly blockHash: (block: Uint8Array) => Uint8Array
 }
 
+export interface NodeAbilities extends RestAbilities {
+  /** It has an index of transactions (`txindex=1`), or makes one. */
+  readonly txIndex: boolean
+}
+
 /** One bitcoind: JSON-RPC, REST where it has it, and what is known of it since it was last found. */
 export class BitcoinNode {
   readonly #endpoint: Endpoint
@@ -23,7 +29,7 @@ export class BitcoinNode {
   readonly #http: HttpPeer
   readonly #rpc: RpcClient
   readonly #rest: RestClient
-  #abilities: RestAbilities | undefined
+  #abilities: NodeAbilities | undefined
   #genesis: string | undefined
   #known = false
 
@@ -44,7 +50,7 @@ export class BitcoinNode {
   }
 
   /** What was found last; undefined before the first time. */
-  get abilities(): RestAbilities | undefined {
+  get abilities(): NodeAbilities | undefined {
     return this.#abilities
   }
 
@@ -66,7 +72,7 @@ export class BitcoinNode {
   /** Finds out whether it answers, of which chain it is and what it can do. */
   async probe(bounds: Bounds): Promise<void> {
     const genesis = readReply('getblockhash', await this.#rpc.call('getblockhash', [0], bounds), Hash)
-    this.#abilities = await this.#rest.probe(genesis, bounds)
+    this.#abilities = { ...(await this.#rest.probe(genesis, bounds)), txIndex: await this.#hasTxIndex(bounds) }
     this.#genesis = genesis
     this.#known = true
   }
@@ -91,8 +97,27 @@ export class BitcoinNode {
     throw new NodeFailure('http', `bitcoind at ${this.address} does not give spenttxouts`)
   }
 
+  /**
+   * Bytes of a block; undefined where there is no such thing. DaemonError -5 if there is no such block. What they are is
+   * for the caller to check.
+   */
+  async blockPart(hash: string, offset: number, size: number, bounds: Bounds): Promise<Uint8Array | undefined> {
+    return this.#abilities?.blockParts === true ? this.#rest.blockPart(hash, offset, size, bounds) : undefined
+  }
+
   close(): void {
     this.#http.close()
+  }
+
+  async #hasTxIndex(bounds: Bounds): Promise<boolean> {
+    try {
+      const reply = readReply('getindexinfo', await this.#rpc.call('getindexinfo', [], bounds), IndexInfoReply)
+      return 'txindex' in reply
+    } catch (error) {
+      // Before 0.21, and where an rpcwhitelist has it not, there is no telling.
+      if (error instanceof DaemonError) return false
+      throw error
+    }
   }
 
   #checkedBlock(hash: string, block: Uint8Array): Uint8Array {

@@ -83,4 +83,7 @@ export const AcceptReply = z.array(
   }),
 )
 
+/** By name of the index; those that are being built are there too. */
+export const IndexInfoReply = z.record(z.string(), z.unknown())
+
 export const ZmqNotificationsReply = z.array(z.object({ type: z.string(), address: z.string() }))

@@ -8,9 +8,16 @@ import { NOT_FOUND } from './replies.ts'
 export interface RestAbilities {
   readonly rest: boolean
   readonly spentTxOuts: boolean
+  /** Parts of blocks (Bitcoin Core 31 and later). */
+  readonly blockParts: boolean
   /** Why not, where something is not there: for the log. */
   readonly remark: string
 }
+
+const NO_REST = { rest: false, spentTxOuts: false, blockParts: false } as const
+
+/** Bytes of the part that is asked for to see whether there are parts: a header. */
+const PROBED_PART = 80
 
 /** REST of one node: the binary answers. It asks for no credentials and is sent none. */
 export class RestClient {
@@ -26,21 +33,28 @@ export class RestClient {
   async probe(blockHash: string, bounds: Bounds): Promise<RestAbilities> {
     const info = await this.#get('chaininfo.json', bounds)
     if (info.status !== 200 || !isJsonObject(info.body)) {
-      return { rest: false, spentTxOuts: false, remark: `no REST (HTTP ${info.status}); rest=1 switches it on` }
+      return { ...NO_REST, remark: `no REST (HTTP ${info.status}); rest=1 switches it on` }
     }
     const block = await this.#get(`block/${blockHash}.bin`, bounds)
     if (block.status !== 200) {
-      return { rest: false, spentTxOuts: false, remark: `REST gives no blocks (HTTP ${block.status})` }
+      return { ...NO_REST, remark: `REST gives no blocks (HTTP ${block.status})` }
     }
     const spent = await this.#get(`spenttxouts/${blockHash}.bin`, bounds)
+    const part = await this.#get(`blockpart/${blockHash}.bin?offset=0&size=${PROBED_PART}`, bounds)
+    const blockParts = part.status === 200 && part.body.equals(block.body.subarray(0, PROBED_PART))
     return spent.status === 200
-      ? { rest: true, spentTxOuts: true, remark: 'REST with spenttxouts' }
-      : { rest: true, spentTxOuts: false, remark: `REST without spenttxouts (HTTP ${spent.status})` }
+      ? { rest: true, spentTxOuts: true, blockParts, remark: 'REST with spenttxouts' }
+      : { rest: true, spentTxOuts: false, blockParts, remark: `REST without spenttxouts (HTTP ${spent.status})` }
   }
 
   /** Wire bytes of the block, or undefined where there is no REST any more. DaemonError -5 if there is no such block. */
   block(hash: string, bounds: Bounds): Promise<Uint8Array | undefined> {
     return this.#bytes(`block/${hash}.bin`, bounds)
+  }
+
+  /** `size` bytes of a block from `offset` on, or undefined where there is no such thing any more. DaemonError -5: no such block. */
+  blockPart(hash: string, offset: number, size: number, bounds: Bounds): Promise<Uint8Array | undefined> {
+    return this.#bytes(`blockpart/${hash}.bin?offset=${offset}&size=${size}`, bounds)
   }
 
   /** As the node serialises them, or undefined where there is no such thing any more. DaemonError -5: no such block. */

@@ -1,10 +1,10 @@
-import { HEADER_SIZE, headerHash } from '../chain/headers.ts'
 import { hashXOf, isUnspendable } from '../chain/script.ts'
 import { parseWholeTx } from '../chain/tx.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import type { TxPosition } from '../db/view.ts'
 import { fromDisplayHex, toDisplayHex, writeUint32LE } from '../lib/bytes.ts'
 import type { MempoolItem, Moment } from '../mempool/moment.ts'
+import { transactionPlace } from './transaction-place.ts'
 
 /** Further than this no transaction has outputs, and 4 bytes name none. */
 const LARGEST_INDEX = 0xffff_ffff
@@ -113,9 +113,9 @@ async function findByScript(
 ): Promise<FoundOutpoint> {
   const { view } = sources.moment
   sources.charge(FETCH_COST)
-  const header = view.header(funder.height)
-  const block = header === undefined ? undefined : toDisplayHex(headerHash(header.subarray(0, HEADER_SIZE)))
-  const raw = await sources.daemon.rawTransaction(txid, block, sources.signal)
+  const place = transactionPlace(view, funder)
+  if (place === undefined) return UNKNOWN
+  const raw = await sources.daemon.confirmedTransaction(txid, place, sources.signal)
   const output = parseWholeTx(raw).outputs[vout]
   if (output === undefined) return ABSENT
   if (isUnspendable(output.script)) return { status: statusIn(funder.height), script: 'unspendable' }

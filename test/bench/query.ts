@@ -10,7 +10,7 @@ import { Child } from './support/child.ts'
 import { startEcho } from './support/echo.ts'
 import { ElectrumProbe } from './support/electrum-probe.ts'
 import { benchOptions, env, numberFrom } from './support/options.ts'
-import { startPreparedChain } from './support/prepared-chain.ts'
+import { type PreparedChain, startPreparedChain } from './support/prepared-chain.ts'
 import { memory } from './support/process-stats.ts'
 import { figure, MB, note, print, printJson, printTable, whole } from './support/report.ts'
 
@@ -26,6 +26,10 @@ const COLD_GRID: Grid = [10, 10]
 
 const MARK_P99_MS = 1
 const COLD_LIMIT_S = 60
+/** How the node is asked for transactions itself: as many connections as the server has. */
+const NODE_CONNECTIONS = 8
+const NODE_TXS = 10_000
+const NODE_LIMIT_MS = 5000
 /** Histories whose length is compared with what the chain's maker counted. */
 const CHECKED = { single: 200, few: 50, warm: 5, hot: 1 } as const
 
@@ -51,6 +55,31 @@ async function checkHistories(port: number, manifest: Manifest): Promise<void> {
   }
   probe.end()
   note(`${probed.length} histories are as long as they should be`)
+}
+
+/** The same transactions as `cold tx` of the node itself, as it is asked where there need be no txindex. */
+async function askNode({ node, manifest }: PreparedChain, ours: number): Promise<void> {
+  const transactions = manifest.transactions.slice(-NODE_TXS)
+  const heights = [...new Set(transactions.map(({ height }) => height))]
+  const hashes = await node.rpc.batch<string>(
+    'getblockhash',
+    heights.map((height) => [height]),
+  )
+  const blockOf = new Map(heights.map((height, i) => [height, hashes[i]]))
+  const waiting = transactions.values()
+  const begun = performance.now()
+  let asked = 0
+  const lane = async (): Promise<void> => {
+    for (const { txid, height } of waiting) {
+      if (performance.now() - begun > NODE_LIMIT_MS) return
+      await node.rpc.call('getrawtransaction', txid, false, blockOf.get(height))
+      asked += 1
+    }
+  }
+  await Promise.all(Array.from({ length: NODE_CONNECTIONS }, lane))
+  const theirs = (asked / (performance.now() - begun)) * 1000
+  note(`the node answers getrawtransaction with the block's hash ${whole(theirs)} times a second`)
+  print(`mark cold tx not slower than the node: ${ours >= theirs ? 'met' : 'MISSED'} (${figure(ours / theirs)} of it)`)
 }
 
 interface Target {
@@ -190,7 +219,10 @@ try {
   await checkHistories(server.port, chain.manifest)
   const bench = new Bench(client, echo)
   // Before anything else has been asked for.
-  for (const entry of coldCases(chain.manifest).filter(isWanted)) await bench.run(server, entry, COLD_GRID, true)
+  for (const entry of coldCases(chain.manifest).filter(isWanted)) {
+    const { perSecond } = await bench.run(server, entry, COLD_GRID, true)
+    if (entry.name === 'cold tx') await askNode(chain, perSecond)
+  }
   for (const entry of warmCases(chain.manifest).filter(isWanted)) {
     if (entry.primed === true) await bench.prime(server, entry)
     const grids = entry.long === true ? [LONG_GRID] : [...WIDE_GRIDS, ONE_AT_A_TIME]

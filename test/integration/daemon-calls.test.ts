@@ -281,8 +281,8 @@ describe('the calls', () => {
     chainOf(100)
     const right = (id: number): string =>
       `[${[1, 2, 3].map((height, index) => `{"result":"${hashOf(height)}","error":null,"id":${id + index}}`).join(',')}]`
-    // The one call of start() had the id 1, so that the batch begins with 2.
-    node.misbehave({ kind: 'answer', status: 200, body: change(right(2)) })
+    // The calls of start() had the ids 1 and 2, so that the batch begins with 3.
+    node.misbehave({ kind: 'answer', status: 200, body: change(right(3)) })
     expect(await daemon.blockHashes(1, 3)).toEqual([1, 2, 3].map(hashOf))
     expect(node.heard.filter(({ params }) => params[0] === 1)).toHaveLength(atOnce ? 1 : 2)
   })

@@ -61,6 +61,9 @@ async function started(
   return setup
 }
 
+/** Calls of JSON-RPC that find out what a node is. */
+const PROBE_CALLS = 2
+
 const isPost = (request: string): boolean => request.startsWith('POST')
 
 function backOffs(clock: HandClock): number[] {
@@ -131,10 +134,10 @@ describe('one trouble, one more try', () => {
       node.drip()
       await new Promise((resolve) => setImmediate(resolve))
     }
-    expect(node.requests.filter(isPost)).toHaveLength(2)
+    expect(node.requests.filter(isPost)).toHaveLength(PROBE_CALLS + 1)
     clock.advance(1000)
     expect(await height).toBe(123)
-    expect(node.requests.filter(isPost)).toHaveLength(3)
+    expect(node.requests.filter(isPost)).toHaveLength(PROBE_CALLS + 2)
   })
 
   it('takes another connection without waiting where the node had closed an idle one', async () => {
@@ -397,7 +400,7 @@ describe('several nodes', () => {
     await first.open()
     clock.advance(TIMES.returnAfter - 1)
     expect(await daemon.height()).toBe(456)
-    expect(first.requests.filter(isPost)).toHaveLength(1)
+    expect(first.requests.filter(isPost)).toHaveLength(PROBE_CALLS)
     clock.advance(1)
     // The call that finds the time over is still answered by the second: the first is probed beside it.
     expect(await daemon.height()).toBe(456)

@@ -1,4 +1,4 @@
-import type { Daemon } from '../../src/daemon/daemon.ts'
+import type { Daemon, TransactionPlace } from '../../src/daemon/daemon.ts'
 import type { ChainView, HistoryItem, OutputInfo, Tip, Utxo } from '../../src/db/view.ts'
 import { DaemonError, ERROR_CODES, RpcError } from '../../src/errors.ts'
 import { concat, equalBytes, fromHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
@@ -216,6 +216,9 @@ export class FakeDaemon implements Daemon {
   }
   rawTransaction(txid: string, block?: string) {
     return this.#answer(['rawTransaction', txid, block], () => fromHex(this.#find(txid, block)))
+  }
+  confirmedTransaction(txid: string, place: TransactionPlace) {
+    return this.#answer(['confirmedTransaction', txid, place], () => fromHex(this.#find(txid, place.blockHash)))
   }
   verboseTransaction(txid: string, block?: string) {
     return this.#answer(['verboseTransaction', txid, block], () => {

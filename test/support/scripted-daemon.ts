@@ -105,6 +105,10 @@ export class ScriptedDaemon implements Daemon, DaemonNotices {
   /** For a test to replace. */
   rawTransaction: (txid: string) => Promise<Uint8Array> = unscripted
 
+  confirmedTransaction(txid: string): Promise<Uint8Array> {
+    return this.rawTransaction(txid)
+  }
+
   verboseTransaction(): never {
     return unscripted()
   }

@@ -1,7 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
-import { HEADER_SIZE, headerHash } from '../../chain/headers.ts'
-import type { PackageResult } from '../../daemon/daemon.ts'
+import type { PackageResult, TransactionPlace } from '../../daemon/daemon.ts'
 import type { ChainView } from '../../db/view.ts'
 import { DaemonError, ERROR_CODES, RefusedByNode, RpcError } from '../../errors.ts'
 import { type Awaitable, after } from '../../lib/awaitable.ts'
@@ -10,6 +9,7 @@ import type { BlockIds, BlockProofs } from '../block-proofs.ts'
 import { RawJson } from '../json.ts'
 import { defineMethod, type RpcContext, type RpcMethod } from '../method.ts'
 import { Bool, Branch, Hash, Height, Hex, HexTx, HexTxs, TxId, type TxIdRef, WholeNumber } from '../schemas.ts'
+import { blockHashOf, transactionPlace } from '../transaction-place.ts'
 import { V1_6, V1_7 } from '../versions.ts'
 
 const EXAMPLE_TXID = 'a76242fce5753b4212f903ff33ac6fe66f2780f34bdb4b33b175a7815a11a98e'
@@ -24,10 +24,11 @@ const CACHED_LIST_COST = 0.1
 const sizeCost = (texts: readonly string[]): number =>
   BROADCAST_COST + texts.reduce((sum, text) => sum + text.length, 0) / CHARACTERS_PER_COST
 
-/** The block that holds a transaction. */
+/** The block that holds a transaction, and where the node finds it there. */
 interface Place {
   readonly height: number
   readonly header: Uint8Array
+  readonly daemon: TransactionPlace | undefined
 }
 
 /**
@@ -37,7 +38,8 @@ interface Place {
 async function placeOf({ moment: { view } }: RpcContext, { bytes }: TxIdRef): Promise<Place | undefined> {
   const found = await view.findTransaction(bytes)
   const header = found === undefined ? undefined : view.header(found.height)
-  return found === undefined || header === undefined ? undefined : { height: found.height, header: copyOf(header) }
+  if (found === undefined || header === undefined) return undefined
+  return { height: found.height, header: copyOf(header), daemon: transactionPlace(view, found) }
 }
 
 /** bitcoind's code for a transaction that it does not find. */
@@ -52,7 +54,7 @@ async function fromDaemon<T>(
   place: Place | undefined,
   ask: (blockHash?: string) => Promise<T>,
 ): Promise<T> {
-  const blockHash = place === undefined ? undefined : toDisplayHex(headerHash(place.header.subarray(0, HEADER_SIZE)))
+  const blockHash = place === undefined ? undefined : blockHashOf(place.header)
   try {
     return await ask(blockHash)
   } catch (error) {
@@ -92,7 +94,10 @@ async function verboseTransaction(ctx: RpcContext, txid: TxIdRef): Promise<RawJs
 async function rawTransaction(ctx: RpcContext, txid: TxIdRef, kept: KeptTransactions): Promise<RawJson> {
   const { daemon, signal } = ctx
   const place = await placeOf(ctx, txid)
-  const raw = await fromDaemon(ctx, place, async (block) => daemon.rawTransaction(txid.hex, block, signal))
+  const raw =
+    place?.daemon === undefined
+      ? await fromDaemon(ctx, place, async (block) => daemon.rawTransaction(txid.hex, block, signal))
+      : await daemon.confirmedTransaction(txid.hex, place.daemon, signal)
   const text = new RawJson(`"${toHex(raw)}"`, true)
   if (place !== undefined) kept.put(txid, place, text)
   return text

@@ -7,6 +7,7 @@ import type { RegtestAddresses } from '../../../src/regtest/run.ts'
 import { freePort } from '../../support/e2e-nodes.ts'
 import { Child } from './child.ts'
 import { NodeRpc } from './node-rpc.ts'
+import type { BenchOptions } from './options.ts'
 
 /** A regtest node in a process of its own. */
 export interface NodeProcess {
@@ -22,9 +23,12 @@ export interface NodeProcess {
 
 const START_LIMIT_MS = 600_000
 
-/** Starts a node on a directory; `bitcoind` is its program, or undefined for the built-in one. */
-export function startNode(bitcoind: string | undefined, directory: string): Promise<NodeProcess> {
-  return bitcoind === undefined ? startBuiltIn(directory) : startBitcoind(bitcoind, directory)
+/** Starts a node on a directory; `bitcoind` is its program, or undefined for the built-in one, which has every index. */
+export function startNode(
+  { bitcoind, txIndex }: Pick<BenchOptions, 'bitcoind' | 'txIndex'>,
+  directory: string,
+): Promise<NodeProcess> {
+  return bitcoind === undefined ? startBuiltIn(directory) : startBitcoind(bitcoind, directory, txIndex)
 }
 
 /** What a server's environment needs to find a node. */
@@ -43,14 +47,14 @@ async function startBuiltIn(directory: string): Promise<NodeProcess> {
   }
 }
 
-async function startBitcoind(program: string, directory: string): Promise<NodeProcess> {
+async function startBitcoind(program: string, directory: string, txIndex: boolean): Promise<NodeProcess> {
   await mkdir(directory, { recursive: true })
   const [port, zmqPort] = [await freePort(), await freePort()]
   const zmqEndpoint = `tcp://127.0.0.1:${zmqPort}`
   // The blocks carry times of 2023, their scripts are not standard, regtest checks itself slowly, and many requests may
   // come at a time.
   const options = [
-    '-regtest -server -rest -txindex -disablewallet -printtoconsole=0',
+    `-regtest -server -rest -txindex=${txIndex ? 1 : 0} -disablewallet -printtoconsole=0`,
     '-listen=0 -connect=0 -dnsseed=0 -fixedseeds=0 -natpmp=0',
     '-maxtipage=999999999 -acceptnonstdtxn -checkmempool=0 -checkblockindex=0 -rpcworkqueue=256 -rpcthreads=4',
     `-rpcbind=127.0.0.1 -rpcallowip=127.0.0.1 -rpcport=${port}`,

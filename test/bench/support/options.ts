@@ -9,6 +9,8 @@ export interface BenchOptions {
   readonly chain: ChainParameters
   /** Program of a bitcoind, or undefined for the built-in node. */
   readonly bitcoind: string | undefined
+  /** Whether bitcoind has an index of transactions. */
+  readonly txIndex: boolean
   /** Where chains are kept between runs. */
   readonly cache: string
   /** The server's main file. */
@@ -35,6 +37,7 @@ export function benchOptions(): BenchOptions {
       heavyBlocks: wholeFrom('BENCH_BLOCKS', DEFAULT_PARAMETERS.heavyBlocks),
     },
     bitcoind: kind === 'bitcoind' ? env('BITCOIND') : undefined,
+    txIndex: isOn('BENCH_TXINDEX'),
     cache: env('BENCH_CACHE') ?? join(tmpdir(), 'valence-bench'),
     server: resolve(env('BENCH_SERVER') ?? join(import.meta.dirname, '../../../dist/main.js')),
     profile: env('BENCH_PROFILE'),
@@ -51,6 +54,13 @@ export function benchOptions(): BenchOptions {
 export function env(name: string): string | undefined {
   const value = process.env[name]
   return value === '' ? undefined : value
+}
+
+/** `on` or `off`, on by default. Throws on anything else. */
+export function isOn(name: string): boolean {
+  const text = env(name) ?? 'on'
+  if (text !== 'on' && text !== 'off') throw new Error(`${name} is neither on nor off`)
+  return text === 'on'
 }
 
 /** A whole number from the environment. Throws on anything else. */

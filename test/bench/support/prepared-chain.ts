@@ -31,7 +31,7 @@ export async function startPreparedChain(options: BenchOptions): Promise<Prepare
   try {
     // Blocks do not change any more: where the file system can share them between copies, it may.
     await cp(join(kept, 'node'), directory, { recursive: true, mode: constants.COPYFILE_FICLONE })
-    const node = await startNode(options.bitcoind, directory)
+    const node = await startNode(options, directory)
     const forget = atExit(() => node.kill(), directory)
     const stop = async (): Promise<void> => {
       await node.stop()
@@ -73,7 +73,7 @@ async function prepare(options: BenchOptions, kept: string): Promise<Manifest> {
 
 async function feed(options: BenchOptions, directory: string): Promise<Manifest> {
   const generator = new ChainGenerator(options.chain)
-  const node = await startNode(options.bitcoind, directory)
+  const node = await startNode(options, directory)
   const forget = atExit(() => node.kill(), directory)
   try {
     // One block under way while the next one is made.

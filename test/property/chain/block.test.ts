@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import * as parsed from '../../../src/chain/block.ts'
 import { hashXOf, isUnspendable } from '../../../src/chain/script.ts'
 import { parseWholeTx, serializeTx } from '../../../src/chain/tx.ts'
+import { txOffsetsOf } from '../../../src/chain/tx-offsets.ts'
 import { ParseError } from '../../../src/errors.ts'
 import { concat } from '../../../src/lib/bytes.ts'
 import { blockOf } from './arbitraries.ts'
@@ -17,6 +18,7 @@ describe('blocks', () => {
         expect(block.outputCount).toBe(txs.reduce((sum, tx) => sum + tx.outputs.length, 0))
         for (const [i, fields] of txs.entries()) expectTx(block, i, serializeTx(fields))
         expect(block.txOffsets.at(-1)).toBe(raw.length)
+        expect(txOffsetsOf(raw)).toEqual(block.txOffsets)
         expect(parsed.checkMerkleRoot(block)).toBe(true)
       }),
     )
@@ -39,8 +41,10 @@ describe('blocks', () => {
   it('are refused with ParseError wherever they are cut off, and if anything follows', () => {
     fc.assert(
       fc.property(blockOf, fc.nat(), fc.uint8Array({ minLength: 1 }), ({ raw }, cut, after) => {
-        expect(() => parsed.parseBlock(raw.subarray(0, cut % raw.length))).toThrow(ParseError)
-        expect(() => parsed.parseBlock(concat(raw, after))).toThrow(ParseError)
+        for (const read of [parsed.parseBlock, txOffsetsOf]) {
+          expect(() => read(raw.subarray(0, cut % raw.length))).toThrow(ParseError)
+          expect(() => read(concat(raw, after))).toThrow(ParseError)
+        }
       }),
     )
   })

@@ -29,7 +29,7 @@ describe('transaction.get', () => {
     const { ctx, call, txid, blockHash } = scene()
     ctx.daemon.transactions.set(txid(1, 2), { raw: 'c0ffee', block: blockHash(1) })
     expect(await call('get', txid(1, 2).toUpperCase())).toBe('c0ffee')
-    expect(ctx.daemon.calls).toEqual([['rawTransaction', txid(1, 2), blockHash(1)]])
+    expect(ctx.daemon.calls).toEqual([['confirmedTransaction', txid(1, 2), { blockHash: blockHash(1), position: 2 }]])
     expect(ctx.cost).toBe(1)
   })
 
