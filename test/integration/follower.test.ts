@@ -350,6 +350,43 @@ describe('Follower', () => {
     expect(changes(world.published.map(({ history }) => history))).toEqual(['0/0', '1/0', '0/1'])
   })
 
+  it('publishes nothing between a reorganisation and its tip, although a fee histogram is due', async () => {
+    const world = await begin(new World({ histogramMs: 5000, reorgPatienceMs: 600_000 }))
+    const tx = world.pay(1)
+    world.node.connect([tx])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    // Makes the histogram stale while it is too young to be made anew.
+    world.pay(2)
+    world.clock.advance(1000)
+    await world.idle()
+    expect(world.published.at(-1)).toMatchObject({ height: 13, history: '1/1' })
+    const before = world.published.length
+    world.node.disconnect()
+    for (let i = 0; i < 2; i++) world.node.connect([makeTx([world.coin(2 + i)], [{ script: 12, value: COIN }])])
+    let moved = false
+    world.daemon.before = (call) => {
+      if (call !== 'mempoolIds' || moved) return Promise.resolve()
+      // The node goes on while the new branch waits for its mempool, so the tip has to wait for one block more.
+      moved = true
+      world.node.connect([])
+      world.clock.advance(4500)
+      return Promise.resolve()
+    }
+    world.daemon.notify({ kind: 'block-disconnected', hash })
+    // The waits of the loop; its patience is a longer one.
+    const resting = () => world.clock.sleeper((ms) => ms <= 5000)
+    await resting()
+    while (world.published.at(-1)?.height !== 15) {
+      world.clock.advance(100)
+      await resting()
+    }
+    await world.idle()
+    expect(moved).toBe(true)
+    expect(world.published[before]).toMatchObject({ newTip: true, height: 15, history: '0/1' })
+    expect(world.published[before]?.touched.has(toLatin1(A))).toBe(true)
+  })
+
   it('drops what the other branch made impossible', async () => {
     const world = await begin(new World())
     const tx = world.pay(1)
