@@ -287,6 +287,46 @@ describe('the calls', () => {
     expect(node.heard.filter(({ params }) => params[0] === 1)).toHaveLength(atOnce ? 1 : 2)
   })
 
+  it('ask for unspent outputs in batches of 500, in the order asked, to the last satoshi', async () => {
+    const script = '0014'.padEnd(44, 'a')
+    node.methods.set('gettxout', ([, vout]) =>
+      (vout as number) % 3 === 0
+        ? null
+        : new RawJson(
+            `{"bestblock":"${hashOf(7)}","confirmations":1,"value":20999999.9769${String(1000 + (vout as number))},"scriptPubKey":{"hex":"${script}"}}`,
+          ),
+    )
+    const outpoints = Array.from({ length: 1001 }, (_, vout) => ({ txid: 'ab'.repeat(32), vout }))
+    const found = await daemon.unspentOutputs(outpoints)
+    expect(found).toEqual(
+      outpoints.map(({ vout }) =>
+        vout % 3 === 0
+          ? undefined
+          : {
+              bestBlock: hashOf(7),
+              script: Uint8Array.from(Buffer.from(script, 'hex')),
+              value: 2_099_999_997_690_000n + 1000n + BigInt(vout),
+            },
+      ),
+    )
+    // The third parameter: what the mempool spends is unspent still.
+    expect(node.heard.map(({ params }) => params)).toEqual(outpoints.map(({ txid, vout }) => [txid, vout, false]))
+    expect(node.requests.filter((request) => request === 'POST /')).toHaveLength(3)
+  })
+
+  it('fail where the node refuses one of the outputs, and where an answer is none', async () => {
+    const asked = [0, 1].map((vout) => ({ txid: 'ab'.repeat(32), vout }))
+    node.methods.set('gettxout', ([, vout]) => {
+      if (vout === 1) throw new RpcFault(-8, 'no')
+      return null
+    })
+    await expect(daemon.unspentOutputs(asked)).rejects.toMatchObject({ daemonCode: -8 })
+    node.methods.set('gettxout', () => ({ bestblock: hashOf(1), value: -1, scriptPubKey: { hex: '' } }))
+    await expect(daemon.unspentOutputs(asked)).rejects.toMatchObject({ kind: 'wrong' })
+    node.methods.set('gettxout', () => ({ bestblock: hashOf(1), value: 1, scriptPubKey: { hex: 'abc' } }))
+    await expect(daemon.unspentOutputs(asked)).rejects.toMatchObject({ kind: 'wrong' })
+  })
+
   it('hand on a verbose transaction as the node wrote it, to the last digit', async () => {
     const txid = 'ab'.repeat(32)
     const text = `{"txid":"${txid}", "value":0.00000000,"big":123456789012345678901234567890,"note":"\\u00e9 \\" }"}`

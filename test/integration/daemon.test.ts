@@ -2,10 +2,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { parseBlock, txAt } from '../../src/chain/block.ts'
+import { serializeTx } from '../../src/chain/tx.ts'
 import { Bitcoind } from '../../src/daemon/bitcoind.ts'
 import type { BitcoindOptions } from '../../src/daemon/bitcoind-options.ts'
 import type { DaemonNotice } from '../../src/daemon/daemon.ts'
-import { fromHex, toHex } from '../../src/lib/bytes.ts'
+import { fromHex, toDisplayHex, toHex } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLogger } from '../../src/log.ts'
 import { RegtestNode, type RegtestNodeOptions } from '../../src/regtest/node.ts'
@@ -176,6 +178,42 @@ describe('transactions', () => {
     const nextHex = toHex(await daemon.rawTransaction(next))
     expect(await to.broadcastPackage([nextHex])).toMatchObject({ packageMessage: 'success', errors: [] })
     expect(other.mempool).toContain(next)
+  })
+
+  it('have outputs that are unspent until a block spends them, whatever the mempool does', async () => {
+    const node = await regtest()
+    const { daemon } = await client(node)
+    const [hash = ''] = node.mine(1, ADDRESS)
+    const block = parseBlock(await daemon.rawBlock(hash))
+    const coinbase = txAt(block, 0)
+    const minted = { txid: toDisplayHex(coinbase.txid), vout: 0 }
+    node.mine(100)
+    const script = fromHex('0014'.padEnd(44, 'b'))
+    const value = (coinbase.outputs[0]?.value ?? 0n) - 10_001n
+    const spend = serializeTx({
+      version: 2,
+      inputs: [
+        { prevTxid: coinbase.txid, prevIndex: 0, script: new Uint8Array(0), sequence: 0xffff_ffff, witness: [] },
+      ],
+      outputs: [{ value, script }],
+      locktime: 0,
+    })
+    const spender = await daemon.broadcast(toHex(spend))
+    const unknown = { txid: 'ab'.repeat(32), vout: 0 }
+    const asked = [unknown, minted, { ...minted, vout: 9 }, { txid: spender, vout: 0 }]
+    const [first] = coinbase.outputs
+    const paid = { script: first?.script.slice(), value: first?.value }
+    // What only the mempool has spent is unspent, what only the mempool has made is not there.
+    const before = await daemon.unspentOutputs(asked)
+    expect(before).toEqual([undefined, { ...paid, bestBlock: node.bestBlockHash }, undefined, undefined])
+    node.mine(1)
+    expect(await daemon.unspentOutputs(asked)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      { script, value, bestBlock: node.bestBlockHash },
+    ])
+    expect(await daemon.unspentOutputs([])).toEqual([])
   })
 
   it('are not estimated a fee for where nobody pays any', async () => {
