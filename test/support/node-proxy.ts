@@ -25,6 +25,10 @@ export type Trick = (
 export class NodeProxy {
   /** Asked in order; the first that does not give undefined decides. */
   tricks: Trick[] = []
+  /** Who may ask, `user:password` of the moment, and with what the node is asked; undefined: the asker's own. */
+  credentials: { readonly accepted: () => string; readonly own: string } | undefined
+  /** JSON-RPC requests that were refused for their credentials. */
+  refused = 0
   /** Path or methods of each request. */
   readonly asked: string[] = []
   readonly #target: { readonly host: string; readonly port: number }
@@ -69,6 +73,15 @@ export class NodeProxy {
     const path = request.url ?? ''
     const ask = { path, body, methods: request.method === 'POST' ? methodsOf(body) : [] }
     this.asked.push(ask.methods[0] ?? path)
+    const { credentials } = this
+    if (credentials !== undefined && ask.methods.length > 0) {
+      if (request.headers.authorization !== basic(credentials.accepted())) {
+        this.refused += 1
+        send(response, { status: 401, body: '' })
+        return
+      }
+      request.headers.authorization = basic(credentials.own)
+    }
     const node = () => this.#forward(request, body)
     for (const trick of this.tricks) {
       const what = trick(ask, node)
@@ -102,6 +115,10 @@ export class NodeProxy {
       request.end(body)
     })
   }
+}
+
+function basic(login: string): string {
+  return `Basic ${Buffer.from(login).toString('base64')}`
 }
 
 function methodsOf(body: string): string[] {
