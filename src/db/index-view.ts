@@ -14,6 +14,9 @@ import type { SharedSnapshot } from './shared-snapshot.ts'
 import { SpenderSearch } from './spender.ts'
 import type { ChainView, HistoryItem, MerkleProof, OutputInfo, OutputSource, Tip, TxPosition, Utxo } from './view.ts'
 
+/** Transactions of a long history that are looked up at a time. */
+const ITEMS_AT_ONCE = 1024
+
 /** What a view is made of; all of it stays what it is while the view lives. */
 export interface ViewParts {
   readonly tip: Tip
@@ -81,6 +84,27 @@ export class IndexView implements ChainView {
 
   async history(hashX: Uint8Array, limit: number): Promise<readonly HistoryItem[]> {
     return this.#items(await this.#histories().first(hashX, limit + 1))
+  }
+
+  async *historyFrom(hashX: Uint8Array, from: number): AsyncGenerator<readonly HistoryItem[]> {
+    for await (const txNums of this.#histories().after(hashX, from - 1)) {
+      for (let at = 0; at < txNums.length; at += ITEMS_AT_ONCE) {
+        yield await this.#items(txNums.slice(at, at + ITEMS_AT_ONCE))
+      }
+    }
+  }
+
+  recentHistory(hashX: Uint8Array, from: number): readonly HistoryItem[] | undefined {
+    this.#checkOpen()
+    const { layers, headers } = this.#parts
+    if (from < (layers[0]?.firstTxNum ?? this.tip.txCount)) return undefined
+    const items: HistoryItem[] = []
+    for (const layer of layers) {
+      for (const txNum of layer.touchesOf(hashX)) {
+        if (txNum >= from) items.push({ txNum, height: headers.heightOf(txNum), txid: layer.txid(txNum) })
+      }
+    }
+    return items
   }
 
   async findSpender(hashX: Uint8Array, outpoint: Uint8Array, fundedBy: number): Promise<HistoryItem | undefined> {

@@ -77,8 +77,17 @@ export class Layer {
     return this.#blockStarts.length
   }
 
+  get firstTxNum(): number {
+    return this.#firstTxNum
+  }
+
   get txCount(): number {
     return this.#txids.rows
+  }
+
+  txid(txNum: number): Uint8Array {
+    const at = (txNum - this.#firstTxNum) * TXID_SIZE
+    return this.#txids.bytes.slice(at, at + TXID_SIZE)
   }
 
   get perBlock(): boolean {
@@ -315,8 +324,18 @@ export class LayerMark {
     return this.#limits.txs === 0
   }
 
+  /** Number of the first transaction; what comes before is in the layers below, or in the store. */
+  get firstTxNum(): number {
+    return this.#layer.firstTxNum
+  }
+
   touchesOf(hashX: Uint8Array): number[] {
     return this.#layer.touchesOf(hashX, this.#limits.touches)
+  }
+
+  /** Id (32 bytes) of one of its transactions. */
+  txid(txNum: number): Uint8Array {
+    return this.#layer.txid(txNum)
   }
 
   eventsOf(hashX: Uint8Array): { readonly place: Uint8Array; readonly output: NewOutput | undefined }[] {

@@ -66,6 +66,10 @@ export interface ChainView {
    * caller sees that there are more.
    */
   history(hashX: Uint8Array, limit: number): Promise<readonly HistoryItem[]>
+  /** Those with numbers from `from` on, however many, some at a time. */
+  historyFrom(hashX: Uint8Array, from: number): AsyncIterable<readonly HistoryItem[]>
+  /** The same at once, where all of them are in memory; undefined where the disk would have to be asked. */
+  recentHistory(hashX: Uint8Array, from: number): readonly HistoryItem[] | undefined
   /** Unspent outputs in chain order, then by output index. */
   utxos(hashX: Uint8Array): Promise<readonly Utxo[]>
   /** Sum of the unspent outputs. */

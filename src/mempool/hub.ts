@@ -1,6 +1,7 @@
 import type { ChainView } from '../db/view.ts'
 import { ERROR_CODES, invariant, RpcError } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
+import { equalBytes } from '../lib/bytes.ts'
 import { LiveMoment, type LiveMomentOptions } from './live-moment.ts'
 import type { Mempool } from './mempool.ts'
 import type { Moment, MomentChange, MomentNews, MomentSource } from './moment.ts'
@@ -64,7 +65,8 @@ export class MomentHub implements MomentSource {
    */
   publish(view: ChainView, change: MomentChange): void {
     this.#views += 1
-    this.#scripts.advance(change.touched)
+    const before = this.#current?.held.view
+    this.#scripts.advance(change.touched, before === undefined || standsOn(view, before) ? 'longer' : 'other')
     this.#replace({ view, holders: 0 }, change)
   }
 
@@ -139,4 +141,12 @@ export class MomentHub implements MomentSource {
     this.#views -= 1
     held.view.release()
   }
+}
+
+/** True if `view` has the tip of `before`, so that all that was confirmed then still is. */
+function standsOn(view: ChainView, before: ChainView): boolean {
+  const { height } = before.tip
+  if (height < 0) return true
+  const [one, other] = [view.header(height), before.header(height)]
+  return one !== undefined && other !== undefined && equalBytes(one, other)
 }

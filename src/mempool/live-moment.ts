@@ -1,11 +1,20 @@
-import type { ChainView, Tip, Utxo } from '../db/view.ts'
-import { ERROR_CODES, RpcError } from '../errors.ts'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { ChainView, HistoryItem, Tip, Utxo } from '../db/view.ts'
+import { ERROR_CODES, invariant, RpcError } from '../errors.ts'
 import { type Awaitable, after } from '../lib/awaitable.ts'
-import { concat, fromHex, toLatin1, writeUint32LE } from '../lib/bytes.ts'
-import type { MempoolItem, MempoolUtxo, Moment, ScriptBalance, ScriptHistory, ScriptUnspent } from './moment.ts'
-import type { ConfirmedHistory, ConfirmedOutputs, ScriptCache } from './script-cache.ts'
+import { concat, toLatin1, writeUint32LE } from '../lib/bytes.ts'
+import { ConfirmedHistory, KEEP_STATE } from './confirmed-history.ts'
+import type {
+  MempoolItem,
+  MempoolUtxo,
+  Moment,
+  ScriptBalance,
+  ScriptHistory,
+  ScriptUnspent,
+  StatusOfHistory,
+} from './moment.ts'
+import type { ConfirmedOutputs, ScriptCache } from './script-cache.ts'
 import type { MempoolSnapshot } from './snapshot.ts'
-import { statusOf } from './status.ts'
 
 export interface LiveMomentOptions {
   /** Transactions, confirmed and not, that a history may have. */
@@ -18,8 +27,18 @@ export interface LiveMomentCollaborators {
   readonly scripts: ScriptCache
 }
 
+/** Transactions of a history that are read in one go; longer ones are read part by part, with turns for others between. */
+const IN_ONE_GO = 2048
+
 const NO_ITEMS: readonly MempoolItem[] = Object.freeze([])
 const NO_UTXOS: readonly MempoolUtxo[] = Object.freeze([])
+
+/** What a history is read for: all of it is told, or a hash over it. */
+type Purpose = 'list' | 'status'
+
+function serves({ list }: ConfirmedHistory, purpose: Purpose): boolean {
+  return purpose === 'status' || list !== undefined
+}
 
 /** A view and a mempool snapshot that belong together. It answers the same for as long as it is used. */
 export class LiveMoment implements Moment {
@@ -44,9 +63,15 @@ export class LiveMoment implements Moment {
 
   history(hashX: Uint8Array): Awaitable<ScriptHistory> {
     const key = toLatin1(hashX)
-    const kept = this.#scripts.histories.get(key, this.#number)
-    if (kept !== undefined) return this.#withMempool(key, kept)
-    return this.#readHistory(hashX, key).then((confirmed) => this.#withMempool(key, confirmed))
+    return after(this.#confirmed(hashX, key, 'list'), ({ list, memo }) => {
+      invariant(list !== undefined, 'a list was asked for')
+      return { confirmed: list, mempool: this.#mempoolItems(key), memo }
+    })
+  }
+
+  status(hashX: Uint8Array): Awaitable<StatusOfHistory> {
+    const key = toLatin1(hashX)
+    return after(this.#confirmed(hashX, key, 'status'), (confirmed) => confirmed.status(this.#mempoolItems(key)))
   }
 
   balance(hashX: Uint8Array): Awaitable<ScriptBalance> {
@@ -67,25 +92,70 @@ export class LiveMoment implements Moment {
     })
   }
 
-  async status(hashX: Uint8Array): Promise<Uint8Array | undefined> {
-    const { status } = statusOf(await this.history(hashX))
-    return status === null ? undefined : fromHex(status)
+  #mempoolItems(key: string): readonly MempoolItem[] {
+    return this.mempool.touches(key) ? this.mempool.itemsOf(key) : NO_ITEMS
   }
 
-  #withMempool(key: string, { items, memo }: ConfirmedHistory): ScriptHistory {
-    if (items.length > this.#roomFor(key)) throw this.#tooLong()
-    const mempool = this.mempool.touches(key) ? this.mempool.itemsOf(key) : NO_ITEMS
-    return { confirmed: items, mempool, memo }
+  /** At once where it is kept, or the beginning is and what came since is in memory. */
+  #confirmed(hashX: Uint8Array, key: string, purpose: Purpose): Awaitable<ConfirmedHistory> {
+    const { histories } = this.#scripts
+    const kept = histories.get(key, this.#number)
+    if (kept !== undefined && serves(kept, purpose)) return this.#withRoom(key, kept)
+    const beginning = histories.beginning(key, this.#number)
+    if (beginning === undefined || !serves(beginning.value, purpose)) return this.#read(hashX, key, purpose)
+    const { value, branched } = beginning
+    const from = branched ? value.last + 1 : value.complete
+    const recent = this.view.recentHistory(hashX, from)
+    if (recent === undefined) return this.#readOn(hashX, key, purpose, { history: value, from })
+    return this.#keep(key, value.with(recent, this.tip.txCount))
   }
 
-  async #readHistory(hashX: Uint8Array, key: string): Promise<ConfirmedHistory> {
+  async #read(hashX: Uint8Array, key: string, purpose: Purpose): Promise<ConfirmedHistory> {
     const room = this.#roomFor(key)
     if (room < 0) throw this.#tooLong()
-    const items = await this.view.history(hashX, room)
-    if (items.length > room) throw this.#tooLong()
-    const history = { items: Object.freeze(items), memo: { text: undefined, status: undefined } }
-    this.#scripts.histories.put(key, this.#number, history)
+    const items = await this.view.history(hashX, Math.min(room, IN_ONE_GO))
+    const from = (items.at(-1)?.txNum ?? -1) + 1
+    const history = this.#withRoom(key, ConfirmedHistory.EMPTY.with(items, from))
+    if (items.length > IN_ONE_GO) return this.#readOn(hashX, key, purpose, { history, from })
+    return this.#keep(key, history.with([], this.tip.txCount))
+  }
+
+  /** Reads what comes behind `history`, of which there may be much. */
+  async #readOn(
+    hashX: Uint8Array,
+    key: string,
+    purpose: Purpose,
+    { history, from }: { readonly history: ConfirmedHistory; readonly from: number },
+  ): Promise<ConfirmedHistory> {
+    let whole = history
+    for await (const items of this.view.historyFrom(hashX, from)) {
+      whole = this.#withRoom(key, this.#longer(whole, items, purpose))
+      await turn()
+    }
+    return this.#keep(key, whole.with([], this.tip.txCount))
+  }
+
+  /** For a status nothing is piled up that is too much to keep. */
+  #longer(history: ConfirmedHistory, items: readonly HistoryItem[], purpose: Purpose): ConfirmedHistory {
+    const { longestList } = this.#scripts
+    // A hash over much is made part by part too.
+    if (history.count >= KEEP_STATE) history.hashed()
+    const longer = history.with(items, history.complete)
+    return purpose === 'status' && longer.count > longestList ? longer.withoutList() : longer
+  }
+
+  /** Throws RpcError 10001 if that many are not told. */
+  #withRoom(key: string, history: ConfirmedHistory): ConfirmedHistory {
+    if (history.count > this.#roomFor(key)) throw this.#tooLong()
     return history
+  }
+
+  #keep(key: string, history: ConfirmedHistory): ConfirmedHistory {
+    const { histories, longestList } = this.#scripts
+    if (longestList > 0) {
+      histories.put(key, this.#number, history.count > longestList ? history.withoutList() : history)
+    }
+    return this.#withRoom(key, history)
   }
 
   #outputs(hashX: Uint8Array, key: string): Awaitable<ConfirmedOutputs> {

@@ -1,6 +1,8 @@
-import type { ChainView, HistoryItem, Tip, Utxo } from '../db/view.ts'
+import type { ChainView, Tip, Utxo } from '../db/view.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
-import type { HistoryMemo, OutputsMemo } from './script-cache.ts'
+import type { HistoryMemo } from './confirmed-history.ts'
+import type { HistoryList } from './history-list.ts'
+import type { OutputsMemo } from './script-cache.ts'
 
 /** An unconfirmed transaction as clients are told of it. `txid` as displayed. */
 export interface MempoolItem {
@@ -50,10 +52,20 @@ export interface MempoolView {
 }
 
 export interface ScriptHistory {
-  readonly confirmed: readonly HistoryItem[]
+  readonly confirmed: HistoryList
   readonly mempool: readonly MempoolItem[]
   /** Of the confirmed part. */
   readonly memo: HistoryMemo
+}
+
+/** What clients compare, of a script. */
+export interface StatusOfHistory {
+  /** Hex of SHA-256 in its own order, not reversed; null if there is no history (protocol-basics, "Status"). */
+  readonly status: string | null
+  /** Characters that were hashed: what a status costs. */
+  readonly characters: number
+  /** Confirmed transactions among what it is of. */
+  readonly confirmed: number
 }
 
 export interface ScriptBalance {
@@ -84,8 +96,8 @@ export interface Moment {
   history(hashX: Uint8Array): Awaitable<ScriptHistory>
   balance(hashX: Uint8Array): Awaitable<ScriptBalance>
   unspent(hashX: Uint8Array): Awaitable<ScriptUnspent>
-  /** SHA-256 (32 bytes) over `txid:height:` of the whole history, or undefined if there is none. */
-  status(hashX: Uint8Array): Promise<Uint8Array | undefined>
+  /** SHA-256 over `txid:height:` of the whole history. Takes little memory, however long the history. */
+  status(hashX: Uint8Array): Awaitable<StatusOfHistory>
 }
 
 /** What changed when a new moment was published. */

@@ -1,24 +1,11 @@
 import { LRUCache } from 'lru-cache'
-import type { HistoryItem, Utxo } from '../db/view.ts'
+import type { Utxo } from '../db/view.ts'
 import type { LongText } from '../lib/long-text.ts'
-import type { StatusOfHistory } from './status.ts'
+import { type ConfirmedHistory, KEEP_STATE } from './confirmed-history.ts'
 
-/** What readers made of a confirmed history, set by the first who makes it and the same for everybody. */
-export interface HistoryMemo {
-  /** Its entries as JSON, without what stands around a list. */
-  text: string | LongText | undefined
-  /** Where nothing is unconfirmed. */
-  status: StatusOfHistory | undefined
-}
-
-/** The confirmed history of a script, complete and frozen. */
-export interface ConfirmedHistory {
-  readonly items: readonly HistoryItem[]
-  readonly memo: HistoryMemo
-}
-
-/** As HistoryMemo, of outputs. */
+/** What readers made of outputs, set by the first who makes it and the same for everybody. */
 export interface OutputsMemo {
+  /** The outputs as JSON, without what stands around a list. */
   text: string | LongText | undefined
 }
 
@@ -35,19 +22,25 @@ export interface ScriptCacheOptions {
   readonly maxBytes: number
 }
 
-/** Bytes of an item with its share of text, and of an entry without any: measured on the heap, rounded up. */
-const HISTORY_ITEM_BYTES = 400
+/** Bytes of the text of a history's entry, and of an output with its text: measured on the heap, rounded up. */
+const HISTORY_TEXT_BYTES = 110
 const OUTPUT_BYTES = 450
+/** Of the state of a hash, and of what is kept of a script without any of these. */
+const STATE_BYTES = 500
 const ENTRY_BYTES = 500
 /** One script gets at most this share of its half. */
 const LARGEST_SHARE = 1 / 4
 /** Scripts that are remembered as touched between two views; beyond that everything is forgotten with the next one. */
 const MOST_TOUCHED = 200_000
 
+/** How a view comes after the one before it: on top of it, or as another branch, with or without a common part. */
+export type Succession = 'longer' | 'other'
+
 /**
  * Confirmed histories and outputs of scripts, by hashX (11 characters). A view is known by its number: each new one has
  * the next. What was read from a view is good for it and for those after it, until one comes in which the script was
- * touched; never for one before it. Nothing else is asked of the caller than to read a view only under its own number.
+ * touched; never for one before it. A history is then still the beginning of the one that is, unless blocks were taken
+ * back that touched the script. Nothing else is asked of the caller than to read a view only under its own number.
  */
 export class ScriptCache {
   readonly histories: KeptByScript<ConfirmedHistory>
@@ -58,7 +51,9 @@ export class ScriptCache {
 
   constructor({ maxBytes }: ScriptCacheOptions) {
     const current = (): number => this.#view
-    this.histories = new KeptByScript(maxBytes / 2, current, ({ items }) => items.length * HISTORY_ITEM_BYTES)
+    const sizeOf = ({ count, list }: ConfirmedHistory): number =>
+      (count < KEEP_STATE ? 0 : STATE_BYTES) + (list === undefined ? 0 : list.bytes + count * HISTORY_TEXT_BYTES)
+    this.histories = new KeptByScript(maxBytes / 2, current, sizeOf)
     this.outputs = new KeptByScript(maxBytes / 2, current, ({ utxos }) => utxos.length * OUTPUT_BYTES)
   }
 
@@ -70,6 +65,11 @@ export class ScriptCache {
   /** Bytes kept, as estimated. */
   get bytes(): number {
     return this.histories.bytes + this.outputs.bytes
+  }
+
+  /** Transactions of the longest history that is kept as a list. */
+  get longestList(): number {
+    return Math.floor(this.histories.largest / (HISTORY_TEXT_BYTES + 45))
   }
 
   /**
@@ -85,26 +85,26 @@ export class ScriptCache {
   }
 
   /** A new view is there, in which these scripts, and those told of before, may be others. Gives its number. */
-  advance(hashXs: ReadonlySet<string>): number {
+  advance(hashXs: ReadonlySet<string>, succession: Succession): number {
     this.#view += 1
+    const isLonger = succession === 'longer'
+    if (!isLonger) this.histories.branchOff()
     if (this.#tooMany) {
-      this.histories.clear()
+      if (isLonger) this.histories.outdateAll()
+      else this.histories.clear()
       this.outputs.clear()
-    } else {
-      this.#drop(this.#touched)
-      this.#drop(hashXs)
+    } else if (this.bytes > 0) {
+      for (const touched of [this.#touched, hashXs]) {
+        for (const hashX of touched) {
+          if (isLonger) this.histories.outdate(hashX)
+          else this.histories.delete(hashX)
+          this.outputs.delete(hashX)
+        }
+      }
     }
     this.#touched = new Set()
     this.#tooMany = false
     return this.#view
-  }
-
-  #drop(hashXs: ReadonlySet<string>): void {
-    if (this.bytes === 0) return
-    for (const hashX of hashXs) {
-      this.histories.delete(hashX)
-      this.outputs.delete(hashX)
-    }
   }
 }
 
@@ -112,17 +112,32 @@ interface Kept<T> {
   readonly value: T
   /** Number of the view that it was read from. */
   readonly view: number
+  /** Number of the first view for which it is only a beginning. */
+  outdated: number
+}
+
+/** What is still good of an outdated value. */
+export interface Beginning<T> {
+  readonly value: T
+  /** Blocks were taken back since, none of which touched the script: numbers of transactions may have gone to others. */
+  readonly branched: boolean
 }
 
 /** One kind of value. */
-export class KeptByScript<T> {
+export class KeptByScript<T extends object> {
+  /** Bytes of the largest value that is kept. */
+  readonly largest: number
   readonly #lru: LRUCache<string, Kept<T>> | undefined
   readonly #current: () => number
   readonly #sizeOf: (value: T) => number
+  /** Numbers of the last views in which anything may have been touched, and which were other branches. */
+  #allOutdated = 0
+  #branched = 0
 
   constructor(maxBytes: number, current: () => number, sizeOf: (value: T) => number) {
     const maxEntrySize = Math.floor(maxBytes * LARGEST_SHARE)
     this.#lru = maxEntrySize > 0 ? new LRUCache({ maxSize: Math.floor(maxBytes), maxEntrySize }) : undefined
+    this.largest = Math.max(0, maxEntrySize - ENTRY_BYTES)
     this.#current = current
     this.#sizeOf = sizeOf
   }
@@ -134,13 +149,39 @@ export class KeptByScript<T> {
   /** What the view of this number says of a script, if that is kept. */
   get(hashX: string, view: number): T | undefined {
     const kept = this.#lru?.get(hashX)
-    return kept === undefined || kept.view > view ? undefined : kept.value
+    if (kept === undefined || kept.view > view || kept.outdated <= view || kept.view < this.#allOutdated)
+      return undefined
+    return kept.value
+  }
+
+  /** What the view of this number says of a script, or the beginning of it, if that is kept. */
+  beginning(hashX: string, view: number): Beginning<T> | undefined {
+    const kept = this.#lru?.get(hashX)
+    if (kept === undefined || kept.view > view) return undefined
+    return { value: kept.value, branched: kept.view < this.#branched }
   }
 
   /** Keeps what was read from the view of this number; no use if there is a newer one by now, which may differ. */
   put(hashX: string, view: number, value: T): void {
     if (view !== this.#current()) return
-    this.#lru?.set(hashX, { value, view }, { size: ENTRY_BYTES + this.#sizeOf(value) })
+    const size = ENTRY_BYTES + this.#sizeOf(value)
+    this.#lru?.set(hashX, { value, view, outdated: Number.POSITIVE_INFINITY }, { size })
+  }
+
+  /** What is kept of a script is only a beginning for the current view. */
+  outdate(hashX: string): void {
+    const kept = this.#lru?.peek(hashX)
+    if (kept !== undefined) kept.outdated = Math.min(kept.outdated, this.#current())
+  }
+
+  /** The same of all scripts. */
+  outdateAll(): void {
+    this.#allOutdated = this.#current()
+  }
+
+  /** The current view does not stand on the one before it. */
+  branchOff(): void {
+    this.#branched = this.#current()
   }
 
   delete(hashX: string): void {

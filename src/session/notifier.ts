@@ -167,8 +167,7 @@ export class Notifier {
       if (outpoint !== undefined) return await this.#outpointStatus(moment, key, outpoint, round)
       // An outpoint that nobody follows any more.
       if (key.length !== HASHX_SIZE) return { status: null }
-      const status = await moment.status(fromLatin1(key))
-      return { status: status === undefined ? null : toHex(status) }
+      return await moment.status(fromLatin1(key))
     } catch (error) {
       if (error instanceof RpcError && error.code === ERROR_CODES.historyTooLong.code) return 'too long'
       this.#collaborators.log.warn({ err: error }, 'status of a script could not be worked out')

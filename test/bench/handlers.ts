@@ -50,6 +50,8 @@ const view: ChainView = {
         return { txNum: i, height: 1000 + i, txid: concat(hashX, Uint8Array.of(i, i >>> 8), new Uint8Array(19)) }
       }),
     ),
+  async *historyFrom() {},
+  recentHistory: () => undefined,
   utxos: (hashX) =>
     turn(
       Array.from({ length: items(hashX) }, (_, i): Utxo => {

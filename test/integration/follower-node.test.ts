@@ -8,7 +8,7 @@ import { parseWholeTx, serializeTx, type Tx } from '../../src/chain/tx.ts'
 import { bitcoinRegtest } from '../../src/coins/bitcoin.ts'
 import { Bitcoind } from '../../src/daemon/bitcoind.ts'
 import { IndexDatabase } from '../../src/db/index-db.ts'
-import { concat, fromDisplayHex, fromHex, toDisplayHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
+import { concat, fromDisplayHex, fromHex, toDisplayHex, toLatin1 } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { sha256 } from '../../src/lib/hash.ts'
 import { silentLogger } from '../../src/log.ts'
@@ -159,8 +159,7 @@ class Station {
         ...confirmed.map(({ txid, height }) => `${toDisplayHex(txid)}:${height}`),
         ...mempool.map(({ txid, height }) => `${txid}:${height}`),
       ])
-      const hash = await moment.status(hashX)
-      status.set(key, hash === undefined ? '' : toHex(hash))
+      status.set(key, (await moment.status(hashX)).status ?? '')
     }
     return { height: moment.tip.height, newTip, touched, items, status }
   }

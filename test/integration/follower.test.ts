@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { hashXOf } from '../../src/chain/script.ts'
 import type { Tx } from '../../src/chain/tx.ts'
 import { ChainError, DaemonError, StorageError } from '../../src/errors.ts'
-import { toDisplayHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
+import { toDisplayHex, toLatin1 } from '../../src/lib/bytes.ts'
 import { createLogger } from '../../src/log.ts'
 import { MomentHub } from '../../src/mempool/hub.ts'
 import { Mempool } from '../../src/mempool/mempool.ts'
@@ -104,12 +104,12 @@ class World {
     const at = this.published.push({ ...change, height: -1, history: '', status: '', complete: false }) - 1
     await this.hub.with(async (moment) => {
       const history = await moment.history(A)
-      const status = await moment.status(A)
+      const { status } = await moment.status(A)
       this.published[at] = {
         ...change,
         height: moment.tip.height,
         history: `${history.confirmed.length}/${history.mempool.length}`,
-        status: status === undefined ? '' : toHex(status),
+        status: status ?? '',
         complete: moment.mempool.complete,
       }
     })

@@ -1,11 +1,11 @@
+import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hashXOf } from '../../src/chain/script.ts'
-import { toLatin1 } from '../../src/lib/bytes.ts'
+import { toDisplayHex, toLatin1 } from '../../src/lib/bytes.ts'
 import { LiveMoment } from '../../src/mempool/live-moment.ts'
 import type { Moment } from '../../src/mempool/moment.ts'
 import { ScriptCache } from '../../src/mempool/script-cache.ts'
-import { statusOf } from '../../src/mempool/status.ts'
 import { event, happen } from '../support/model-events.ts'
 import { scriptNumber } from '../support/model-node.ts'
 import { ModelWorld } from '../support/model-world.ts'
@@ -28,10 +28,12 @@ async function passTurns(count: number): Promise<void> {
 
 /** Everything that a moment says of a script, as text. */
 async function answers(moment: Moment, hashX: Uint8Array): Promise<string> {
-  const { memo: _history, ...history } = await moment.history(hashX)
+  const { confirmed, mempool } = await moment.history(hashX)
+  const history = [...confirmed.map((it) => ({ ...it, txid: toDisplayHex(it.txid) })), ...mempool]
   const { memo: _outputs, ...unspent } = await moment.unspent(hashX)
-  const { status } = statusOf({ ...history, memo: { text: undefined, status: undefined } })
-  const remembered = statusOf(await moment.history(hashX)).status
+  const text = history.map(({ txid, height }) => `${txid}:${height}:`).join('')
+  const status = text === '' ? null : createHash('sha256').update(text).digest('hex')
+  const remembered = (await moment.status(hashX)).status
   const all = { history, unspent, balance: await moment.balance(hashX), remembered }
   expect(remembered).toBe(status)
   return JSON.stringify(all, (_key, value: unknown) =>

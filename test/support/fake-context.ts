@@ -1,10 +1,18 @@
 import type { Daemon, TransactionPlace } from '../../src/daemon/daemon.ts'
 import type { ChainView, HistoryItem, OutputInfo, Tip, Utxo } from '../../src/db/view.ts'
 import { DaemonError, ERROR_CODES, RpcError } from '../../src/errors.ts'
-import { concat, equalBytes, fromHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
+import { concat, equalBytes, fromHex, toDisplayHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
 import { sha256, sha256d } from '../../src/lib/hash.ts'
 import { merkleBranch, merkleRoot } from '../../src/lib/merkle.ts'
-import type { MempoolItem, MempoolOutput, MempoolUtxo, MempoolView, Moment } from '../../src/mempool/moment.ts'
+import { HistoryList } from '../../src/mempool/history-list.ts'
+import type {
+  MempoolItem,
+  MempoolOutput,
+  MempoolUtxo,
+  MempoolView,
+  Moment,
+  StatusOfHistory,
+} from '../../src/mempool/moment.ts'
 import {
   compareVersions,
   type ProtocolVersion,
@@ -74,7 +82,7 @@ export class FakeMoment implements Moment {
   async history(hashX: Uint8Array) {
     const { confirmed = [], mempool = [] } = this.script(hashX)
     if (confirmed.length > this.historyLimit) throw new RpcError(ERROR_CODES.historyTooLong.code, 'history too long')
-    return { confirmed, mempool, memo: { text: undefined, status: undefined } }
+    return { confirmed: HistoryList.of(confirmed), mempool, memo: { text: undefined } }
   }
 
   async balance(hashX: Uint8Array) {
@@ -88,8 +96,12 @@ export class FakeMoment implements Moment {
     return { confirmed: utxos, mempool: mempoolUtxos, memo: { text: undefined } }
   }
 
-  async status(): Promise<Uint8Array | undefined> {
-    throw new Error('not a part of this fake')
+  async status(hashX: Uint8Array): Promise<StatusOfHistory> {
+    const { confirmed, mempool } = await this.history(hashX)
+    const texts = [...confirmed.map((it) => ({ ...it, txid: toDisplayHex(it.txid) })), ...mempool]
+    const text = texts.map(({ txid, height }) => `${txid}:${height}:`).join('')
+    const status = text === '' ? null : toHex(sha256(Buffer.from(text)))
+    return { status, characters: text.length, confirmed: confirmed.length }
   }
 }
 
@@ -119,6 +131,10 @@ function fakeView(moment: FakeMoment): ChainView {
       return { txNum: moment.blocks.slice(0, height).flat().length + position, height, position }
     },
     history: async (hashX, limit) => (moment.script(hashX).confirmed ?? []).slice(0, limit + 1),
+    historyFrom: async function* (hashX, from) {
+      yield (moment.script(hashX).confirmed ?? []).filter(({ txNum }) => txNum >= from)
+    },
+    recentHistory: () => undefined,
     utxos: async (hashX) => moment.script(hashX).utxos ?? [],
     balance: async (hashX) => (moment.script(hashX).utxos ?? []).reduce((sum, { value }) => sum + value, 0n),
     row: () => undefined,

@@ -292,6 +292,23 @@ export class ModelView implements ChainView {
   }
 
   history(hashX: Uint8Array, limit: number): Promise<readonly HistoryItem[]> {
+    return Promise.resolve(this.#items(hashX).slice(0, limit + 1))
+  }
+
+  async *historyFrom(hashX: Uint8Array, from: number): AsyncGenerator<readonly HistoryItem[]> {
+    const items = this.#items(hashX).filter(({ txNum }) => txNum >= from)
+    while (items.length > 0) yield items.splice(0, 2)
+    this.#check()
+  }
+
+  /** As if the last two blocks were not on disk. */
+  recentHistory(hashX: Uint8Array, from: number): readonly HistoryItem[] | undefined {
+    this.#check()
+    const stored = this.#blocks.slice(0, -2).reduce((sum, { txs }) => sum + txs.length, 0)
+    return from < stored ? undefined : this.#items(hashX).filter(({ txNum }) => txNum >= from)
+  }
+
+  #items(hashX: Uint8Array): HistoryItem[] {
     this.#check()
     const items: HistoryItem[] = []
     let txNum = 0
@@ -302,7 +319,7 @@ export class ModelView implements ChainView {
         txNum += 1
       }
     }
-    return Promise.resolve(items.slice(0, limit + 1))
+    return items
   }
 
   utxos(hashX: Uint8Array): Promise<readonly Utxo[]> {

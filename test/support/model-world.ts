@@ -56,6 +56,14 @@ export class ModelWorld {
     view.unspentOutputs = (...asked) => this.pace().then(() => unspentOutputs(...asked))
     view.findSpender = (...asked) => this.pace().then(() => findSpender(...asked))
     view.history = (...asked) => this.pace().then(() => history(...asked))
+    const historyFrom = view.historyFrom.bind(view)
+    const pace = (): Promise<void> => this.pace()
+    view.historyFrom = async function* (...asked) {
+      for await (const items of historyFrom(...asked)) {
+        await pace()
+        yield items
+      }
+    }
     view.utxos = (...asked) => this.pace().then(() => utxos(...asked))
     this.view = view
     this.hub.publish(view, { newTip: true, touched: this.#take() })

@@ -6,7 +6,14 @@ import { fromHex, fromLatin1, toHex, toLatin1 } from '../../src/lib/bytes.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/log.ts'
 import { silentLogger } from '../../src/log.ts'
-import type { MempoolOutput, MempoolView, Moment, MomentNews, MomentSource } from '../../src/mempool/moment.ts'
+import type {
+  MempoolOutput,
+  MempoolView,
+  Moment,
+  MomentNews,
+  MomentSource,
+  StatusOfHistory,
+} from '../../src/mempool/moment.ts'
 import { Envelope } from '../../src/rpc/envelope.ts'
 import { defineMethod, type ProtocolVersion, type RpcMethod } from '../../src/rpc/method.ts'
 import { outpointMethods } from '../../src/rpc/methods/outpoint.ts'
@@ -54,15 +61,14 @@ export class HandMoment implements Moment {
     return this.#chain.unspent(hashX)
   }
 
-  async status(hashX: Uint8Array): Promise<Uint8Array | undefined> {
+  async status(hashX: Uint8Array): Promise<StatusOfHistory> {
     const key = toLatin1(hashX)
     this.#source.asked.push(key)
     await this.#source.gate
     await this.#source.pace()
     const failure = this.#source.failures.get(key)
     if (failure !== undefined) throw failure
-    const status = this.#statuses.get(key)
-    return status === undefined ? undefined : fromHex(status)
+    return { status: this.#statuses.get(key) ?? null, characters: 0, confirmed: 0 }
   }
 }
 
@@ -213,8 +219,7 @@ export function kitMethods(held: Held): RpcMethod[] {
       params: z.object({ script: z.string(), wait: z.boolean().optional() }),
       handler: async (ctx, { script, wait }) => {
         const hashX = fromHex(script)
-        const found = await ctx.moment.status(hashX)
-        const status = found === undefined ? null : toHex(found)
+        const { status } = await ctx.moment.status(hashX)
         ctx.client.subscribeScript(hashX, script, status)
         if (wait === true) await held.wait(ctx.signal)
         return status

@@ -1,10 +1,9 @@
 import { z } from 'zod'
-import type { HistoryItem } from '../../db/view.ts'
 import { type Awaitable, after } from '../../lib/awaitable.ts'
 import { toDisplayHex } from '../../lib/bytes.ts'
 import { LongText, within } from '../../lib/long-text.ts'
+import type { HistoryEntry as ConfirmedEntry } from '../../mempool/history-list.ts'
 import type { MempoolItem, MempoolUtxo, ScriptHistory } from '../../mempool/moment.ts'
-import { statusOf } from '../../mempool/status.ts'
 import { RawJson } from '../json.ts'
 import { defineMethod, type RpcContext, type RpcMethod } from '../method.ts'
 import {
@@ -62,7 +61,7 @@ function wholeHistory(ctx: RpcContext, script: ScriptRef, before = '', behind = 
   })
 }
 
-function historyText({ txid, height }: HistoryItem): string {
+function historyText({ txid, height }: ConfirmedEntry): string {
   return `{"tx_hash":"${toDisplayHex(txid)}","height":${height}}`
 }
 
@@ -110,8 +109,8 @@ function outputText({ txid, vout, height, value }: MempoolUtxo & { readonly heig
 
 /** Subscribes only once the status is there: a script whose history is too long is not followed. */
 function subscribeTo(ctx: RpcContext, script: ScriptRef): Awaitable<string | null> {
-  return after(historyOf(ctx, script), (history) => {
-    const { status, characters } = statusOf(history)
+  return after(ctx.moment.status(script.hashX), ({ status, characters, confirmed }) => {
+    ctx.charge(confirmed * HISTORY_ITEM_COST)
     ctx.charge(characters * STATUS_CHARACTER_COST)
     ctx.client.subscribeScript(script.hashX, script.alias, status)
     return status
