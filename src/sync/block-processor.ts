@@ -43,6 +43,7 @@ export class BlockProcessor implements ChainSync {
   readonly #log: Logger
   readonly #progress: CatchUpObserver | undefined
   readonly #parse: BlockParser
+  readonly #usesThread: boolean
   readonly #stopping = new AbortController()
   #thread: ParseThread | undefined
   #tidying: Promise<void> | undefined
@@ -54,9 +55,8 @@ export class BlockProcessor implements ChainSync {
     this.#clock = collaborators.clock
     this.#log = collaborators.log
     this.#progress = collaborators.progress
-    this.#parse =
-      collaborators.parse ??
-      ((fetched) => (ParseThread.available ? this.#onThread() : { parse: readBlock }).parse(fetched))
+    this.#usesThread = collaborators.parse === undefined && ParseThread.available
+    this.#parse = collaborators.parse ?? (this.#usesThread ? (fetched) => this.#onThread().parse(fetched) : readBlock)
   }
 
   /** The index as it is now; release() it. */
@@ -93,6 +93,8 @@ export class BlockProcessor implements ChainSync {
    * StorageError, AbortError. One at a time.
    */
   async catchUp(listener: ChainListener, signal: AbortSignal): Promise<void> {
+    // Here rather than when the first block has come: a thread takes its time to start.
+    if (this.#usesThread) this.#onThread()
     try {
       while (!(await this.#isAtTip(listener, signal)));
     } catch (error) {
@@ -146,7 +148,8 @@ export class BlockProcessor implements ChainSync {
   async #apply({ block, known }: ReadBlock, target: number, listener: ChainListener, level: 'info' | 'debug') {
     const begun = this.#clock.monotonic()
     const { to, touched } = await this.#db.advance(block, target, known)
-    listener.applied({ txids: block.txids, spentOutpoints: spentOutpoints(block), touched })
+    const isLast = to.height >= target
+    listener.applied({ txids: block.txids, spentOutpoints: spentOutpoints(block), touched, isLast })
     await this.#db.flushIfDue()
     const { height, txCount } = to
     this.#progress?.update({ height, txCount, target })

@@ -26,6 +26,8 @@ export interface AppliedBlock {
   readonly spentOutpoints: Iterable<Uint8Array>
   /** hashXs (Latin-1) that it pays to or spends from. */
   readonly touched: Iterable<string>
+  /** True if the node was known to have no block after it when this catch-up looked last. */
+  readonly isLast: boolean
 }
 
 /** Hears of a catch-up while it goes on; what was heard stays true if the catch-up fails later. */
@@ -196,7 +198,10 @@ export class Follower implements Service {
           if (!this.#hub.ready) return
           this.#touch(block.touched)
           this.#touch(this.#mempool.applyBlock(block.txids, block.spentOutpoints))
-          if (this.#isLongSilent()) this.#publishTip(this.#chain.view())
+          // The last one at once: that the node has another one by now need not be known before.
+          if (this.#isLongSilent() || (block.isLast && this.#reorgSince === undefined)) {
+            this.#publishTip(this.#chain.view())
+          }
         },
         rolledBack: (block) => {
           if (!this.#hub.ready) return

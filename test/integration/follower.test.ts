@@ -167,6 +167,31 @@ describe('Follower', () => {
     })
   })
 
+  it('publishes the last block that is known before the node is asked whether there is another', async () => {
+    const world = await begin(new World())
+    let asked = (): void => undefined
+    const asking = new Promise<void>((resolve) => {
+      asked = resolve
+    })
+    let answer = (): void => undefined
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    world.index.settle = () => {
+      asked()
+      return answered
+    }
+    world.node.connect([])
+    world.node.connect([])
+    world.follower.poke()
+    await asking
+    expect(world.follower.status().height).toBe(14)
+    expect(changes(world.published.filter(({ newTip }) => newTip).map(({ height }) => height)).length).toBe(2)
+    answer()
+    await world.idle()
+    expect(world.published.filter(({ newTip }) => newTip)).toHaveLength(2)
+  })
+
   it('tells of a new transaction when the node does, without waiting for a poll', async () => {
     const world = await begin(new World())
     const before = world.published.length

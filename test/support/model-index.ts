@@ -11,6 +11,8 @@ export class ModelIndex implements ChainSync {
   #blocks: ModelBlock[]
   /** Views handed out, in order. */
   readonly views: ModelView[] = []
+  /** Waited for at the end of each catch-up. */
+  settle: () => Promise<void> = () => Promise.resolve()
   /** Runs before each block is applied. */
   before: ((height: number) => void) | undefined
 
@@ -35,8 +37,14 @@ export class ModelIndex implements ChainSync {
       this.before?.(this.height + 1)
       signal.throwIfAborted()
       this.#blocks = [...this.#blocks, next]
-      listener.applied({ txids: txidsOf(next), spentOutpoints: spentBy(next), touched: touchedBy(this.#blocks, next) })
+      listener.applied({
+        txids: txidsOf(next),
+        spentOutpoints: spentBy(next),
+        touched: touchedBy(this.#blocks, next),
+        isLast: this.#next() === undefined,
+      })
     }
+    await this.settle()
   }
 
   persist(): Promise<void> {

@@ -15,11 +15,16 @@ import { FakeDaemon } from '../../support/fake-daemon.ts'
 const PLAN = { txs: 4, scripts: 5 }
 
 class Recorder implements ChainListener {
-  readonly applied_: { txids: string; spent: string[]; touched: Set<string> }[] = []
+  readonly applied_: { txids: string; spent: string[]; touched: Set<string>; isLast: boolean }[] = []
   readonly rolledBack_: Set<string>[] = []
 
-  applied({ txids, spentOutpoints, touched }: AppliedBlock): void {
-    this.applied_.push({ txids: toHex(txids), spent: [...spentOutpoints].map(toHex), touched: new Set(touched) })
+  applied({ txids, spentOutpoints, touched, isLast }: AppliedBlock): void {
+    this.applied_.push({
+      txids: toHex(txids),
+      spent: [...spentOutpoints].map(toHex),
+      touched: new Set(touched),
+      isLast,
+    })
   }
 
   rolledBack({ touched }: { readonly touched: Iterable<string> }): void {
@@ -90,7 +95,7 @@ describe.each([
         await expectSynced()
       }))
 
-    it('tells of every block its ids, what it spends and whom it touches', () =>
+    it('tells of every block its ids, what it spends, whom it touches, and whether another one is known', () =>
       withWorld(12, async ({ catchUp, heard, daemon, db }) => {
         await catchUp()
         const { blocks } = daemon.chain
@@ -107,6 +112,7 @@ describe.each([
         expect(heard.applied_.at(-1)!.touched).toEqual(
           new Set(changed.map((hashX) => Buffer.from(hashX).toString('latin1'))),
         )
+        expect(heard.applied_.map(({ isLast }) => isLast)).toEqual(blocks.map((_, height) => height === 12))
         expect(db.tip.height).toBe(12)
       }))
 
