@@ -8,6 +8,7 @@ import type { Manifest } from './chain/manifest.ts'
 import { Wallet } from './chain/wallet.ts'
 import type { FollowersAnswer, Heard } from './sessions/followers.ts'
 import type { FollowersCommand } from './sessions/followers-child.ts'
+import { Pings } from './sessions/pings.ts'
 import { Announcements } from './support/announcements.ts'
 import { BenchServer } from './support/bench-server.ts'
 import { Child } from './support/child.ts'
@@ -18,7 +19,7 @@ import { startPreparedChain } from './support/prepared-chain.ts'
 import { cpuSeconds, memory } from './support/process-stats.ts'
 import { figure, note, print, printJson, printTable, quantile, whole } from './support/report.ts'
 
-const MARKS = { kilobytesPerSession: 20, setupSeconds: 1, lastNotificationMs: 500 } as const
+const MARKS = { kilobytesPerSession: 20, setupSeconds: 1, lastNotificationMs: 500, pingP99Ms: 25 } as const
 const PARALLEL = 50
 /** Sessions, of those that count, that come and go first: a process that has served nobody yet has other needs of memory. */
 const WARM_UP_SHARE = 1 / 4
@@ -79,6 +80,8 @@ interface Round {
   readonly headers: Times
   readonly scripts: Times
   readonly cpuSeconds: number
+  /** Of another client's pings, from the announcement to the last notification. */
+  readonly ping: { readonly p50Ms: number; readonly p99Ms: number; readonly longestMs: number }
 }
 
 interface Times {
@@ -115,6 +118,7 @@ async function mineForAll(child: Child, server: Target, node: NodeProcess, manif
   const hex = toHex(block.raw)
   const announcements = await Announcements.listen(node.zmqEndpoint)
   try {
+    const pings = await Pings.start(server.port)
     const cpu = cpuSeconds(server.pid)
     const command = { do: 'hear', headers: count, scripts: count * subscriptions, limitMs: HEAR_LIMIT_MS } as const
     const hearing = askFollowers<Heard>(child, command, HEAR_LIMIT_MS + 10_000)
@@ -131,13 +135,16 @@ async function mineForAll(child: Child, server: Target, node: NodeProcess, manif
         `${headers.length} and ${scripts.length} notifications instead of ${count} and ${count * subscriptions}`,
       )
     }
+    const used = cpuSeconds(server.pid) - cpu
+    const ping = await pings.stop(announced, Math.max(...headers, ...scripts))
     return {
       bytes: block.raw.length,
       txs: block.txCount,
       acceptedMs,
       headers: timesOf(headers, announced),
       scripts: timesOf(scripts, announced),
-      cpuSeconds: cpuSeconds(server.pid) - cpu,
+      cpuSeconds: used,
+      ping: { p50Ms: quantile(ping, 0.5), p99Ms: quantile(ping, 0.99), longestMs: quantile(ping, 1) },
     } satisfies Round
   } finally {
     await announcements.close()
@@ -164,7 +171,7 @@ function report(echo: Setup, own: Setup, rounds: readonly Round[]): void {
     `server to echo: time ${figure(own.seconds / echo.seconds)}, CPU ${figure(own.cpuSeconds / echo.cpuSeconds)}, ` +
       `memory ${figure(own.kilobytesPerSession / echo.kilobytesPerSession)}`,
   )
-  for (const { bytes, txs, acceptedMs, headers, scripts, cpuSeconds: cpu } of rounds) {
+  for (const { bytes, txs, acceptedMs, headers, scripts, cpuSeconds: cpu, ping } of rounds) {
     print(
       `block of ${whole(txs)} transactions, ${whole(bytes / 1000)} KB, taken by the node in ${whole(acceptedMs)} ms; ` +
         'after its announcement:',
@@ -173,6 +180,8 @@ function report(echo: Setup, own: Setup, rounds: readonly Round[]): void {
       `  ${whole(list.count)} ${name}: first ${whole(list.firstMs)}, p50 ${whole(list.p50Ms)}, last ${whole(list.lastMs)} ms`
     print(times('headers', headers))
     print(times('statuses', scripts))
+    const { p50Ms, p99Ms, longestMs } = ping
+    print(`  meanwhile a ping: p50 ${figure(p50Ms)}, p99 ${figure(p99Ms)}, longest ${figure(longestMs)} ms`)
     print(`  CPU of the server ${figure(cpu)} s`)
   }
   const verdict = (met: boolean): string => (met ? 'met' : 'MISSED')
@@ -182,6 +191,8 @@ function report(echo: Setup, own: Setup, rounds: readonly Round[]): void {
     `mark ${MARKS.kilobytesPerSession} KB a session: ${verdict(own.kilobytesPerSession <= MARKS.kilobytesPerSession)}`,
   )
   print(`mark last notification after ${MARKS.lastNotificationMs} ms: ${verdict(last < MARKS.lastNotificationMs)}`)
+  const slowest = Math.max(...rounds.map(({ ping }) => ping.p99Ms))
+  print(`mark ping p99 meanwhile ${MARKS.pingP99Ms} ms: ${verdict(slowest < MARKS.pingP99Ms)}`)
   printJson('sessions', { echo, own, rounds })
 }
 
