@@ -2,10 +2,12 @@ import type { DaemonNotice } from '../daemon/daemon.ts'
 import type { MempoolNews, Refreshed } from '../mempool/mempool.ts'
 import { NewsDesk } from './mempool-news.ts'
 
-/** A refresh leaves the node and us alone for so many times as long as it took, up to the longest rest. */
-const REST_FACTOR = 4
-const SHORTEST_REST_MS = 50
-const LONGEST_REST_MS = 5_000
+/**
+ * What was asked leaves the node and us alone for so many times as long as it took, within bounds. A list costs as much as
+ * the mempool is large, whatever is new. News cost what they bring, and who waits for them waits for the rest as well.
+ */
+const LIST_REST = { factor: 4, shortestMs: 50, longestMs: 5_000 } as const
+const NEWS_REST = { factor: 1, shortestMs: 20, longestMs: 150 } as const
 /** Between lists while the node's notices have proved good. */
 const SURE_POLL_MS = 30_000
 
@@ -77,7 +79,8 @@ export class MempoolSchedule {
   /** Sets the next times after what begin() said was done, by the list or not. */
   done(result: Refreshed, byList: boolean, times: { readonly begun: number; readonly now: number }): void {
     const { begun, now } = times
-    const rest = Math.min(Math.max(REST_FACTOR * (now - begun), SHORTEST_REST_MS), LONGEST_REST_MS)
+    const { factor, shortestMs, longestMs } = byList ? LIST_REST : NEWS_REST
+    const rest = Math.min(Math.max(factor * (now - begun), shortestMs), longestMs)
     this.#restUntil = now + rest
     this.#newsAt = Math.max(this.#newsAt, this.#restUntil)
     if (!byList) return
