@@ -12,7 +12,17 @@ import { type KeySpace, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } fro
 import type { PendingLayer } from './pending.ts'
 import type { SharedSnapshot } from './shared-snapshot.ts'
 import { SpenderSearch } from './spender.ts'
-import type { ChainView, HistoryItem, MerkleProof, OutputInfo, OutputSource, Tip, TxPosition, Utxo } from './view.ts'
+import type {
+  ChainView,
+  HistoryItem,
+  MerkleProof,
+  OutputInfo,
+  OutputSource,
+  OutputSum,
+  Tip,
+  TxPosition,
+  Utxo,
+} from './view.ts'
 
 /** Transactions of a long history that are looked up at a time. */
 const ITEMS_AT_ONCE = 1024
@@ -117,10 +127,11 @@ export class IndexView implements ChainView {
     return undefined
   }
 
-  async utxos(hashX: Uint8Array): Promise<readonly Utxo[]> {
+  async utxos(hashX: Uint8Array, limit = Number.POSITIVE_INFINITY): Promise<readonly Utxo[]> {
     const { headers, files } = this.#parts
     const rows: UnspentRow[] = []
-    await this.#eachUnspent(hashX, (row) => void rows.push(row))
+    await this.#eachUnspent(hashX, (row) => void rows.push(row), limit + 1)
+    if (rows.length > limit) rows.length = limit + 1
     rows.sort((a, b) => a.txNum - b.txNum || a.vout - b.vout)
     const ids = await files.txids.pick(rows.map(({ txNum }) => txNum))
     return rows.map(({ txNum, vout, value }, i) => ({
@@ -132,12 +143,15 @@ export class IndexView implements ChainView {
     }))
   }
 
-  async balance(hashX: Uint8Array): Promise<bigint> {
-    let sum = 0n
+  async balance(hashX: Uint8Array): Promise<OutputSum> {
+    let sum = 0
+    let outputs = 0
     await this.#eachUnspent(hashX, ({ value }) => {
-      sum += BigInt(value)
+      sum += value
+      outputs += 1
     })
-    return sum
+    // All satoshis there will ever be are fewer than 2^53.
+    return { value: BigInt(sum), outputs }
   }
 
   async unspentOutputs(
@@ -223,8 +237,12 @@ export class IndexView implements ChainView {
     })
   }
 
-  /** Hands out the unspent outputs of a script in no order. There may be very many, and mostly there is one. */
-  async #eachUnspent(hashX: Uint8Array, use: (row: UnspentRow) => void): Promise<void> {
+  /** Hands out the unspent outputs of a script in no order, at least `most` of them if there are so many. */
+  async #eachUnspent(
+    hashX: Uint8Array,
+    use: (row: UnspentRow) => void,
+    most = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
     this.#checkOpen()
     const { snapshot, layers } = this.#parts
     const added = new Map<string, UnspentRow>()
@@ -241,7 +259,10 @@ export class IndexView implements ChainView {
       }
     }
     const unchanged = added.size === 0 && gone.size === 0
-    await snapshot.reader.each(UTXOS.range(hashX), (key, value) => {
+    // As many rows may stand for outputs that were spent since.
+    const limit = most + gone.size + added.size
+    const range = UTXOS.range(hashX)
+    await snapshot.reader.each(Number.isFinite(limit) ? { ...range, limit } : range, (key, value) => {
       const row = readUnspent(key, value)
       if (unchanged) return use(row)
       const text = placeText(key, row.vout)

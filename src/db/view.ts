@@ -23,6 +23,12 @@ export interface Utxo {
   readonly value: bigint
 }
 
+/** Unspent outputs together. `value` in satoshis. */
+export interface OutputSum {
+  readonly value: bigint
+  readonly outputs: number
+}
+
 /** Where a transaction stands in the chain; `position` counts inside its block. */
 export interface TxPosition {
   readonly txNum: number
@@ -70,10 +76,13 @@ export interface ChainView {
   historyFrom(hashX: Uint8Array, from: number): AsyncIterable<readonly HistoryItem[]>
   /** The same at once, where all of them are in memory; undefined where the disk would have to be asked. */
   recentHistory(hashX: Uint8Array, from: number): readonly HistoryItem[] | undefined
-  /** Unspent outputs in chain order, then by output index. */
-  utxos(hashX: Uint8Array): Promise<readonly Utxo[]>
-  /** Sum of the unspent outputs. */
-  balance(hashX: Uint8Array): Promise<bigint>
+  /**
+   * Unspent outputs in chain order, then by output index. If there are more than `limit`, only so many are read as it
+   * takes to see that, and which of them is not said.
+   */
+  utxos(hashX: Uint8Array, limit?: number): Promise<readonly Utxo[]>
+  /** What the unspent outputs are worth together, however many. */
+  balance(hashX: Uint8Array): Promise<OutputSum>
   /**
    * The transaction that spends an outpoint (36 bytes) of the script `hashX`, or undefined if none does at this tip: the
    * first after transaction number `fundedBy` (the one that made the output) whose inputs have the outpoint's tag of eight

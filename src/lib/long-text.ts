@@ -24,6 +24,11 @@ export class LongText {
     return text.length < LONG ? text : new LongText('', Buffer.from(text, 'latin1'), '')
   }
 
+  /** The same of ASCII as bytes, which must not change. */
+  static of(ascii: Uint8Array): string | LongText {
+    return ascii.length < LONG ? asBuffer(ascii).toString('latin1') : new LongText('', ascii, '')
+  }
+
   /** In UTF-8. */
   get byteLength(): number {
     return Buffer.byteLength(this.before) + this.body.length + Buffer.byteLength(this.behind)

@@ -4,7 +4,7 @@ import type { LongText } from '../lib/long-text.ts'
 import { HistoryList } from './history-list.ts'
 import type { MempoolItem, StatusOfHistory } from './moment.ts'
 
-/** Transactions from which on the state of the hash is kept; to hash fewer anew is cheaper (measured, test/bench/status). */
+/** Transactions from which on the state of the hash is kept; to hash fewer anew costs about as little. */
 export const KEEP_STATE = 32
 
 /** What readers made of a confirmed history, set by the first who makes it and the same for everybody. */

@@ -1,19 +1,29 @@
 import type { HistoryItem } from '../db/view.ts'
-import { writeUint32LE } from '../lib/bytes.ts'
+import { readUint32LE, writeUint32LE } from '../lib/bytes.ts'
 
 const TXID_SIZE = 32
 /** An id and a height. */
 const ROW_SIZE = TXID_SIZE + 4
 /** Lists with fewer entries get just the memory that they need: most never grow. */
 const GROWING = 32
-/** `:`, at most ten digits and `:` around the 64 of an id. */
-const LONGEST_TEXT = 2 * TXID_SIZE + 12
-const COLON = 0x3a
+/** Digits of an id, and at most those of a height. */
+const DIGITS = 2 * TXID_SIZE + 10
 const ZERO = 0x30
 const HEX_DIGITS = Uint8Array.from(Buffer.from('0123456789abcdef', 'latin1'))
 
 /** A confirmed transaction of a script: id in internal order, and height. */
 export type HistoryEntry = Pick<HistoryItem, 'txid' | 'height'>
+
+/** What stands around id (as displayed) and height of each entry, and between two entries; ASCII. */
+export interface EntryFormat {
+  readonly before: string
+  readonly between: string
+  readonly behind: string
+  readonly separator: string
+}
+
+/** What statuses are hashes of. */
+const STATUS_FORMAT: EntryFormat = { before: '', between: ':', behind: ':', separator: '' }
 
 /** Memory that a list shares with those it was made longer from; the longest of them may write on. */
 interface Rows {
@@ -57,26 +67,42 @@ export class HistoryList {
     return new HistoryList(rows, length)
   }
 
+  /** A new object for each entry. */
   map<T>(use: (entry: HistoryEntry) => T): T[] {
     const { bytes } = this.#rows
     return Array.from({ length: this.length }, (_, i) => {
       const at = i * ROW_SIZE
-      return use({ txid: bytes.subarray(at, at + TXID_SIZE), height: readHeight(bytes, at + TXID_SIZE) })
+      return use({ txid: bytes.subarray(at, at + TXID_SIZE), height: readUint32LE(bytes, at + TXID_SIZE) })
     })
   }
 
   /** `txid:height:` of entry `start` and those behind it, as ASCII: what statuses are hashes of. */
   statusText(start = 0): Uint8Array {
+    return this.#write(STATUS_FORMAT, start, this.length)
+  }
+
+  /** Entries `start` to before `end` as ASCII. */
+  text(format: EntryFormat, start = 0, end = this.length): Uint8Array {
+    return this.#write(format, start, Math.min(end, this.length))
+  }
+
+  #write(format: EntryFormat, start: number, end: number): Buffer {
     const { bytes } = this.#rows
-    const text = Buffer.allocUnsafe((this.length - start) * LONGEST_TEXT)
-    let end = 0
-    for (let at = start * ROW_SIZE; at < this.length * ROW_SIZE; at += ROW_SIZE) {
-      end = writeDisplayHex(text, bytes, at, end)
-      text[end++] = COLON
-      end = writeDecimal(text, readHeight(bytes, at + TXID_SIZE), end)
-      text[end++] = COLON
+    const before = Buffer.from(format.before, 'latin1')
+    const between = Buffer.from(format.between, 'latin1')
+    const behind = Buffer.from(format.behind, 'latin1')
+    const separator = Buffer.from(format.separator, 'latin1')
+    const size = before.length + between.length + behind.length + separator.length + DIGITS
+    const text = Buffer.allocUnsafe(Math.max(0, end - start) * size)
+    let length = 0
+    for (let row = start; row < end; row++) {
+      const at = row * ROW_SIZE
+      if (row > start) length = write(text, separator, length)
+      length = writeDisplayHex(text, bytes, at, write(text, before, length))
+      length = writeDecimal(text, readUint32LE(bytes, at + TXID_SIZE), write(text, between, length))
+      length = write(text, behind, length)
     }
-    return text.subarray(0, end)
+    return text.subarray(0, length)
   }
 
   #rowsFor(length: number): Rows {
@@ -89,10 +115,9 @@ export class HistoryList {
   }
 }
 
-function readHeight(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)) + (bytes[at + 3] ?? 0) * 0x100_0000
-  )
+function write(target: Uint8Array, bytes: Uint8Array, to: number): number {
+  for (let i = 0; i < bytes.length; i++) target[to + i] = bytes[i] ?? 0
+  return to + bytes.length
 }
 
 function writeDisplayHex(target: Uint8Array, bytes: Uint8Array, at: number, to: number): number {

@@ -33,6 +33,8 @@ const IN_ONE_GO = 2048
 const NO_ITEMS: readonly MempoolItem[] = Object.freeze([])
 const NO_UTXOS: readonly MempoolUtxo[] = Object.freeze([])
 
+type ListedOutputs = Pick<ConfirmedOutputs, 'memo'> & { readonly utxos: readonly Utxo[] }
+
 /** What a history is read for: all of it is told, or a hash over it. */
 type Purpose = 'list' | 'status'
 
@@ -76,15 +78,18 @@ export class LiveMoment implements Moment {
 
   balance(hashX: Uint8Array): Awaitable<ScriptBalance> {
     const key = toLatin1(hashX)
-    return after(this.#outputs(hashX, key), ({ sum, utxos }) => {
+    const kept = this.#scripts.outputs.get(key, this.#number)
+    return after(kept ?? this.#readSum(hashX, key), ({ sum, count }) => {
       const unconfirmed = this.mempool.touches(key) ? this.mempool.balanceDelta(hashX) : 0n
-      return { confirmed: sum, unconfirmed, outputs: utxos.length }
+      return { confirmed: sum, unconfirmed, outputs: count }
     })
   }
 
   unspent(hashX: Uint8Array): Awaitable<ScriptUnspent> {
     const key = toLatin1(hashX)
-    return after(this.#outputs(hashX, key), ({ utxos, memo }) => {
+    const kept = this.#scripts.outputs.get(key, this.#number)
+    const listed = kept?.utxos === undefined ? undefined : { utxos: kept.utxos, memo: kept.memo }
+    return after(listed ?? this.#readOutputs(hashX, key), ({ utxos, memo }) => {
       if (!this.mempool.touches(key)) return { confirmed: utxos, mempool: NO_UTXOS, memo }
       const left = utxos.filter(({ txid, vout }) => !this.mempool.isSpent(outpointBytes(txid, vout)))
       const own = left.length === utxos.length ? memo : { text: undefined }
@@ -158,14 +163,22 @@ export class LiveMoment implements Moment {
     return this.#withRoom(key, history)
   }
 
-  #outputs(hashX: Uint8Array, key: string): Awaitable<ConfirmedOutputs> {
-    return this.#scripts.outputs.get(key, this.#number) ?? this.#readOutputs(hashX, key)
+  async #readSum(hashX: Uint8Array, key: string): Promise<ConfirmedOutputs> {
+    const { value, outputs } = await this.view.balance(hashX)
+    const sum = { utxos: undefined, sum: value, count: outputs, memo: { text: undefined } }
+    this.#scripts.outputs.put(key, this.#number, sum)
+    return sum
   }
 
-  async #readOutputs(hashX: Uint8Array, key: string): Promise<ConfirmedOutputs> {
-    const utxos = await this.view.utxos(hashX)
-    const outputs = { utxos: Object.freeze(utxos), sum: sumOf(utxos), memo: { text: undefined } }
-    this.#scripts.outputs.put(key, this.#number, outputs)
+  async #readOutputs(hashX: Uint8Array, key: string): Promise<ListedOutputs> {
+    // An output takes more room in an answer than a transaction of a history.
+    const limit = this.#options.historyLimit
+    const utxos = await this.view.utxos(hashX, limit)
+    if (utxos.length > limit) {
+      throw new RpcError(ERROR_CODES.invalidRequest.code, `response too large: more than ${limit} unspent outputs`)
+    }
+    const outputs = { utxos: Object.freeze(utxos), memo: { text: undefined } }
+    this.#scripts.outputs.put(key, this.#number, { ...outputs, sum: sumOf(utxos), count: utxos.length })
     return outputs
   }
 

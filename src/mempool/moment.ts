@@ -87,7 +87,8 @@ export interface ScriptUnspent {
 /**
  * A view and the mempool that goes with it: what one request reads from. Both stay what they were when the moment was
  * published, so that several answers of one request never mix two instants. Histories above the limit throw RpcError
- * 10001, or reject with it.
+ * 10001, or reject with it; so do outputs with -32600 that are too many for an answer. Balance and status tell of any
+ * number in little memory.
  */
 export interface Moment {
   readonly tip: Tip

@@ -11,7 +11,10 @@ export interface OutputsMemo {
 
 /** The confirmed unspent outputs of a script, whatever the mempool spends of them; frozen. */
 export interface ConfirmedOutputs {
-  readonly utxos: readonly Utxo[]
+  /** Undefined where only their sum was asked for. */
+  readonly utxos: readonly Utxo[] | undefined
+  /** How many they are. */
+  readonly count: number
   /** Satoshis of all of them. */
   readonly sum: bigint
   readonly memo: OutputsMemo
@@ -54,7 +57,7 @@ export class ScriptCache {
     const sizeOf = ({ count, list }: ConfirmedHistory): number =>
       (count < KEEP_STATE ? 0 : STATE_BYTES) + (list === undefined ? 0 : list.bytes + count * HISTORY_TEXT_BYTES)
     this.histories = new KeptByScript(maxBytes / 2, current, sizeOf)
-    this.outputs = new KeptByScript(maxBytes / 2, current, ({ utxos }) => utxos.length * OUTPUT_BYTES)
+    this.outputs = new KeptByScript(maxBytes / 2, current, ({ utxos }) => (utxos?.length ?? 0) * OUTPUT_BYTES)
   }
 
   /** Number of the newest view. */

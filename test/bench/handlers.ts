@@ -59,7 +59,7 @@ const view: ChainView = {
         return { txNum: i, height: 1000 + i, txid, vout: 1, value: 123_456n }
       }),
     ),
-  balance: () => turn(0n),
+  balance: () => turn({ value: 0n, outputs: 0 }),
   findSpender: () => turn(undefined),
   unspentOutputs: (outpoints) => turn(outpoints.map(() => undefined)),
   release: () => {},

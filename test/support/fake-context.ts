@@ -88,7 +88,7 @@ export class FakeMoment implements Moment {
   async balance(hashX: Uint8Array) {
     const { delta = 0n } = this.script(hashX)
     const { utxos = [] } = this.script(hashX)
-    return { confirmed: await this.view.balance(hashX), unconfirmed: delta, outputs: utxos.length }
+    return { confirmed: (await this.view.balance(hashX)).value, unconfirmed: delta, outputs: utxos.length }
   }
 
   async unspent(hashX: Uint8Array) {
@@ -136,7 +136,10 @@ function fakeView(moment: FakeMoment): ChainView {
     },
     recentHistory: () => undefined,
     utxos: async (hashX) => moment.script(hashX).utxos ?? [],
-    balance: async (hashX) => (moment.script(hashX).utxos ?? []).reduce((sum, { value }) => sum + value, 0n),
+    balance: async (hashX) => {
+      const { utxos = [] } = moment.script(hashX)
+      return { value: utxos.reduce((sum, { value }) => sum + value, 0n), outputs: utxos.length }
+    },
     row: () => undefined,
     rows: async () => [],
     findSpender: async (_hashX, outpoint) => moment.spenders.get(toLatin1(outpoint)),

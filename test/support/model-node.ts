@@ -1,7 +1,7 @@
 import { hashXOf, isUnspendable } from '../../src/chain/script.ts'
 import { parseWholeTx, serializeTx, type Tx } from '../../src/chain/tx.ts'
 import type { DaemonNotice } from '../../src/daemon/daemon.ts'
-import type { ChainView, HistoryItem, OutputInfo, Tip, TxPosition, Utxo } from '../../src/db/view.ts'
+import type { ChainView, HistoryItem, OutputInfo, OutputSum, Tip, TxPosition, Utxo } from '../../src/db/view.ts'
 import { concat, equalBytes, fromHex, toDisplayHex, toHex, toLatin1, writeUint32LE } from '../../src/lib/bytes.ts'
 import { sha256d } from '../../src/lib/hash.ts'
 import type { MempoolItem, MempoolUtxo } from '../../src/mempool/moment.ts'
@@ -328,8 +328,9 @@ export class ModelView implements ChainView {
     return Promise.resolve(utxos.map(({ hashX: _, ...utxo }) => utxo))
   }
 
-  async balance(hashX: Uint8Array): Promise<bigint> {
-    return (await this.utxos(hashX)).reduce((sum, { value }) => sum + value, 0n)
+  async balance(hashX: Uint8Array): Promise<OutputSum> {
+    const utxos = await this.utxos(hashX)
+    return { value: utxos.reduce((sum, { value }) => sum + value, 0n), outputs: utxos.length }
   }
 
   findSpender(_hashX: Uint8Array, outpoint: Uint8Array): Promise<HistoryItem | undefined> {

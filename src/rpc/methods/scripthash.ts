@@ -1,8 +1,9 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { z } from 'zod'
 import { type Awaitable, after } from '../../lib/awaitable.ts'
 import { toDisplayHex } from '../../lib/bytes.ts'
 import { LongText, within } from '../../lib/long-text.ts'
-import type { HistoryEntry as ConfirmedEntry } from '../../mempool/history-list.ts'
+import type { EntryFormat, HistoryList } from '../../mempool/history-list.ts'
 import type { MempoolItem, MempoolUtxo, ScriptHistory } from '../../mempool/moment.ts'
 import { RawJson } from '../json.ts'
 import { defineMethod, type RpcContext, type RpcMethod } from '../method.ts'
@@ -43,6 +44,12 @@ const ITEM_COST = 1 / 50
 const STATUS_COST = 0.1
 const STATUS_CHARACTER_COST = 0.000_02
 
+/** A history is a list of these, without what stands around a list. */
+const HISTORY_FORMAT: EntryFormat = { before: '{"tx_hash":"', between: '","height":', behind: '}', separator: ',' }
+const SEPARATOR = Buffer.from(HISTORY_FORMAT.separator)
+/** Some milliseconds' work. */
+const ENTRIES_AT_ONCE = 16_384
+
 type Wire<S extends z.ZodType> = z.input<S>
 
 function historyOf(ctx: RpcContext, { hashX }: ScriptRef): Awaitable<ScriptHistory> {
@@ -56,13 +63,26 @@ function historyOf(ctx: RpcContext, { hashX }: ScriptRef): Awaitable<ScriptHisto
 function wholeHistory(ctx: RpcContext, script: ScriptRef, before = '', behind = ''): Awaitable<RawJson> {
   return after(historyOf(ctx, script), ({ confirmed, mempool, memo }) => {
     ctx.charge(mempool.length * ITEM_COST)
-    memo.text ??= LongText.ofAscii(confirmed.map(historyText).join())
-    return listText(memo.text, mempool.map(unconfirmedText), before, behind)
+    return after(memo.text ?? historyText(confirmed), (text) => {
+      memo.text = text
+      return listText(text, mempool.map(unconfirmedText), before, behind)
+    })
   })
 }
 
-function historyText({ txid, height }: ConfirmedEntry): string {
-  return `{"tx_hash":"${toDisplayHex(txid)}","height":${height}}`
+/** A long one in parts, with turns for others between. */
+function historyText(list: HistoryList): Awaitable<string | LongText> {
+  return list.length <= ENTRIES_AT_ONCE ? LongText.of(list.text(HISTORY_FORMAT)) : longText(list)
+}
+
+async function longText(list: HistoryList): Promise<LongText> {
+  const parts: Uint8Array[] = []
+  for (let start = 0; start < list.length; start += ENTRIES_AT_ONCE) {
+    if (start > 0) parts.push(SEPARATOR)
+    parts.push(list.text(HISTORY_FORMAT, start, start + ENTRIES_AT_ONCE))
+    await turn()
+  }
+  return new LongText('', Buffer.concat(parts), '')
 }
 
 function unconfirmedText({ txid, height, fee }: MempoolItem): string {
