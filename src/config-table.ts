@@ -112,10 +112,11 @@ export const SETTINGS = {
     allowed: `a comma-separated list of kind://[host][:port] with kind one of ${SERVICE_KINDS.join(', ')}; rpc on loopback only`,
     fallback: undefined,
     fallbackNote:
-      'all kinds but https at their usual ports; on loopback without DAEMON_URL, on all interfaces (rpc: loopback) with it',
+      'all kinds but https and metrics at their usual ports; on loopback without DAEMON_URL, on all interfaces (rpc: loopback) with it',
     sentence:
       'What to listen on. Usual ports: tcp 50001, ssl 50002, ws 50003, wss 50004, http 8080, https 8443, ' +
-      'rpc 8000 (administration).',
+      'rpc 8000 (administration), metrics 9332 (GET /metrics for Prometheus; it tells nothing of single clients, and ' +
+      'is on loopback unless another host is named).',
   }),
   reportServices: setting({
     env: 'REPORT_SERVICES',

@@ -3,8 +3,10 @@ import { z } from 'zod'
 
 /** From the text of an environment variable to the value that is meant; what a schema refuses, the table puts into words. */
 
-export const SERVICE_KINDS = ['tcp', 'ssl', 'ws', 'wss', 'http', 'https', 'rpc'] as const
+export const SERVICE_KINDS = ['tcp', 'ssl', 'ws', 'wss', 'http', 'https', 'rpc', 'metrics'] as const
 export type ServiceKind = (typeof SERVICE_KINDS)[number]
+/** Kinds that are the operator's own, with no place on all interfaces unless one is named. */
+export const OPERATOR_KINDS: ReadonlySet<ServiceKind> = new Set(['rpc', 'metrics'])
 
 /** Where to listen. An empty host means all interfaces. */
 export interface ServiceUrl {
@@ -21,6 +23,7 @@ export const DEFAULT_PORTS: Readonly<Record<ServiceKind, number>> = {
   http: 8080,
   https: 8443,
   rpc: 8000,
+  metrics: 9332,
 }
 
 /** Kinds that need a certificate. */
@@ -108,7 +111,7 @@ export const service = z.string().transform((raw, context): ServiceUrl => {
   const port = match[3] === undefined ? DEFAULT_PORTS[kind] : Number(match[3])
   const host = (match[2] ?? '').replace(/^\[|\]$/g, '')
   if (port > 65_535) context.addIssue({ code: 'custom', message: 'no such port' })
-  return { kind, host: host === '' && kind === 'rpc' ? LOOPBACK : host === 'localhost' ? LOOPBACK : host, port }
+  return { kind, host: (host === '' && OPERATOR_KINDS.has(kind)) || host === 'localhost' ? LOOPBACK : host, port }
 })
 
 export const serviceList = list(service).superRefine((services, context) => {

@@ -1,7 +1,14 @@
 import type { z } from 'zod'
 import { COINS } from './coins/registry.ts'
 import { FOREIGN_SETTINGS, SETTINGS, type Setting } from './config-table.ts'
-import { DEFAULT_PORTS, LOOPBACK, type ServiceKind, type ServiceUrl, USUAL_KINDS } from './config-values.ts'
+import {
+  DEFAULT_PORTS,
+  LOOPBACK,
+  OPERATOR_KINDS,
+  type ServiceKind,
+  type ServiceUrl,
+  USUAL_KINDS,
+} from './config-values.ts'
 import { ConfigError } from './errors.ts'
 
 type Parsed = { readonly [K in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[K]> }
@@ -99,8 +106,8 @@ function contradictions(settings: Settings): string[] {
     for (const env of activationHeights(settings))
       problems.push(`${env} is set on ${settings.net}: it is for regtest only`)
   }
-  if ((settings.reportServices ?? []).some(({ kind, host }) => kind === 'rpc' || host === '')) {
-    problems.push('REPORT_SERVICES names rpc or no host: it tells clients outside how to reach this server')
+  if ((settings.reportServices ?? []).some(({ kind, host }) => OPERATOR_KINDS.has(kind) || host === '')) {
+    problems.push('REPORT_SERVICES names rpc, metrics or no host: it tells clients outside how to reach this server')
   }
   const taken = new Map<string, ServiceKind>()
   for (const { kind, host, port } of settings.services ?? []) {

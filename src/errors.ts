@@ -82,13 +82,39 @@ export const ERROR_CODES = {
 
 export type WireCode = (typeof ERROR_CODES)[keyof typeof ERROR_CODES]['code']
 
+/** Limits that are counted by name when a client meets them: settings by theirs, the others in a word. */
+export const LIMIT_NAMES = [
+  'MAX_SESSIONS',
+  'COST_SOFT_LIMIT',
+  'COST_HARD_LIMIT',
+  'INITIAL_CONCURRENT',
+  'MAX_PIPELINED',
+  'REQUEST_TIMEOUT',
+  'NOTIFY_TIMEOUT',
+  'MAX_RECV',
+  'MAX_SEND',
+  'MAX_BATCH',
+  'MAX_SUBSCRIPTIONS',
+  'MAX_SUBSCRIPTIONS_PER_SESSION',
+  'nesting',
+  'history',
+] as const
+export type LimitName = (typeof LIMIT_NAMES)[number]
+
+export interface RpcErrorOptions extends ErrorOptions {
+  /** The limit that the client has met, if that is what is wrong. */
+  readonly limit?: LimitName
+}
+
 /** The client's request cannot be served; code and message go to the client as they are. */
 export class RpcError extends Error {
   override readonly name: string = 'RpcError'
   readonly code: number
-  constructor(code: WireCode, message: string, options?: ErrorOptions) {
+  readonly limit: LimitName | undefined
+  constructor(code: WireCode, message: string, options?: RpcErrorOptions) {
     super(message, options)
     this.code = code
+    this.limit = options?.limit
   }
 }
 

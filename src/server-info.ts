@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Coin } from './coins/coin.ts'
-import type { ServiceUrl } from './config-values.ts'
+import { OPERATOR_KINDS, type ServiceUrl } from './config-values.ts'
 import type { Daemon } from './daemon/daemon.ts'
 import { DaemonUnavailableError } from './errors.ts'
 import type { ProtocolVersion, RpcClient, ServerInfo } from './rpc/method.ts'
@@ -61,7 +61,7 @@ export function serverInfo(options: ServerInfoOptions, { daemon, peers }: Server
 function hostsOf(reported: readonly ServiceUrl[]): Record<string, Record<string, number>> {
   const hosts: Record<string, Record<string, number>> = {}
   for (const { kind, host, port } of reported) {
-    if (kind !== 'rpc') hosts[host] = { ...hosts[host], [`${kind}_port`]: port }
+    if (!OPERATOR_KINDS.has(kind)) hosts[host] = { ...hosts[host], [`${kind}_port`]: port }
   }
   return hosts
 }

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import type { Coin } from './coins/coin.ts'
 import type { Settings } from './config.ts'
-import type { ServiceUrl } from './config-values.ts'
+import { OPERATOR_KINDS, type ServiceUrl } from './config-values.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Logger } from './log.ts'
 import type { MomentSource } from './mempool/moment.ts'
@@ -102,7 +102,7 @@ function chainOf(moments: MomentSource): PeerChain {
  */
 function dialFrom(services: readonly ServiceUrl[], permitLoopback: boolean): string | undefined {
   return services.find(({ kind, host }) => {
-    if (kind === 'rpc' || isIP(host) === 0) return false
+    if (OPERATOR_KINDS.has(kind) || isIP(host) === 0) return false
     const range = ipaddr.process(host).range()
     return range !== 'unspecified' && (range !== 'loopback' || permitLoopback)
   })?.host

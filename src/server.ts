@@ -14,12 +14,17 @@ import type { Service } from './lib/service.ts'
 import type { Logger } from './log.ts'
 import { MomentHub } from './mempool/hub.ts'
 import { Mempool } from './mempool/mempool.ts'
+import { CacheTallies, exposition } from './metrics.ts'
 import { RegtestNode } from './regtest/node.ts'
 import { regtestAdminMethods } from './regtest-admin.ts'
 import { Envelope } from './rpc/envelope.ts'
 import { electrumMethods } from './rpc/methods/table.ts'
 import { MethodRegistry } from './rpc/registry.ts'
 import { serverInfo } from './server-info.ts'
+import { MetricsServer, metricsAdminMethod } from './server-metrics/server.ts'
+import type { MetricSource } from './server-metrics/source.ts'
+import { METRICS } from './server-metrics/table.ts'
+import { DaemonTally, EventLoopDelay } from './server-metrics/tallies.ts'
 import { buildPeers, OUTBOUND_LIMITS } from './server-peers.ts'
 import { AdminServer, DEFAULT_ADMIN } from './session/admin.ts'
 import { sessionAdminMethods } from './session/admin-methods.ts'
@@ -111,6 +116,9 @@ class Server {
   readonly #back: Service[] = []
   /** Who answers clients; stopped first, so that what was asked is still answered. */
   readonly #front: Service[] = []
+  /** Counted from the beginning, whoever reads it. */
+  readonly #caches = new CacheTallies()
+  readonly #daemonTally = new DaemonTally()
 
   constructor(settings: Settings, collaborators: ServerCollaborators) {
     this.#settings = settings
@@ -128,12 +136,12 @@ class Server {
 
     const db = await this.#openIndex()
     const node = await this.#builtInNode(signal)
-    const daemon = new Bitcoind(this.#daemonOptions(node), { log, clock })
+    const daemon = new Bitcoind(this.#daemonOptions(node), { log, clock, observer: this.#daemonTally })
 
     const mempool = new Mempool({}, { log })
     const historyLimit = Math.floor((settings.maxSend - HISTORY_FRAME_BYTES) / HISTORY_ITEM_BYTES)
     const scriptCacheBytes = settings.cacheMb * MIB * SHARE.scripts
-    const hub = new MomentHub({ historyLimit, scriptCacheBytes }, { mempool })
+    const hub = new MomentHub({ historyLimit, scriptCacheBytes }, { mempool, caches: this.#caches })
     let search: PeerManager | undefined
     const info = serverInfo(
       { ...settings, coin, reorgLimit, reported: settings.reportServices },
@@ -148,6 +156,21 @@ class Server {
     search = peers
 
     let follower: Follower | undefined
+    let processor: BlockProcessor | undefined
+    const administrators = { refused: 0, timedOut: 0 }
+    const metrics = this.#metrics({
+      tally: shared.tally,
+      sessions: manager,
+      notifier: shared.notifier,
+      subscriptions: shared.subscriptions,
+      index: db,
+      moments: hub,
+      mempool,
+      follower: () => follower?.status(),
+      rolledBack: () => processor?.rolledBack ?? { reorgs: 0, blocks: 0 },
+      peers,
+      administrators,
+    })
     const admin = new AdminServer(
       { ...DEFAULT_ADMIN, ...this.#adminPlace(), connection: connectionLimits(settings) },
       {
@@ -156,6 +179,7 @@ class Server {
         clock,
         log,
         requestId: shared.requestId,
+        counts: administrators,
         methods: [
           ...sessionAdminMethods({
             shared,
@@ -170,6 +194,7 @@ class Server {
             }),
           }),
           ...peerAdminMethods(peers),
+          metricsAdminMethod(metrics),
           ...(node === undefined ? [] : regtestAdminMethods(node)),
         ],
       },
@@ -178,6 +203,10 @@ class Server {
     // Started once there is a chain to hold other servers against; who is asked by clients has to stop before them.
     this.#front.push(peers)
     if (this.#settings.services.some(({ kind }) => kind === 'rpc')) await this.#start(admin, this.#front, signal)
+    for (const { kind, host, port } of settings.services) {
+      if (kind !== 'metrics') continue
+      await this.#start(new MetricsServer({ host, port }, { log, text: metrics }), this.#front, signal)
+    }
     await this.#start(manager, this.#front, signal)
     await this.#watchCertificate(manager, signal)
     hub.listen(
@@ -189,7 +218,7 @@ class Server {
     )
     await this.#start(daemon, this.#back, signal)
     await this.#checkNode(daemon, signal)
-    const processor = new BlockProcessor(
+    processor = new BlockProcessor(
       {},
       { db, daemon, clock, log, progress: new SyncProgress({ terminal: this.#around.terminal }, { log, clock }) },
     )
@@ -198,6 +227,14 @@ class Server {
       { chain: processor, mempool, hub, daemon, notices: daemon.notices, clock, log, fatal: this.#around.fail },
     )
     await this.#start(follower, this.#back, signal)
+  }
+
+  /** The text of all metrics, made when it is asked for. */
+  #metrics(source: Omit<MetricSource, 'caches' | 'daemon' | 'loop'>): () => string {
+    const loop = new EventLoopDelay()
+    this.#back.push({ name: 'event loop delay', start: () => Promise.resolve(), stop: async () => loop.stop() })
+    const whole: MetricSource = { ...source, caches: this.#caches, daemon: this.#daemonTally, loop }
+    return () => exposition(METRICS, whole)
   }
 
   /** Stops whatever was started. Throws once all of it has been tried. */
@@ -284,7 +321,10 @@ class Server {
       proofCacheBytes: settings.cacheMb * MIB * SHARE.proofs,
       answerCacheBytes: settings.cacheMb * MIB * SHARE.answers,
     }
-    const registry = new MethodRegistry({}, electrumMethods({ maxSend: settings.maxSend, ...caches }, { clock }))
+    const registry = new MethodRegistry(
+      {},
+      electrumMethods({ maxSend: settings.maxSend, ...caches }, { clock, caches: this.#caches }),
+    )
     const envelope = new Envelope(
       { maxSend: settings.maxSend, maxBatch: settings.maxBatch },
       { registry, log, requestId },
@@ -364,7 +404,7 @@ class Server {
     const { services } = this.#settings
     const tls = services.some(({ kind }) => SECURE_KINDS.has(kind)) ? await this.#certificate() : undefined
     return services.flatMap(({ kind, host, port }): ListenTarget[] => {
-      if (kind === 'rpc') return []
+      if (kind === 'rpc' || kind === 'metrics') return []
       return [tls !== undefined && SECURE_KINDS.has(kind) ? { kind, host, port, tls } : { kind, host, port }]
     })
   }

@@ -26,6 +26,9 @@ const AGAIN = {
 } as const satisfies Record<string, boolean>
 
 export type FailureKind = keyof typeof AGAIN
+// Keys of an object that is written out above.
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion
+export const FAILURE_KINDS = Object.keys(AGAIN) as readonly FailureKind[]
 
 /** DaemonUnavailableError of one node, with the reason as a word. The message never holds credentials. */
 export class NodeFailure extends DaemonUnavailableError {

@@ -17,6 +17,8 @@ const OUR_OWN: ReadonlySet<FailureKind> = new Set(['too-large', 'busy'])
 
 /** Hears of troubles, for metrics. Must not throw. */
 export interface DaemonObserver {
+  /** A question is put to the nodes. */
+  asked?(): void
   failed?(address: string, kind: FailureKind): void
   switched?(address: string): void
 }
@@ -84,6 +86,7 @@ export class NodePool {
   async ask<T>(work: (node: BitcoinNode, signal: AbortSignal) => Promise<T>, how: Patience): Promise<T> {
     const link = linkSignals(this.#stopped.signal, how.signal)
     const begun = this.#clock.monotonic()
+    this.#observer.asked?.()
     try {
       throwIfAborted(link.signal)
       this.#tryToReturn()

@@ -4,6 +4,8 @@ import type { ParsedBlock } from '../chain/block.ts'
 import { HASHX_SIZE } from '../chain/script.ts'
 import { ChainError, InvariantError, invariant, StorageError } from '../errors.ts'
 import { equalBytes, toDisplayHex, toLatin1 } from '../lib/bytes.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { FLUSH_SECONDS, Histogram } from '../metrics.ts'
 import { undoRows } from './base-undo.ts'
 import {
   type BlockDelta,
@@ -74,6 +76,7 @@ export interface IndexCollaborators {
   readonly indexers?: readonly Indexer[]
   readonly openStore?: OpenStore
   readonly disk?: Disk
+  readonly clock?: Clock
 }
 
 /** What is known of a block besides its bytes, where the node tells what it spends. */
@@ -114,6 +117,7 @@ interface Parts {
   readonly headers: HeaderTable
   readonly undo: UndoKeeper
   readonly state: StateRow
+  readonly clock: Clock
 }
 
 /**
@@ -133,6 +137,9 @@ export class IndexDatabase {
   readonly #undo: UndoKeeper
   readonly #layers = new LayerPool()
   readonly #rows = new RowWriter()
+  readonly #clock: Clock
+  /** Seconds from the beginning of a flush to its end. */
+  readonly flushSeconds = new Histogram(FLUSH_SECONDS)
   /** The store below the blocks that are not on disk, whatever a flush is doing at the moment. */
   #base: SharedSnapshot
   /** Blocks that a flush is writing, and its end. */
@@ -164,6 +171,7 @@ export class IndexDatabase {
     this.#headers = parts.headers
     this.#proofs = new HeaderProofs(parts.headers)
     this.#undo = parts.undo
+    this.#clock = parts.clock
     const { blocks, tipHash, txCount, listsOutputs } = parts.state
     this.#tip = { height: blocks - 1, hash: tipHash, txCount }
     this.#flushedHeight = this.#tip.height
@@ -200,7 +208,8 @@ export class IndexDatabase {
       const headers = await loadHeaders(store, state)
       const undo = await UndoKeeper.open(store, options.reorgLimit, state.blocks)
       writer = threaded ? await ThreadWriter.open(directory, disk) : new StoreWriter(store)
-      return new IndexDatabase(options, { indexers, identity, store, writer, files, headers, undo, state })
+      const clock = collaborators.clock ?? systemClock
+      return new IndexDatabase(options, { indexers, identity, store, writer, files, headers, undo, state, clock })
     } catch (error) {
       await files?.close()
       await writer?.close()
@@ -529,6 +538,7 @@ export class IndexDatabase {
    */
   async #write(blocks: UnflushedBlocks): Promise<void> {
     const { tip, layer } = blocks
+    const begun = this.#clock.monotonic()
     const rows = await blocks.packRows(this.#base.reader, this.#undo)
     rows.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(tip, this.#inputCount(tip.height))))
     const job = { layer: layer.data(), listsOutputs: this.#listsOutputs, rows: rows.bytes }
@@ -547,6 +557,7 @@ export class IndexDatabase {
     this.#flushedHeight = tip.height
     this.#moveBase()
     this.#layers.giveBack(layer)
+    this.flushSeconds.observe((this.#clock.monotonic() - begun) / 1000)
   }
 
   /** An empty beginning of what the next flush will write. */

@@ -2,6 +2,7 @@ import type { ChainView } from '../db/view.ts'
 import { ERROR_CODES, invariant, RpcError } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import { equalBytes } from '../lib/bytes.ts'
+import type { CacheTallies } from '../metrics.ts'
 import { LiveMoment, type LiveMomentOptions } from './live-moment.ts'
 import type { Mempool } from './mempool.ts'
 import type { Moment, MomentChange, MomentNews, MomentSource } from './moment.ts'
@@ -33,9 +34,10 @@ export class MomentHub implements MomentSource {
   #views = 0
   #uses = 0
 
-  constructor(options: MomentHubOptions, collaborators: { readonly mempool: Mempool }) {
+  constructor(options: MomentHubOptions, collaborators: { readonly mempool: Mempool; readonly caches?: CacheTallies }) {
     this.#options = options
-    this.#scripts = new ScriptCache({ maxBytes: options.scriptCacheBytes ?? SCRIPT_CACHE_BYTES })
+    const maxBytes = options.scriptCacheBytes ?? SCRIPT_CACHE_BYTES
+    this.#scripts = new ScriptCache({ maxBytes }, collaborators.caches)
     this.#mempool = collaborators.mempool
   }
 

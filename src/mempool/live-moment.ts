@@ -189,7 +189,8 @@ export class LiveMoment implements Moment {
 
   #tooLong(): RpcError {
     const { code } = ERROR_CODES.historyTooLong
-    return new RpcError(code, `history too long: more than ${this.#options.historyLimit} transactions`)
+    const message = `history too long: more than ${this.#options.historyLimit} transactions`
+    return new RpcError(code, message, { limit: 'history' })
   }
 }
 

@@ -93,6 +93,7 @@ export class Mempool {
   #arrivals: MempoolEntry[] = []
   #histogram: CompactHistogram = []
   #complete = false
+  #virtualBytes = 0
   /** Ids of what came, went, or changed its height since somebody took them. */
   #stirred = new Set<string>()
 
@@ -106,6 +107,11 @@ export class Mempool {
 
   get size(): number {
     return this.#graph.size
+  }
+
+  /** Virtual bytes of all transactions. */
+  get virtualBytes(): number {
+    return this.#virtualBytes
   }
 
   /** True once a refresh has gone through. */
@@ -292,6 +298,7 @@ export class Mempool {
   #insert(entry: MempoolEntry, touched: Set<string>): void {
     this.#graph.add(entry)
     this.#fees.add(entry.fee, entry.vsize)
+    this.#virtualBytes += entry.vsize
     this.#arrivals.push(entry)
     this.#touch(entry, touched)
   }
@@ -304,6 +311,7 @@ export class Mempool {
     this.#touch(entry, touched)
     this.#graph.remove(entry)
     this.#fees.remove(entry.fee, entry.vsize)
+    this.#virtualBytes -= entry.vsize
     if (this.#arrivals.length > 2 * this.#graph.size + 8 * RECENT_KEPT) {
       this.#arrivals = this.#arrivals.filter((arrived) => this.#graph.get(arrived.txid) === arrived)
     }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Utxo } from '../db/view.ts'
 import type { LongText } from '../lib/long-text.ts'
+import { type CacheName, CacheTallies, type CacheTally } from '../metrics.ts'
 import { type ConfirmedHistory, KEEP_STATE } from './confirmed-history.ts'
 
 /** What readers made of outputs, set by the first who makes it and the same for everybody. */
@@ -52,12 +53,15 @@ export class ScriptCache {
   #touched = new Set<string>()
   #tooMany = false
 
-  constructor({ maxBytes }: ScriptCacheOptions) {
-    const current = (): number => this.#view
-    const sizeOf = ({ count, list }: ConfirmedHistory): number =>
-      (count < KEEP_STATE ? 0 : STATE_BYTES) + (list === undefined ? 0 : list.bytes + count * HISTORY_TEXT_BYTES)
-    this.histories = new KeptByScript(maxBytes / 2, current, sizeOf)
-    this.outputs = new KeptByScript(maxBytes / 2, current, ({ utxos }) => (utxos?.length ?? 0) * OUTPUT_BYTES)
+  constructor({ maxBytes }: ScriptCacheOptions, tallies = new CacheTallies()) {
+    const kept = <T extends object>(name: CacheName, sizeOf: (value: T) => number) =>
+      new KeptByScript(maxBytes / 2, { current: () => this.#view, sizeOf, tally: tallies.of(name) })
+    this.histories = kept(
+      'histories',
+      ({ count, list }: ConfirmedHistory) =>
+        (count < KEEP_STATE ? 0 : STATE_BYTES) + (list === undefined ? 0 : list.bytes + count * HISTORY_TEXT_BYTES),
+    )
+    this.outputs = kept('outputs', ({ utxos }: ConfirmedOutputs) => (utxos?.length ?? 0) * OUTPUT_BYTES)
   }
 
   /** Number of the newest view. */
@@ -126,6 +130,14 @@ export interface Beginning<T> {
   readonly branched: boolean
 }
 
+interface KeptCollaborators<T> {
+  /** Number of the newest view. */
+  readonly current: () => number
+  /** Bytes of a value, without the entry. */
+  readonly sizeOf: (value: T) => number
+  readonly tally: CacheTally
+}
+
 /** One kind of value. */
 export class KeptByScript<T extends object> {
   /** Bytes of the largest value that is kept. */
@@ -133,16 +145,19 @@ export class KeptByScript<T extends object> {
   readonly #lru: LRUCache<string, Kept<T>> | undefined
   readonly #current: () => number
   readonly #sizeOf: (value: T) => number
+  readonly #tally: CacheTally
   /** Numbers of the last views in which anything may have been touched, and which were other branches. */
   #allOutdated = 0
   #branched = 0
 
-  constructor(maxBytes: number, current: () => number, sizeOf: (value: T) => number) {
+  constructor(maxBytes: number, { current, sizeOf, tally }: KeptCollaborators<T>) {
     const maxEntrySize = Math.floor(maxBytes * LARGEST_SHARE)
     this.#lru = maxEntrySize > 0 ? new LRUCache({ maxSize: Math.floor(maxBytes), maxEntrySize }) : undefined
     this.largest = Math.max(0, maxEntrySize - ENTRY_BYTES)
     this.#current = current
     this.#sizeOf = sizeOf
+    this.#tally = tally
+    tally.bytes = () => this.bytes
   }
 
   get bytes(): number {
@@ -152,8 +167,11 @@ export class KeptByScript<T extends object> {
   /** What the view of this number says of a script, if that is kept. */
   get(hashX: string, view: number): T | undefined {
     const kept = this.#lru?.get(hashX)
-    if (kept === undefined || kept.view > view || kept.outdated <= view || kept.view < this.#allOutdated)
+    if (kept === undefined || kept.view > view || kept.outdated <= view || kept.view < this.#allOutdated) {
+      this.#tally.misses++
       return undefined
+    }
+    this.#tally.hits++
     return kept.value
   }
 

@@ -2,6 +2,7 @@ import type { ChainView } from '../db/view.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import { toLatin1 } from '../lib/bytes.ts'
 import { merkleLevels } from '../lib/merkle.ts'
+import { CacheTally } from '../metrics.ts'
 
 const HASH_SIZE = 32
 /** Blocks of fewer transactions are hashed anew each time; so ElectrumX does, and charges by it. */
@@ -81,9 +82,12 @@ export class BlockProofs {
   readonly #options: BlockProofsOptions
   readonly #kept = new Map<string, Kept>()
   #bytes = 0
+  readonly #tally: CacheTally
 
-  constructor(options: BlockProofsOptions) {
+  constructor(options: BlockProofsOptions, tally = new CacheTally()) {
     this.#options = options
+    this.#tally = tally
+    tally.bytes = () => this.#bytes
   }
 
   /** Bytes kept at the moment. */
@@ -97,7 +101,11 @@ export class BlockProofs {
     if (header === undefined) return undefined
     const block = toLatin1(header)
     const kept = this.#kept.get(block)
-    if (kept === undefined) return this.#read(view, height, block)
+    if (kept === undefined) {
+      this.#tally.misses++
+      return this.#read(view, height, block)
+    }
+    this.#tally.hits++
     this.#kept.delete(block)
     this.#kept.set(block, kept)
     return { block, txids: kept.txids, cost: 0.1 }

@@ -4,7 +4,7 @@ import {
   type JSONRPCResponse,
   JSONRPCServer,
 } from 'json-rpc-2.0'
-import { ERROR_CODES, InvariantError } from '../errors.ts'
+import { ERROR_CODES, InvariantError, type LimitName } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import type { LongText } from '../lib/long-text.ts'
 import type { Logger } from '../log.ts'
@@ -77,7 +77,7 @@ type Outcome = { readonly result: string | LongText } | { readonly failure: RpcF
 const UNREADABLE: Readonly<Record<JsonFault, RpcFailure>> = {
   encoding: failureOf(ERROR_CODES.parseError.code, 'messages must be encoded in UTF-8'),
   syntax: failureOf(ERROR_CODES.parseError.code, 'invalid JSON'),
-  depth: failureOf(ERROR_CODES.invalidRequest.code, 'request is nested too deep'),
+  depth: failureOf(ERROR_CODES.invalidRequest.code, 'request is nested too deep', 'nesting'),
 }
 
 /** Text to send, or undefined where nothing is answered. */
@@ -221,7 +221,9 @@ export class EnvelopeSession {
   async #batch(entries: readonly Json[]): Promise<string | undefined> {
     const { maxBatch } = this.#envelope.options
     if (entries.length === 0) return this.#refuse(NO_ID, invalid('batch is empty'))
-    if (entries.length > maxBatch) return this.#refuse(NO_ID, invalid(`Batch limit exceeded (${maxBatch} entries)`))
+    if (entries.length > maxBatch) {
+      return this.#refuse(NO_ID, invalid(`Batch limit exceeded (${maxBatch} entries)`, 'MAX_BATCH'))
+    }
     if (entries.every(isResponse)) return this.#ignore()
     // One budget for all: answers are made into text as they come, so that a batch never holds more than one answer may.
     const budget = this.#budget(2)
@@ -239,7 +241,10 @@ export class EnvelopeSession {
       if ('failure' in outcome) return errorText(this.#spoken, id, outcome.failure)
       const answer = resultText(this.#spoken, id, outcome.result)
       if (budget.take(answer)) return answer
-      return errorText(this.#spoken, id, invalid(`response too large (over ${budget.limit} bytes)`))
+      const failure = invalid(`response too large (over ${budget.limit} bytes)`, 'MAX_SEND')
+      // Paid for already: the work was done.
+      this.#host.failed({ ...failure, cost: 0 })
+      return errorText(this.#spoken, id, failure)
     })
   }
 
@@ -282,6 +287,6 @@ class Budget {
   }
 }
 
-function invalid(message: string): RpcFailure {
-  return failureOf(ERROR_CODES.invalidRequest.code, message)
+function invalid(message: string, limit?: LimitName): RpcFailure {
+  return failureOf(ERROR_CODES.invalidRequest.code, message, limit)
 }

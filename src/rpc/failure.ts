@@ -1,4 +1,4 @@
-import { DaemonError, DaemonUnavailableError, ERROR_CODES, isAbort, RpcError } from '../errors.ts'
+import { DaemonError, DaemonUnavailableError, ERROR_CODES, isAbort, type LimitName, RpcError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 
 /** What an error answered costs on top of what the request cost (ElectrumX: `error_base_cost`). */
@@ -11,11 +11,13 @@ export interface RpcFailure {
   readonly code: number
   readonly message: string
   readonly cost: number
+  /** The limit that was met, for who counts them. */
+  readonly limit: LimitName | undefined
 }
 
 /** A failure whose code and message are known to be fit for clients. */
-export function failureOf(code: number, message: string): RpcFailure {
-  return { code, message, cost: code === ERROR_CODES.parseError.code ? PARSE_ERROR_COST : ERROR_COST }
+export function failureOf(code: number, message: string, limit?: LimitName): RpcFailure {
+  return { code, message, cost: code === ERROR_CODES.parseError.code ? PARSE_ERROR_COST : ERROR_COST, limit }
 }
 
 export interface FailureReporter {
@@ -29,7 +31,7 @@ export interface FailureReporter {
  * leaves the machine: the client gets a request id, and the log gets the exception under the same id.
  */
 export function toFailure(error: unknown, method: string, { log, requestId }: FailureReporter): RpcFailure {
-  if (error instanceof RpcError) return failureOf(error.code, error.message)
+  if (error instanceof RpcError) return failureOf(error.code, error.message, error.limit)
   if (error instanceof DaemonError) {
     log.debug({ method, daemonCode: error.daemonCode, err: error }, 'bitcoind answered a request with an error')
     return failureOf(ERROR_CODES.daemonError.code, `daemon error: ${error.message}`)

@@ -59,6 +59,8 @@ export interface RpcClient {
   identify(software: string, wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion }): ProtocolVersion
   /** Marks the client as a server that asks to be listed. True the first time on a connection. */
   becomePeer(): boolean
+  /** The node took so many transactions of the client. */
+  sentTransactions(count: number): void
   /** From now on the client hears of new tips. */
   subscribeHeaders(): void
   /**

@@ -123,7 +123,10 @@ function matching(manager: SessionManager, item: string): SessionHandle[] {
   return [...manager.sessions()].filter(({ core }) => core.group !== undefined && core.group.name === item)
 }
 
-function describeSession({ core, subscriptionCount, unanswered }: SessionHandle, shared: SharedSession): object {
+function describeSession(
+  { core, subscriptionCount, followsTip, unanswered, unsent }: SessionHandle,
+  shared: SharedSession,
+): object {
   return {
     id: core.id,
     kind: core.carrier.kind,
@@ -138,7 +141,10 @@ function describeSession({ core, subscriptionCount, unanswered }: SessionHandle,
     concurrency: core.meter.concurrency,
     group: core.group?.name ?? null,
     unanswered,
+    follows_tip: followsTip,
     subscriptions: subscriptionCount,
+    transactions_sent: core.transactionsSent,
+    unsent_bytes: unsent,
     received_messages: core.traffic.receivedMessages,
     received_bytes: core.traffic.receivedBytes,
     sent_messages: core.traffic.sentMessages,

@@ -48,6 +48,13 @@ export interface AdminCollaborators {
   readonly clock: Clock
   readonly log: Logger
   requestId(): string
+  /** Where connections above the number, and commands that took too long, are counted. */
+  readonly counts?: AdminCounts
+}
+
+export interface AdminCounts {
+  refused: number
+  timedOut: number
 }
 
 /**
@@ -95,7 +102,10 @@ export class AdminServer implements Service, Doorkeeper {
   }
 
   admit(): Pass | undefined {
-    if (this.#passes >= this.#options.maxConnections) return undefined
+    if (this.#passes >= this.#options.maxConnections) {
+      if (this.#collaborators.counts !== undefined) this.#collaborators.counts.refused++
+      return undefined
+    }
     this.#passes++
     let released = false
     return {
@@ -174,6 +184,7 @@ class AdminSession implements RequestHost {
     const signal = AbortSignal.any([this.#gone.signal, over.signal])
     const late = clock.sleep(this.#options.requestTimeout, signal).then(() => {
       over.abort()
+      if (this.#collaborators.counts !== undefined) this.#collaborators.counts.timedOut++
       throw new RpcError(ERROR_CODES.busy.code, 'server busy - request timed out')
     })
     try {
@@ -219,6 +230,7 @@ const ADMINISTRATOR: RpcClient = {
   address: '127.0.0.1',
   identify: noHandshake,
   becomePeer: noHandshake,
+  sentTransactions: noHandshake,
   subscribeHeaders: noHandshake,
   subscribeScript: noHandshake,
   unsubscribeScript: noHandshake,

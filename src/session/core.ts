@@ -39,6 +39,18 @@ export interface Traffic {
   errors: number
 }
 
+export function noTraffic(): Traffic {
+  return { receivedMessages: 0, receivedBytes: 0, sentMessages: 0, sentBytes: 0, errors: 0 }
+}
+
+export function addTraffic(sum: Traffic, part: Readonly<Traffic>): void {
+  sum.receivedMessages += part.receivedMessages
+  sum.receivedBytes += part.receivedBytes
+  sum.sentMessages += part.sentMessages
+  sum.sentBytes += part.sentBytes
+  sum.errors += part.errors
+}
+
 /** How long a session that is to be closed may still answer what it was asked before. */
 const CLOSING_GRACE = 1000
 
@@ -53,7 +65,7 @@ export class SessionCore implements GroupMember, CostSurroundings {
   readonly established: number
   readonly meter: CostMeter
   readonly requests: Requests
-  readonly traffic: Traffic = { receivedMessages: 0, receivedBytes: 0, sentMessages: 0, sentBytes: 0, errors: 0 }
+  readonly traffic: Traffic = noTraffic()
   /** Requests by name; unknown names count together. */
   readonly calls = new Map<string, number>()
   group: SessionGroup | undefined
@@ -64,6 +76,7 @@ export class SessionCore implements GroupMember, CostSurroundings {
   #state: SessionState = 'handshaking'
   #lastReceived: number
   #isPeer = false
+  #transactionsSent = 0
   #software: string | undefined
   #protocol: ProtocolVersion = FIRST_PROTOCOL
   #identified = false
@@ -108,6 +121,11 @@ export class SessionCore implements GroupMember, CostSurroundings {
     return this.#isPeer
   }
 
+  /** Transactions of it that the node took. */
+  get transactionsSent(): number {
+    return this.#transactionsSent
+  }
+
   get software(): string | undefined {
     return this.#software
   }
@@ -142,18 +160,19 @@ export class SessionCore implements GroupMember, CostSurroundings {
    * given, or thrown, at once.
    */
   run<T>(call: PendingCall, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>): Awaitable<T> {
-    const name = this.#shared.knownMethods.get(call.method) ?? 'unknown method'
-    this.calls.set(name, (this.calls.get(name) ?? 0) + 1)
+    const tally = this.#shared.tally.of(call.method)
+    tally.calls++
+    this.calls.set(tally.name, (this.calls.get(tally.name) ?? 0) + 1)
     if (this.#state === 'handshaking') {
       const refusal = this.#keeper.activated(this)
       if (refusal !== undefined) {
         this.end(refusal)
-        throw new RpcError(ERROR_CODES.busy.code, `server busy - ${refusal}`)
+        throw new RpcError(ERROR_CODES.busy.code, `server busy - ${refusal}`, { limit: 'MAX_SESSIONS' })
       }
       this.#state = 'active'
       this.#unannounced = call.method !== 'server.version'
     }
-    const running = this.requests.run(this.#negotiation, client, job)
+    const running = this.requests.run(this.#negotiation, client, job, tally.seconds)
     if (!(running instanceof Promise)) return running
     if (call.method === 'server.version' && !this.#identified && this.#negotiation === undefined) {
       const over = () => {
@@ -199,9 +218,16 @@ export class SessionCore implements GroupMember, CostSurroundings {
     return isFirst
   }
 
+  /** See RpcClient.sentTransactions. */
+  sentTransactions(count: number): void {
+    this.#transactionsSent += count
+    this.#shared.tally.transactionsSent += count
+  }
+
   /** Charges an error, and ends the session where the code asks for it. */
   failed(failure: RpcFailure): void {
     this.traffic.errors++
+    this.#shared.tally.failed(failure.code, failure.limit)
     this.meter.bump(failure.cost)
     if (failure.code === ERROR_CODES.excessiveUsage.code) this.end('excessive usage')
   }

@@ -132,5 +132,5 @@ export class CostMeter {
 }
 
 export function excessiveUsage(): RpcError {
-  return new RpcError(ERROR_CODES.excessiveUsage.code, 'excessive resource usage')
+  return new RpcError(ERROR_CODES.excessiveUsage.code, 'excessive resource usage', { limit: 'COST_HARD_LIMIT' })
 }

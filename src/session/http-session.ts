@@ -19,6 +19,8 @@ const PROXY = '/proxy/'
 export class HttpSession implements HttpHandler, RequestHost {
   readonly core: SessionCore
   readonly subscriptionCount = 0
+  readonly followsTip = false
+  readonly unsent = 0
   readonly #shared: SharedSession
   #unanswered = 0
 
@@ -71,7 +73,10 @@ export class HttpSession implements HttpHandler, RequestHost {
   async #answer(request: HttpRequest): Promise<HttpReply> {
     const { method, path } = request
     if (!this.core.open) return plain(503, 'closing\n')
-    if (this.#unanswered > this.#shared.options.maxPipelined) return plain(503, 'too many requests at once\n')
+    if (this.#unanswered > this.#shared.options.maxPipelined) {
+      this.#shared.tally.limits.MAX_PIPELINED++
+      return plain(503, 'too many requests at once\n')
+    }
     if (path === '/health' || path === '/proxy/health') return this.#health()
     if (method !== 'GET' && method !== 'POST') return plain(405, 'GET or POST\n')
     if (path.startsWith(PROXY)) return this.#proxy(path.slice(PROXY.length), request)
@@ -152,6 +157,10 @@ class HttpClient implements RpcClient {
 
   becomePeer(): boolean {
     return this.#core.becomePeer()
+  }
+
+  sentTransactions(count: number): void {
+    this.#core.sentTransactions(count)
   }
 
   /** May be asked again and again: a connection may carry the requests of many. */

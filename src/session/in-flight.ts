@@ -30,9 +30,9 @@ export class InFlightList {
     this.#count++
   }
 
-  /** Nothing changes if it has gone already. */
-  delete(entry: InFlight): void {
-    if (this.#first !== entry && entry.before === undefined) return
+  /** False, and nothing changes, if it has gone already. */
+  delete(entry: InFlight): boolean {
+    if (this.#first !== entry && entry.before === undefined) return false
     const { before, after } = entry
     if (before === undefined) this.#first = after
     else before.after = after
@@ -41,6 +41,7 @@ export class InFlightList {
     entry.before = undefined
     entry.after = undefined
     this.#count--
+    return true
   }
 
   /** The oldest first; as they are now, whatever goes or comes meanwhile. */

@@ -1,7 +1,7 @@
 import { isAbort } from '../errors.ts'
 import type { Service } from '../lib/service.ts'
 import { Admission, type AdmissionOptions, type Refusal, Ticket } from './admission.ts'
-import type { SessionCore, SessionKeeper } from './core.ts'
+import { addTraffic, noTraffic, type SessionCore, type SessionKeeper, type Traffic } from './core.ts'
 import { type CostOptions, unlimited } from './cost.ts'
 import type { SessionCounter } from './counter.ts'
 import { type GroupOptions, SessionGroups } from './groups.ts'
@@ -64,6 +64,9 @@ export interface SessionHandle {
   readonly core: SessionCore
   readonly subscriptionCount: number
   readonly unanswered: number
+  readonly followsTip: boolean
+  /** Bytes that wait for the client to take them. */
+  readonly unsent: number
   tick(now: number): void
 }
 
@@ -96,6 +99,8 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   readonly #handshaking = new Map<number, SessionHandle>()
   readonly #active = new Map<number, SessionHandle>()
   readonly #closed: Record<CloseReason, number>
+  /** Traffic of sessions that are gone. */
+  readonly #past = noTraffic()
   readonly #stopping = new AbortController()
   #accepting = false
   #opening: Promise<void> = Promise.resolve()
@@ -135,6 +140,13 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
       unanswered,
       closed: { ...this.#closed },
     }
+  }
+
+  /** Of all sessions there ever were. */
+  get traffic(): Readonly<Traffic> {
+    const sum = { ...this.#past }
+    for (const { core } of this.sessions()) addTraffic(sum, core.traffic)
+    return sum
   }
 
   /** Counts conversations that others begin too, so that there is one count for all. */
@@ -246,6 +258,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     this.#tickets.delete(core.id)
     core.group?.leave(core)
     this.#closed[reason]++
+    addTraffic(this.#past, core.traffic)
     this.#tellEnded(core, reason)
     this.#balance()
     if (this.#active.size + this.#handshaking.size === 0) this.#empty?.()
@@ -311,6 +324,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     const active = this.counter.count('active', 'inbound')
     const { maxSessions } = this.#options
     if (!this.#listeners.paused && active >= maxSessions) {
+      this.#shared.tally.limits.MAX_SESSIONS++
       this.#shared.log.warn({ active }, 'as many sessions as there may be, listeners closed')
       this.#listeners.pause()
     } else if (this.#listeners.paused && active <= Math.floor((maxSessions * 19) / 20)) {

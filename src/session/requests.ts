@@ -2,6 +2,7 @@ import type { Daemon } from '../daemon/daemon.ts'
 import { ERROR_CODES, RpcError } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import type { Moment } from '../mempool/moment.ts'
+import type { Histogram } from '../metrics.ts'
 import type { RpcClient, RpcContext, ServerInfo } from '../rpc/method.ts'
 import type { CostMeter } from './cost.ts'
 import { type InFlight, InFlightList } from './in-flight.ts'
@@ -59,8 +60,13 @@ export class Requests {
    * once or rejects with RpcError -101 without slots, -102 after the time limit or while there is nothing to serve from,
    * with the reason of the end when the client goes, and with what `job` throws.
    */
-  run<T>(ready: Promise<unknown> | undefined, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>): Awaitable<T> {
-    const request = new RunningRequest(this.#around, client, job)
+  run<T>(
+    ready: Promise<unknown> | undefined,
+    client: ClientOf,
+    job: (ctx: RpcContext) => Awaitable<T>,
+    seconds: Histogram,
+  ): Awaitable<T> {
+    const request = new RunningRequest(this.#around, client, job, seconds)
     if (ready === undefined) request.begin()
     else void ready.then(() => request.begin())
     return request.outcome()
@@ -71,7 +77,9 @@ export class Requests {
     const { running, shared } = this.#around
     for (const request of running.all()) {
       if (now - request.started < shared.options.requestTimeout) return
-      request.abort(new RpcError(ERROR_CODES.busy.code, 'server busy - request timed out'))
+      request.abort(
+        new RpcError(ERROR_CODES.busy.code, 'server busy - request timed out', { limit: 'REQUEST_TIMEOUT' }),
+      )
     }
   }
 
@@ -94,6 +102,8 @@ class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
   readonly #around: Surroundings
   readonly #client: ClientOf
   readonly #job: (ctx: RpcContext) => Awaitable<T>
+  /** Told of how long it took. */
+  readonly #seconds: Histogram
   /** Once it has ended, unless somebody waits. */
   #ending: { readonly result: T } | { readonly error: unknown } | undefined
   /** Who waits for the end, once outcome() was asked before it. */
@@ -102,11 +112,12 @@ class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
   #controller: AbortController | undefined
   #hasSlot = false
 
-  constructor(around: Surroundings, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>) {
+  constructor(around: Surroundings, client: ClientOf, job: (ctx: RpcContext) => Awaitable<T>, seconds: Histogram) {
     this.started = around.shared.clock.monotonic()
     this.#around = around
     this.#client = client
     this.#job = job
+    this.#seconds = seconds
     around.running.add(this)
   }
 
@@ -130,7 +141,10 @@ class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
   }
 
   begin(): void {
-    if (this.#failure === undefined) this.#around.slots.take(this)
+    if (this.#failure !== undefined) return
+    const { slots, shared } = this.#around
+    if (slots.isBusy) shared.tally.limits.INITIAL_CONCURRENT++
+    slots.take(this)
   }
 
   admitted(): void {
@@ -139,6 +153,7 @@ class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
     const { delay } = meter
     if (delay <= 0) this.#enter()
     else {
+      shared.tally.limits.COST_SOFT_LIMIT++
       shared.clock.sleep(delay, this.signal).then(
         () => this.#enter(),
         (error: unknown) => this.#failed(error),
@@ -200,7 +215,8 @@ class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
 
   /** More than one call counts once. */
   #ended(): void {
-    this.#around.running.delete(this)
+    const { running, shared } = this.#around
+    if (running.delete(this)) this.#seconds.observe((shared.clock.monotonic() - this.started) / 1000)
     if (this.#hasSlot) {
       this.#hasSlot = false
       this.#around.slots.release()

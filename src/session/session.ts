@@ -79,6 +79,16 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
     return this.#shared.subscriptions.count(this)
   }
 
+  /** True once it has asked to be told of tips. */
+  get followsTip(): boolean {
+    return this.#tip !== undefined
+  }
+
+  /** Bytes that wait for the client to take them. */
+  get unsent(): number {
+    return this.#connection.unsent
+  }
+
   /** Messages received and not answered. */
   get unanswered(): number {
     return this.#unanswered
@@ -88,7 +98,10 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
     this.core.tick(now)
     this.#letOneGo() // In case the one before takes its time.
     const since = this.#deferredSince
-    if (since !== undefined && now - since >= this.#shared.options.notifyTimeout) this.core.closeNow('slow reader')
+    if (since !== undefined && now - since >= this.#shared.options.notifyTimeout) {
+      if (this.core.open) this.#shared.tally.limits.NOTIFY_TIMEOUT++
+      this.core.closeNow('slow reader')
+    }
   }
 
   // What the envelope asks.
@@ -119,10 +132,12 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
     subscription.told = status
     const { outpoint } = subscription
     if (outpoint !== undefined) {
+      this.#shared.tally.notifications.outpoint++
       const params = [outpoint.txid, outpoint.vout, new RawJson(status ?? '{}')]
       this.#send(this.#envelope.notification('blockchain.outpoint.subscribe', params))
       return
     }
+    this.#shared.tally.notifications.script++
     const isNew = compareVersions(this.core.protocol, V1_7) >= 0
     const method = isNew ? 'blockchain.scriptpubkey.subscribe' : 'blockchain.scripthash.subscribe'
     this.#send(this.#envelope.notification(method, [subscription.alias, status]))
@@ -138,6 +153,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
       this.#deferredSince ??= this.#shared.clock.monotonic()
     } else {
       tip.told = notice.key
+      this.#shared.tally.notifications.tip++
       this.#send(this.#envelope.notification('blockchain.headers.subscribe', new RawJson(notice.params)))
       this.#noise()
     }
@@ -188,7 +204,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
   }
 
   onOversized(): void {
-    this.core.failed(failureOf(-32600, 'message too long'))
+    this.core.failed(failureOf(-32600, 'message too long', 'MAX_RECV'))
   }
 
   #answer(exchange: Exchange, text: Answer): void {
@@ -212,6 +228,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
     const limit = this.#shared.options.maxPipelined
     if (!this.#paused && this.#unanswered >= limit) {
       this.#paused = true
+      this.#shared.tally.limits.MAX_PIPELINED++
       this.#connection.pause()
     } else if (this.#paused && this.#unanswered <= limit / 2) {
       this.#paused = false
@@ -382,6 +399,10 @@ class StreamClient implements RpcClient {
 
   becomePeer(): boolean {
     return this.#session.core.becomePeer()
+  }
+
+  sentTransactions(count: number): void {
+    this.#session.core.sentTransactions(count)
   }
 
   subscribeHeaders(): void {

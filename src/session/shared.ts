@@ -8,6 +8,7 @@ import type { MethodRegistry } from '../rpc/registry.ts'
 import type { CostOptions } from './cost.ts'
 import type { Notifier } from './notifier.ts'
 import type { Subscriptions } from './subscriptions.ts'
+import { SessionTally } from './tally.ts'
 import type { RemoteAddress } from './transports/connection.ts'
 
 /** What holds for every client alike. Milliseconds. */
@@ -64,8 +65,8 @@ export class SharedSession implements SharedCollaborators {
   readonly clock: Clock
   readonly log: Logger
   readonly requestId: () => string
-  /** Names there are, at any version, each to itself: the text to keep, where a client's own spelling would be a copy. */
-  readonly knownMethods: ReadonlyMap<string, string>
+  /** What all sessions together have done. */
+  readonly tally: SessionTally
 
   constructor(options: SharedOptions, collaborators: SharedCollaborators) {
     this.options = options
@@ -79,7 +80,7 @@ export class SharedSession implements SharedCollaborators {
     this.clock = collaborators.clock
     this.log = collaborators.log
     this.requestId = () => collaborators.requestId()
-    this.knownMethods = new Map(collaborators.registry.names.map((name) => [name, name]))
+    this.tally = new SessionTally(collaborators.registry.names)
   }
 
   /** An address as it may stand in the log. */

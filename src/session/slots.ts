@@ -35,6 +35,11 @@ export class Slots {
     return this.#waiting?.size ?? 0
   }
 
+  /** True if who comes now has to wait. */
+  get isBusy(): boolean {
+    return this.#target > 0 && (this.#taken >= this.#target || this.waiting > 0)
+  }
+
   setTarget(target: number): void {
     this.#target = target
     if (target <= 0) this.#refuseAll(excessiveUsage())

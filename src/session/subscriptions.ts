@@ -1,4 +1,4 @@
-import { ERROR_CODES, RpcError } from '../errors.ts'
+import { ERROR_CODES, type LimitName, RpcError } from '../errors.ts'
 import type { OutpointRef, OutpointScript } from '../rpc/outpoint.ts'
 import { OutpointWatch } from './outpoint-watch.ts'
 
@@ -182,9 +182,8 @@ export class Subscriptions {
 
   #assertRoom(own: number): void {
     const { maxPerSession, maxTotal } = this.#options
-    if ((maxPerSession > 0 && own >= maxPerSession) || (maxTotal > 0 && this.#total >= maxTotal)) {
-      throw new RpcError(ERROR_CODES.excessiveUsage.code, 'excessive resource usage: too many subscriptions')
-    }
+    if (maxPerSession > 0 && own >= maxPerSession) throw tooMany('MAX_SUBSCRIPTIONS_PER_SESSION')
+    if (maxTotal > 0 && this.#total >= maxTotal) throw tooMany('MAX_SUBSCRIPTIONS')
   }
 
   #find(subscriber: Subscriber, key: string): ScriptSubscription | undefined {
@@ -213,4 +212,8 @@ export class Subscriptions {
       this.outpoints.delete(subscription.key)
     }
   }
+}
+
+function tooMany(limit: LimitName): RpcError {
+  return new RpcError(ERROR_CODES.excessiveUsage.code, 'excessive resource usage: too many subscriptions', { limit })
 }

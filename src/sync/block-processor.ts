@@ -47,6 +47,8 @@ export class BlockProcessor implements ChainSync {
   readonly #stopping = new AbortController()
   #thread: ParseThread | undefined
   #tidying: Promise<void> | undefined
+  #reorgs = 0
+  #blocksRolledBack = 0
 
   constructor(options: Partial<PrefetchOptions>, collaborators: BlockProcessorCollaborators) {
     this.#options = { ...PREFETCH_DEFAULTS, ...options }
@@ -57,6 +59,11 @@ export class BlockProcessor implements ChainSync {
     this.#progress = collaborators.progress
     this.#usesThread = collaborators.parse === undefined && ParseThread.available
     this.#parse = collaborators.parse ?? (this.#usesThread ? (fetched) => this.#onThread().parse(fetched) : readBlock)
+  }
+
+  /** Reorganisations followed, and blocks that they took back. */
+  get rolledBack(): { readonly reorgs: number; readonly blocks: number } {
+    return { reorgs: this.#reorgs, blocks: this.#blocksRolledBack }
   }
 
   /** The index as it is now; release() it. */
@@ -126,9 +133,11 @@ export class BlockProcessor implements ChainSync {
   async #rollBackTo(fork: number, listener: ChainListener, signal: AbortSignal): Promise<void> {
     const { height, hash } = this.#db.tip
     this.#log.warn({ height, hash: toDisplayHex(hash), fork, depth: height - fork }, 'reorganisation')
+    this.#reorgs++
     while (this.#db.tip.height > fork) {
       throwIfAborted(signal)
       listener.rolledBack(await this.#db.rollBack())
+      this.#blocksRolledBack++
     }
   }
 

@@ -4,7 +4,9 @@ import { ATOMICALS_SPACES } from '../../src/atomicals/layout.ts'
 import { FOREIGN_SETTINGS, SETTINGS, type Setting } from '../../src/config-table.ts'
 import { describeSchema, KEY_SPACES } from '../../src/db/layout.ts'
 import { ERROR_CODES } from '../../src/errors.ts'
+import type { MetricLabel } from '../../src/metrics.ts'
 import { describeMethods } from '../../src/rpc/describe.ts'
+import { METRICS } from '../../src/server-metrics/table.ts'
 import { REFUSALS } from '../../src/session/admission.ts'
 import { CLOSE_REASONS } from '../../src/session/transports/connection.ts'
 import { LIMITS, valueOf } from './limits.ts'
@@ -23,6 +25,7 @@ export function documents(): readonly Document[] {
     { path: 'docs/CONFIG.md', text: configPage() },
     { path: 'docs/ERRORS.md', text: errorsPage() },
     { path: 'docs/LIMITS.md', text: limitsPage() },
+    { path: 'docs/METRICS.md', text: metricsPage() },
     { path: 'docs/SCHEMA.md', text: page('Schema of the index', describeSchema([...KEY_SPACES, ...ATOMICALS_SPACES])) },
     { path: 'docs/PROTOCOL.md', text: page('Protocol', describeMethods()) },
     { path: 'config/electrumx.env.example', text: environmentExample() },
@@ -84,14 +87,23 @@ function limitsPage(): string {
   const rows = LIMITS.map((row) => {
     const { setting, standard } = valueOf(row)
     const [file, title] = row.test
-    const cells = [row.limit, setting, cell(standard), cell(row.reaction), row.counter, cell(`${title} … (${file})`)]
+    const metrics = row.metrics.map((metric) => `\`${cell(metric)}\``).join(', ')
+    const cells = [
+      row.limit,
+      setting,
+      cell(standard),
+      cell(row.reaction),
+      row.counter,
+      metrics === '' ? 'none' : metrics,
+    ]
+    cells.push(cell(`${title} … (${file})`))
     return `| ${cells.join(' | ')} |`
   })
   return page(
     'Limits',
     [
       'What a client may use, what happens at each limit, where it is counted (`getinfo`, `sessions` and `groups` of the',
-      'admin port), and the test that reaches it.',
+      'admin port; [metrics](METRICS.md)), and the test that reaches it.',
       '',
       'A session ends with one of these reasons, in the log and in `getinfo`:',
       `${CLOSE_REASONS.join(', ')}.`,
@@ -99,11 +111,41 @@ function limitsPage(): string {
       'says who and why. A newcomer that is cut before it is a session is counted by one of these:',
       `${REFUSALS.join(', ')}.`,
       '',
-      '| limit | setting | default | at the limit | counted in | test |',
-      '| --- | --- | --- | --- | --- | --- |',
+      '| limit | setting | default | at the limit | counted in | metrics | test |',
+      '| --- | --- | --- | --- | --- | --- | --- |',
       ...rows,
     ].join('\n'),
   )
+}
+
+function metricsPage(): string {
+  const rows = METRICS.map(
+    ({ name, kind, labels = [], sentence }) =>
+      `| \`${name}\` | ${kind} | ${labels.map(labelText).join('; ')} | ${cell(sentence)} |`,
+  )
+  return page(
+    'Metrics',
+    [
+      'Numbers of the running server in the text format of Prometheus, by two ways:',
+      '',
+      '- `GET /metrics` over HTTP at each service `metrics://` in SERVICES, for example',
+      '  `SERVICES=tcp://:50001,rpc://,metrics://` for port 9332 on loopback. Without such a service nothing listens. It is',
+      '  apart from what clients reach and asks for no password: numbers of the whole server, nothing of single clients.',
+      "- The administrator's method `metrics` (`npm run --silent rpc metrics`).",
+      '',
+      'Counters begin at 0 when the server starts. Everything is counted by plain integers where it happens and read only',
+      'when somebody asks. A metric without a value is not known yet. Hit rate of a cache:',
+      '`rate(valence_cache_hits_total[5m]) / (rate(valence_cache_hits_total[5m]) + rate(valence_cache_misses_total[5m]))`.',
+      '',
+      '| metric | kind | labels | what it says |',
+      '| --- | --- | --- | --- |',
+      ...rows,
+    ].join('\n'),
+  )
+}
+
+function labelText({ name, values }: MetricLabel): string {
+  return cell(`\`${name}\`: ${typeof values === 'string' ? values : values.join(', ')}`)
 }
 
 function environmentExample(): string {

@@ -302,6 +302,12 @@ export class FakeClient implements RpcClient {
     return chosen
   }
 
+  transactionsSent = 0
+
+  sentTransactions(count: number): void {
+    this.transactionsSent += count
+  }
+
   becomePeer(): boolean {
     const isFirst = !this.isPeer
     this.isPeer = true

@@ -1,8 +1,11 @@
 import { SETTINGS, type Setting } from '../../src/config-table.ts'
+import type { LimitName } from '../../src/errors.ts'
 import { MAX_DEPTH } from '../../src/rpc/json.ts'
 import { DEFAULT_ADMIN } from '../../src/session/admin.ts'
+import type { Refusal } from '../../src/session/admission.ts'
 import { DEFAULT_MANAGER } from '../../src/session/manager.ts'
 import { OPEN_FILES_RESERVED } from '../../src/session/open-files.ts'
+import type { CloseReason } from '../../src/session/transports/connection.ts'
 
 type SettingKey = keyof typeof SETTINGS
 
@@ -14,6 +17,8 @@ export interface LimitRow {
   readonly reaction: string
   /** Where it is counted; nothing where each one is only answered. */
   readonly counter: string
+  /** Metrics that show it; nothing where neither a client nor the server can be in trouble by it. */
+  readonly metrics: readonly string[]
   /** File below test/, and the beginning of the test's title. */
   readonly test: readonly [file: string, title: string]
 }
@@ -21,6 +26,9 @@ export interface LimitRow {
 const CLOSED = (reason: string) => `\`sessions.closed["${reason}"]\``
 const REFUSED = (reason: string) => `\`sessions.refusals["${reason}"]\``
 const ERRORS = '`errors` of the session'
+const REACHED = (limit: LimitName) => `valence_reached_limits_total{limit="${limit}"}`
+const ENDED = (reason: CloseReason) => `valence_disconnects_total{reason="${reason}"}`
+const CUT = (reason: Refusal) => `valence_refusals_total{reason="${reason}"}`
 const STACK = 'integration/protocol/limits.test.ts'
 
 export const LIMITS: readonly LimitRow[] = [
@@ -29,6 +37,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxSessions',
     reaction: `every listener is closed; open again below 95 %. A newcomer whose place is gone by then: -102, closed. Never more than the limit of open files less ${OPEN_FILES_RESERVED}`,
     counter: `\`sessions.active\`, \`sessions.paused\`, ${CLOSED('server full')}`,
+    metrics: [REACHED('MAX_SESSIONS'), 'valence_sessions{stage="active"}', 'valence_paused_listeners'],
     test: [STACK, 'MAX_SESSIONS closes the listeners'],
   },
   {
@@ -36,6 +45,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxSessionsPerGroup',
     reaction: 'newcomer cut',
     counter: REFUSED('group is full'),
+    metrics: [CUT('group is full')],
     test: [STACK, 'MAX_SESSIONS_PER_GROUP cuts'],
   },
   {
@@ -43,6 +53,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxHandshaking',
     reaction: 'newcomer cut before anything is allocated for it',
     counter: `\`sessions.handshaking\`, ${REFUSED('too many newcomers')}`,
+    metrics: [CUT('too many newcomers'), 'valence_sessions{stage="pending"}'],
     test: [STACK, 'MAX_HANDSHAKING cuts newcomers'],
   },
   {
@@ -50,6 +61,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxHandshakingPerHost',
     reaction: 'newcomer cut; exempt subnets and trusted proxies have no such limit, a private address has half of all',
     counter: REFUSED('too many newcomers of one host'),
+    metrics: [CUT('too many newcomers of one host')],
     test: [STACK, 'MAX_HANDSHAKING_PER_HOST leaves room'],
   },
   {
@@ -57,6 +69,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'handshakeTimeout',
     reaction: 'closed; counted apart for TLS, PROXY header and WebSocket upgrade, and then for the first request',
     counter: CLOSED('handshake timeout'),
+    metrics: [ENDED('handshake timeout')],
     test: [STACK, 'HANDSHAKE_TIMEOUT cuts'],
   },
   {
@@ -64,6 +77,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'sessionTimeout',
     reaction: 'closed at the next sweep, which is once a minute, or more often if this is shorter',
     counter: CLOSED('idle timeout'),
+    metrics: [ENDED('idle timeout')],
     test: [STACK, 'SESSION_TIMEOUT closes'],
   },
   {
@@ -71,6 +85,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'costSoftLimit',
     reaction: 'fewer requests at once and a delay for each, in proportion',
     counter: '`cost`, `extra_cost` and `concurrency` of the session',
+    metrics: [REACHED('COST_SOFT_LIMIT')],
     test: [STACK, 'COST_SOFT_LIMIT slows down'],
   },
   {
@@ -78,6 +93,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'costHardLimit',
     reaction: '-101, closed; the cost stays with the subnet and is forgiven by and by',
     counter: `${CLOSED('excessive usage')}, \`groups\``,
+    metrics: [REACHED('COST_HARD_LIMIT'), 'valence_groups_cost'],
     test: [STACK, 'COST_SOFT_LIMIT slows down by up to REQUEST_SLEEP, COST_HARD_LIMIT ends'],
   },
   {
@@ -85,6 +101,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'requestSleep',
     reaction: 'never longer',
     counter: 'none',
+    metrics: [REACHED('COST_SOFT_LIMIT'), 'valence_request_seconds'],
     test: ['unit/session/cost.test.ts', 'has the figures of ElectrumX'],
   },
   {
@@ -92,6 +109,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'initialConcurrent',
     reaction: 'further ones wait in order',
     counter: '`unanswered` of the session',
+    metrics: [REACHED('INITIAL_CONCURRENT')],
     test: ['integration/session/requests.test.ts', 'run as many at once as the limit says'],
   },
   {
@@ -99,6 +117,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxPipelined',
     reaction: 'reading stops until half of them are answered; HTTP: 503',
     counter: '`unanswered` of the session',
+    metrics: [REACHED('MAX_PIPELINED'), 'valence_unanswered_messages'],
     test: ['integration/session/requests.test.ts', 'stop being read while too many of them wait'],
   },
   {
@@ -106,6 +125,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'requestTimeout',
     reaction: '-102; the handler is told to stop',
     counter: ERRORS,
+    metrics: [REACHED('REQUEST_TIMEOUT')],
     test: [STACK, 'REQUEST_TIMEOUT answers -102'],
   },
   {
@@ -113,6 +133,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxRecv',
     reaction: 'a line is dropped and charged, the session lives; a WebSocket is closed (1009); HTTP: 413, closed',
     counter: `${ERRORS}, ${CLOSED('protocol breach')}`,
+    metrics: [REACHED('MAX_RECV')],
     test: [STACK, 'MAX_RECV drops a line'],
   },
   {
@@ -120,6 +141,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxBatch',
     reaction: '-32600 for the whole of it',
     counter: ERRORS,
+    metrics: [REACHED('MAX_BATCH')],
     test: [STACK, 'MAX_BATCH refuses'],
   },
   {
@@ -127,6 +149,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: { fixed: `${MAX_DEPTH} levels` },
     reaction: '-32600, before anything is built of it',
     counter: ERRORS,
+    metrics: [REACHED('nesting')],
     test: [STACK, 'nesting is refused beyond 64'],
   },
   {
@@ -134,6 +157,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxSend',
     reaction: '-32600 in its place; in a batch that entry alone',
     counter: ERRORS,
+    metrics: [REACHED('MAX_SEND')],
     test: [STACK, 'MAX_SEND replaces an answer'],
   },
   {
@@ -141,6 +165,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: { fixed: '(MAX_SEND − 100) ÷ 99' },
     reaction: '10001 for the history and its status; who follows such a script is closed',
     counter: `${ERRORS}, ${CLOSED('excessive usage')}`,
+    metrics: [REACHED('history')],
     test: [STACK, 'a history that MAX_SEND could not hold'],
   },
   {
@@ -148,6 +173,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: { fixed: '2016 headers' },
     reaction: 'no more are given; the answer says how many',
     counter: 'none',
+    metrics: [],
     test: [STACK, 'headers come 2016 at a time'],
   },
   {
@@ -155,6 +181,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxSubscriptionsPerSession',
     reaction: '-101, closed',
     counter: `\`subscriptions\` of the session, ${CLOSED('excessive usage')}`,
+    metrics: [REACHED('MAX_SUBSCRIPTIONS_PER_SESSION')],
     test: [STACK, 'MAX_SUBSCRIPTIONS_PER_SESSION and MAX_SUBSCRIPTIONS'],
   },
   {
@@ -162,6 +189,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxSubscriptions',
     reaction: '-101, closed',
     counter: `\`sessions.subscriptions\`, ${CLOSED('excessive usage')}`,
+    metrics: [REACHED('MAX_SUBSCRIPTIONS'), 'valence_subscriptions'],
     test: [STACK, 'MAX_SUBSCRIPTIONS_PER_SESSION and MAX_SUBSCRIPTIONS'],
   },
   {
@@ -169,6 +197,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'maxUnsent',
     reaction: 'cut; long before, at 1 MiB, reading stops and no further request is begun',
     counter: CLOSED('slow reader'),
+    metrics: [ENDED('slow reader'), 'valence_unsent_bytes'],
     test: [STACK, 'MAX_UNSENT cuts'],
   },
   {
@@ -176,6 +205,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'sendTimeout',
     reaction: 'cut',
     counter: CLOSED('slow reader'),
+    metrics: [ENDED('slow reader')],
     test: [STACK, 'SEND_TIMEOUT cuts'],
   },
   {
@@ -183,6 +213,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: 'notifyTimeout',
     reaction: 'closed; meanwhile changes are merged and nothing is kept of them',
     counter: CLOSED('slow reader'),
+    metrics: [REACHED('NOTIFY_TIMEOUT'), ENDED('slow reader')],
     test: [STACK, 'NOTIFY_TIMEOUT cuts'],
   },
   {
@@ -190,6 +221,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: { fixed: '107 bytes (version 1), 4096 bytes (version 2)' },
     reaction: 'cut',
     counter: 'a warning in the log',
+    metrics: [],
     test: ['integration/session/proxies.test.ts', 'are cut with a broken header'],
   },
   {
@@ -197,6 +229,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: { fixed: `${DEFAULT_ADMIN.maxConnections} connections` },
     reaction: 'cut',
     counter: 'none',
+    metrics: ['valence_admin_refusals_total'],
     test: ['integration/session/admin.test.ts', 'has a bounded number of connections'],
   },
   {
@@ -204,6 +237,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: { fixed: `${DEFAULT_ADMIN.requestTimeout / 1000} s` },
     reaction: '-102',
     counter: 'none',
+    metrics: ['valence_admin_timeouts_total'],
     test: ['integration/session/admin.test.ts', 'is told when a method takes too long'],
   },
   {
@@ -211,6 +245,7 @@ export const LIMITS: readonly LimitRow[] = [
     value: { fixed: `${DEFAULT_MANAGER.shutdownGrace / 1000} s` },
     reaction: 'closed',
     counter: CLOSED('shutdown'),
+    metrics: [ENDED('shutdown')],
     test: ['integration/session/manager.test.ts', 'does not wait for ever at shutdown'],
   },
 ]

@@ -74,7 +74,11 @@ describe('settings', () => {
       { REPORT_SERVICES: 'rpc://example.org:8000' },
       /^REPORT_SERVICES names rpc/,
     ],
-    ['telling the world of no host', { REPORT_SERVICES: 'tcp://:50001' }, /^REPORT_SERVICES names rpc or no host/],
+    [
+      'telling the world of no host',
+      { REPORT_SERVICES: 'tcp://:50001' },
+      /^REPORT_SERVICES names rpc, metrics or no host/,
+    ],
     ['mainnet without a bitcoind', { NET: 'mainnet' }, /without DAEMON_URL/],
     ['an activation height off regtest', { DAEMON_URL: 'h', ATOMICALS_ACTIVATION_HEIGHT: '5' }, /for regtest only/],
   ])('refuse %s', (_what, environment, message) => {

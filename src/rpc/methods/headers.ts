@@ -5,6 +5,7 @@ import type { ChainView, Tip } from '../../db/view.ts'
 import { ERROR_CODES, InvariantError, RpcError } from '../../errors.ts'
 import { toDisplayHex, toHex, toLatin1 } from '../../lib/bytes.ts'
 import { LongText } from '../../lib/long-text.ts'
+import type { CacheTally } from '../../metrics.ts'
 import { RawJson } from '../json.ts'
 import { defineMethod, type ProtocolVersion, type RpcContext, type RpcMethod } from '../method.ts'
 import { Branch, Hash, Height, Hex, WholeNumber } from '../schemas.ts'
@@ -85,10 +86,15 @@ function lengthOf(text: string | LongText): number {
  */
 class KeptChunks {
   readonly #texts: LRUCache<string, RawJson> | undefined
+  readonly #tally: CacheTally
 
-  constructor(maxBytes: number) {
-    if (maxBytes > 0)
-      this.#texts = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ content }) => lengthOf(content) })
+  constructor(maxBytes: number, tally: CacheTally) {
+    this.#tally = tally
+    if (maxBytes === 0) return
+    const sizeCalculation = ({ content }: RawJson): number => lengthOf(content)
+    const texts = new LRUCache<string, RawJson>({ maxSize: maxBytes, sizeCalculation })
+    this.#texts = texts
+    tally.bytes = () => texts.calculatedSize
   }
 
   /** The answer to a call without a proof; `shape` tells answers apart that differ in form. */
@@ -100,7 +106,11 @@ class KeptChunks {
     if (this.#texts === undefined || last === undefined) return new RawJson(write(), true)
     const name = `${shape} ${ctx.client.protocol.join('.')} ${start} ${count} ${toLatin1(last)}`
     const kept = this.#texts.get(name)
-    if (kept !== undefined) return kept
+    if (kept !== undefined) {
+      this.#tally.hits++
+      return kept
+    }
+    this.#tally.misses++
     const text = new RawJson(LongText.ofAscii(write()), true)
     this.#texts.set(name, text)
     return text
@@ -241,10 +251,11 @@ export interface HeaderMethodsOptions {
   readonly presentHeader: HeaderPresenter
   /** Bytes of long rows of headers that are kept as they were answered. */
   readonly cacheBytes: number
+  readonly tally: CacheTally
 }
 
-export function headerMethods({ presentHeader, cacheBytes }: HeaderMethodsOptions): readonly RpcMethod[] {
-  const kept = new KeptChunks(cacheBytes)
+export function headerMethods({ presentHeader, cacheBytes, tally }: HeaderMethodsOptions): readonly RpcMethod[] {
+  const kept = new KeptChunks(cacheBytes, tally)
   return [
     blockHeader(presentHeader),
     blockHeadersInOne(presentHeader, kept),

@@ -3,6 +3,7 @@ import { ERROR_CODES, RpcError } from '../../errors.ts'
 import { untilAborted } from '../../lib/abort.ts'
 import { toLatin1 } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { CacheTally } from '../../metrics.ts'
 import { clip } from '../failure.ts'
 import { defineMethod, type RpcContext, type RpcMethod } from '../method.ts'
 import { BtcPerKvB, Hash, Satoshis, WholeNumber } from '../schemas.ts'
@@ -18,8 +19,13 @@ const FEE_MODES: ReadonlySet<string> = new Set(['conservative', 'economical'])
  * failure is not kept. The signal of one client ends its own waiting, not the question.
  */
 class SharedAnswer<T> {
+  readonly #tally: CacheTally
   #key: string | undefined
   #answer: Promise<T> | undefined
+
+  constructor(tally: CacheTally) {
+    this.#tally = tally
+  }
 
   /** True if `ask` would not be called. */
   has(key: string): boolean {
@@ -27,7 +33,11 @@ class SharedAnswer<T> {
   }
 
   get(key: string, signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
-    if (this.#answer !== undefined && this.#key === key) return untilAborted(this.#answer, signal)
+    if (this.#answer !== undefined && this.#key === key) {
+      this.#tally.hits++
+      return untilAborted(this.#answer, signal)
+    }
+    this.#tally.misses++
     const answer = ask()
     this.#key = key
     this.#answer = answer
@@ -55,11 +65,11 @@ function feeMode(mode: unknown): string | undefined {
   return lower
 }
 
-function estimateFee(): RpcMethod {
+function estimateFee(tally: CacheTally): RpcMethod {
   const answers = new Map<string, SharedAnswer<number | undefined>>()
   const answerOf = (target: number, mode: string | undefined): SharedAnswer<number | undefined> => {
     const name = `${target} ${mode ?? ''}`
-    const answer = answers.get(name) ?? new SharedAnswer()
+    const answer = answers.get(name) ?? new SharedAnswer(tally)
     answers.set(name, answer)
     return answer
   }
@@ -90,8 +100,8 @@ function period(clock: Clock): string {
   return String(Math.floor(clock.monotonic() / DAEMON_FACTS_MS))
 }
 
-function relayFee(clock: Clock): RpcMethod {
-  const answer = new SharedAnswer<number>()
+function relayFee(clock: Clock, tally: CacheTally): RpcMethod {
+  const answer = new SharedAnswer<number>(tally)
   const ask = async ({ daemon }: RpcContext): Promise<number> => (await daemon.networkInfo()).relayFee
   return defineMethod({
     name: 'blockchain.relayfee',
@@ -112,8 +122,8 @@ const MempoolFees = z.object({
   incrementalrelayfee: BtcPerKvB,
 })
 
-function getInfo(clock: Clock): RpcMethod {
-  const answer = new SharedAnswer<z.output<typeof MempoolFees>>()
+function getInfo(clock: Clock, tally: CacheTally): RpcMethod {
+  const answer = new SharedAnswer<z.output<typeof MempoolFees>>(tally)
   const ask = async ({ daemon }: RpcContext): Promise<z.output<typeof MempoolFees>> => {
     const info = await daemon.mempoolInfo()
     return {
@@ -170,6 +180,12 @@ const recent = defineMethod({
     ctx.moment.mempool.recent(RECENT).map(({ txid, fee, vsize }) => ({ txid, fee: Number(fee), vsize })),
 })
 
-export function mempoolMethods({ clock }: { readonly clock: Clock }): readonly RpcMethod[] {
-  return [estimateFee(), relayFee(clock), getInfo(clock), feeHistogram, recent]
+export function mempoolMethods({
+  clock,
+  tally,
+}: {
+  readonly clock: Clock
+  readonly tally: CacheTally
+}): readonly RpcMethod[] {
+  return [estimateFee(tally), relayFee(clock, tally), getInfo(clock, tally), feeHistogram, recent]
 }

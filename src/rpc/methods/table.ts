@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../../lib/clock.ts'
+import { CacheTallies } from '../../metrics.ts'
 import { BlockProofs } from '../block-proofs.ts'
 import type { RpcMethod } from '../method.ts'
 import { type HeaderPresenter, headerMethods } from './headers.ts'
@@ -19,6 +20,8 @@ export interface ElectrumMethodsOptions {
 
 export interface ElectrumMethodsCollaborators {
   readonly clock?: Clock
+  /** Where caches count what they had and what not. */
+  readonly caches?: CacheTallies
   /** How the coin shows headers; as they are unless it says otherwise. */
   readonly presentHeader?: HeaderPresenter
 }
@@ -26,16 +29,17 @@ export interface ElectrumMethodsCollaborators {
 /** The Electrum protocol, every version of it: the rows that do not depend on what else is indexed. */
 export function electrumMethods(
   { maxSend = 8_100_000, proofCacheBytes = 64 * 2 ** 20, answerCacheBytes = 32 * 2 ** 20 }: ElectrumMethodsOptions = {},
-  { clock = systemClock, presentHeader = (raw) => raw }: ElectrumMethodsCollaborators = {},
+  { clock = systemClock, caches = new CacheTallies(), presentHeader = (raw) => raw }: ElectrumMethodsCollaborators = {},
 ): readonly RpcMethod[] {
   const cacheBytes = Math.floor(answerCacheBytes / 2)
+  const proofs = new BlockProofs({ maxBytes: proofCacheBytes }, caches.of('block proofs'))
   return [
     ...serverMethods({ longestPong: maxSend }),
-    ...headerMethods({ presentHeader, cacheBytes }),
+    ...headerMethods({ presentHeader, cacheBytes, tally: caches.of('headers') }),
     ...scripthashMethods,
     ...scriptpubkeyMethods,
     ...outpointMethods,
-    ...transactionMethods({ proofs: new BlockProofs({ maxBytes: proofCacheBytes }), cacheBytes }),
-    ...mempoolMethods({ clock }),
+    ...transactionMethods({ proofs, cacheBytes, tally: caches.of('transactions') }),
+    ...mempoolMethods({ clock, tally: caches.of('node facts') }),
   ]
 }

@@ -5,6 +5,7 @@ import type { ChainView } from '../../db/view.ts'
 import { DaemonError, ERROR_CODES, RefusedByNode, RpcError } from '../../errors.ts'
 import { type Awaitable, after } from '../../lib/awaitable.ts'
 import { copyOf, equalBytes, toDisplayHex, toHex } from '../../lib/bytes.ts'
+import type { CacheTally } from '../../metrics.ts'
 import type { BlockIds, BlockProofs } from '../block-proofs.ts'
 import { RawJson } from '../json.ts'
 import { defineMethod, type RpcContext, type RpcMethod } from '../method.ts'
@@ -103,23 +104,36 @@ async function rawTransaction(ctx: RpcContext, txid: TxIdRef, kept: KeptTransact
   return text
 }
 
+interface KeptTransaction {
+  readonly place: Place
+  readonly text: RawJson
+}
+
 /**
  * Confirmed transactions as they were answered, each with the header of its block: who finds that header in a view finds
  * the transaction there too. One without a block is not kept, for its witness may be another one in the end.
  */
 class KeptTransactions {
-  readonly #kept: LRUCache<string, { readonly place: Place; readonly text: RawJson }> | undefined
+  readonly #kept: LRUCache<string, KeptTransaction> | undefined
+  readonly #tally: CacheTally
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, tally: CacheTally) {
+    this.#tally = tally
     if (maxBytes === 0) return
-    this.#kept = new LRUCache({ maxSize: maxBytes, maxEntrySize: Math.ceil(maxBytes / 8) })
+    const kept = new LRUCache<string, KeptTransaction>({ maxSize: maxBytes, maxEntrySize: Math.ceil(maxBytes / 8) })
+    this.#kept = kept
+    tally.bytes = () => kept.calculatedSize
   }
 
   get(view: ChainView, { hex }: TxIdRef): RawJson | undefined {
     const kept = this.#kept?.get(hex)
-    if (kept === undefined) return undefined
-    const header = view.header(kept.place.height)
-    return header !== undefined && equalBytes(header, kept.place.header) ? kept.text : undefined
+    const header = kept === undefined ? undefined : view.header(kept.place.height)
+    if (kept === undefined || header === undefined || !equalBytes(header, kept.place.header)) {
+      this.#tally.misses++
+      return undefined
+    }
+    this.#tally.hits++
+    return kept.text
   }
 
   put({ hex }: TxIdRef, place: Place, text: RawJson): void {
@@ -209,8 +223,11 @@ const broadcast = defineMethod({
   cost: ({ raw_tx: raw }) => sizeCost([raw]),
   since: [1, 0, 0],
   example: { params: [EXAMPLE_TX], result: EXAMPLE_TXID },
-  handler: ({ daemon, signal }, { raw_tx: raw }) =>
-    relayed('the transaction', `\n[${raw}]`, () => daemon.broadcast(raw, signal)),
+  handler: async ({ daemon, signal, client }, { raw_tx: raw }) => {
+    const txid = await relayed('the transaction', `\n[${raw}]`, () => daemon.broadcast(raw, signal))
+    client.sentTransactions(1)
+    return txid
+  },
 })
 
 const broadcastPackage = defineMethod({
@@ -227,8 +244,9 @@ const broadcastPackage = defineMethod({
   cost: ({ raw_txs: raws }) => sizeCost(raws),
   since: V1_6,
   example: { params: [[EXAMPLE_TX, EXAMPLE_TX]], result: { success: true } },
-  handler: async ({ daemon, signal }, { raw_txs: raws, verbose = false }) => {
+  handler: async ({ daemon, signal, client }, { raw_txs: raws, verbose = false }) => {
     const result = await relayed('the tx package', '.', () => daemon.broadcastPackage(raws, signal))
+    if (result.packageMessage === 'success') client.sentTransactions(raws.length)
     return verbose ? result.raw : summaryOf(result)
   },
 })
@@ -264,11 +282,12 @@ export interface TransactionMethodsOptions {
   readonly proofs: BlockProofs
   /** Bytes of confirmed transactions that are kept as they were answered. */
   readonly cacheBytes: number
+  readonly tally: CacheTally
 }
 
-export function transactionMethods({ proofs, cacheBytes }: TransactionMethodsOptions): readonly RpcMethod[] {
+export function transactionMethods({ proofs, cacheBytes, tally }: TransactionMethodsOptions): readonly RpcMethod[] {
   return [
-    get(new KeptTransactions(cacheBytes)),
+    get(new KeptTransactions(cacheBytes, tally)),
     getMerkle(proofs),
     idFromPos(proofs),
     broadcast,

@@ -3,7 +3,8 @@ import { isOnion } from '../outbound/address.ts'
 import { detailsOf, type PeerFeatures, portsOf } from './features.ts'
 
 /** Whether a peer answers: `never` was not reached yet, `stale` has not been for too long. */
-export type PeerStatus = 'good' | 'stale' | 'never' | 'bad'
+export const PEER_STATUSES = ['good', 'stale', 'never', 'bad'] as const
+export type PeerStatus = (typeof PEER_STATUSES)[number]
 
 /** A way to reach a peer. */
 export interface PeerDoor {

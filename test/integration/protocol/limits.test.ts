@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Environment } from '../../../src/config.ts'
+import type { LimitName } from '../../../src/errors.ts'
 import type { FaultHook } from '../../../src/regtest/http.ts'
 import { proxyV1 } from '../../support/proxy-header.ts'
 import { WireClient } from '../../support/wire-client.ts'
@@ -47,6 +48,8 @@ describe('limits', () => {
     await clients[0]!.close()
     await station!.sessionsUntil(({ active, paused }) => active === 19 && !paused)
     expect(await (await untilOpen(() => station!.client())).request('server.ping')).toBeNull()
+    // The last one is the twentieth again.
+    expect(await reached('MAX_SESSIONS')).toBe(2)
   })
 
   it('MAX_SESSIONS_PER_GROUP cuts who comes next from the same subnet', async () => {
@@ -54,6 +57,7 @@ describe('limits', () => {
     for (const host of ['198.99.114.1', '198.99.114.2', '198.99.115.1']) await once(from(host), 'data')
     await once(from('198.99.114.3'), 'close')
     expect((await sessions()).refusals['group is full']).toBe(1)
+    expect(await station!.metric('valence_refusals_total{reason="group is full"}')).toBe(1)
   })
 
   it('MAX_HANDSHAKING cuts newcomers, not sessions', async () => {
@@ -88,6 +92,7 @@ describe('limits', () => {
     const { sessions } = bind(await start({ SESSION_TIMEOUT: '1' }))
     await (await station!.client()).closed
     expect((await sessions()).closed['idle timeout']).toBe(1)
+    expect(await station!.metric('valence_disconnects_total{reason="idle timeout"}')).toBe(1)
   })
 
   it('MAX_RECV drops a line and the session lives; HTTP says 413', async () => {
@@ -98,6 +103,7 @@ describe('limits', () => {
     expect(await answer).toBeNull()
     client.sendRaw(`{"jsonrpc":"2.0","id":"fits","method":"server.ping","params":[]}`.padEnd(1000))
     expect(await client.next()).toEqual({ jsonrpc: '2.0', id: 'fits', result: null })
+    expect(await reached('MAX_RECV')).toBe(1)
     const response = await fetch(`http://${HOST}:${station!.port('http')}/`, { method: 'POST', body: ' '.repeat(1001) })
     expect(response.status).toBe(413)
   })
@@ -111,6 +117,7 @@ describe('limits', () => {
     client.send([ping(1), ping(2)])
     await client.next(({ id }) => id === 2)
     expect(client.received.at(-1)).toHaveLength(2)
+    expect(await reached('MAX_BATCH')).toBe(1)
   })
 
   it('nesting is refused beyond 64', async () => {
@@ -122,6 +129,7 @@ describe('limits', () => {
     expect(await client.next()).toMatchObject({ error: { code: -32600, message: 'request is nested too deep' } })
     client.sendRaw(nested(63))
     expect(await client.next()).toMatchObject({ error: { code: -32602 } })
+    expect(await reached('nesting')).toBe(1)
   })
 
   it('MAX_SEND replaces an answer that is too long, in a batch that one alone', async () => {
@@ -135,6 +143,7 @@ describe('limits', () => {
     client.send([ping(1, 200_000), ping(2, 200_000), ping(3, 10)])
     await client.next(({ id }) => id === 3)
     expect(client.received.at(-1)).toMatchObject([{ result: {} }, { error: { code: -32600 } }, { result: {} }])
+    expect(await reached('MAX_SEND')).toBe(2)
   })
 
   it('a history that MAX_SEND could not hold is answered with 10001, and so is its status', async () => {
@@ -154,6 +163,7 @@ describe('limits', () => {
     }
     // Who follows it cannot be told any more.
     await client.closed
+    expect(await reached('history')).toBe(2)
   })
 
   it('headers come 2016 at a time', async () => {
@@ -170,6 +180,7 @@ describe('limits', () => {
     const client = await station!.client()
     await expect(client.request('blockchain.estimatefee', [5])).rejects.toMatchObject({ code: -102 })
     expect(await client.request('server.ping')).toBeNull()
+    expect(await reached('REQUEST_TIMEOUT')).toBe(1)
   })
 
   it('MAX_SUBSCRIPTIONS_PER_SESSION and MAX_SUBSCRIPTIONS answer -101 and close', async () => {
@@ -186,6 +197,8 @@ describe('limits', () => {
     await greedy.closed
     await station!.sessionsUntil(({ active }) => active === 1)
     await second.request(SUBSCRIBE, [hashes[2]])
+    expect(await reached('MAX_SUBSCRIPTIONS')).toBe(1)
+    expect(await reached('MAX_SUBSCRIPTIONS_PER_SESSION')).toBe(1)
   })
 
   it('COST_SOFT_LIMIT slows down by up to REQUEST_SLEEP, COST_HARD_LIMIT ends with -101', async () => {
@@ -200,6 +213,9 @@ describe('limits', () => {
     await expect(client.request('no.such.method')).rejects.toMatchObject({ code: -32601 })
     await expect(client.request('server.ping')).rejects.toMatchObject({ code: -101 })
     await client.closed
+    // All but the first of those that were served.
+    expect(await reached('COST_SOFT_LIMIT')).toBe(3)
+    expect(await reached('COST_HARD_LIMIT')).toBe(1)
   })
 
   it('LIMIT_EXEMPT_SUBNETS are never slowed down or cut off', async () => {
@@ -248,6 +264,7 @@ describe('limits', () => {
     await station!.sessionsUntil(({ active }) => active === 1)
     station!.node.mine(1)
     await station!.sessionsUntil(({ closed }) => closed['slow reader'] === 1)
+    expect(await reached('NOTIFY_TIMEOUT')).toBe(1)
     expect((await sessions()).active).toBe(0)
   })
 
@@ -259,6 +276,11 @@ describe('limits', () => {
     await client.closed
     expect((await sessions()).closed['client refused']).toBe(1)
   })
+
+  /** How often the metrics say that it was. */
+  function reached(limit: LimitName): Promise<number | undefined> {
+    return station!.metric(`valence_reached_limits_total{limit="${limit}"}`)
+  }
 
   function bind(running: Station) {
     return { sessions: () => running.sessions() }

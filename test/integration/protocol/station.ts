@@ -102,6 +102,13 @@ export class Station {
     return answer.result
   }
 
+  /** What the metrics say of a series, spelled as in their text; undefined if it has no value. */
+  async metric(series: string): Promise<number | undefined> {
+    const text = String(await this.admin('metrics'))
+    const line = text.split('\n').find((line) => line.startsWith(`${series} `))
+    return line === undefined ? undefined : Number(line.slice(series.length))
+  }
+
   async sessions(): Promise<SessionInfo> {
     return ((await this.admin('getinfo')) as { readonly sessions: SessionInfo }).sessions
   }

@@ -104,16 +104,31 @@ describe('administrator', () => {
     const wallet = await kit!.active()
     await kit!.connect()
     await wallet.request('blockchain.scripthash.subscribe', ['aa'.repeat(11)])
+    await wallet.request('blockchain.headers.subscribe')
     await wallet.request('made up').catch(() => {})
     await kit!.until(() => kit!.manager.counts.handshaking === 1)
     const sessions = (await client.request('sessions')) as object[]
     expect(sessions).toMatchObject([
-      { id: 1, kind: 'tcp', state: 'active', software: 'kit', protocol: '1.4.0', subscriptions: 1, errors: 1 },
-      { id: 2, kind: 'tcp', state: 'handshaking', software: null },
+      {
+        id: 1,
+        kind: 'tcp',
+        state: 'active',
+        software: 'kit',
+        protocol: '1.4.0',
+        follows_tip: true,
+        subscriptions: 1,
+        errors: 1,
+      },
+      { id: 2, kind: 'tcp', state: 'handshaking', software: null, follows_tip: false, transactions_sent: 0 },
     ])
     expect(await client.request('inspect_session', [1])).toMatchObject({
       id: 1,
-      calls: { 'server.version': 1, 'blockchain.scripthash.subscribe': 1, 'unknown method': 1 },
+      calls: {
+        'server.version': 1,
+        'blockchain.scripthash.subscribe': 1,
+        'blockchain.headers.subscribe': 1,
+        'unknown method': 1,
+      },
     })
     expect(await client.request('inspect_session', [99])).toBe(null)
   })

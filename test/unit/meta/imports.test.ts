@@ -19,7 +19,7 @@ const ORDER = [
   ['config'],
   ['index-opening'],
   ['sync', 'session'],
-  ['server-info', 'server-peers', 'regtest-admin'],
+  ['server-info', 'server-metrics', 'server-peers', 'regtest-admin'],
   ['server'],
   ['index-check'],
   ['index-commands'],
