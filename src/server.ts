@@ -172,7 +172,12 @@ class Server {
       administrators,
     })
     const admin = new AdminServer(
-      { ...DEFAULT_ADMIN, ...this.#adminPlace(), connection: connectionLimits(settings) },
+      {
+        ...DEFAULT_ADMIN,
+        ...this.#adminPlace(),
+        connection: connectionLimits(settings),
+        anonymous: settings.anonLogs,
+      },
       {
         daemon,
         server: info,

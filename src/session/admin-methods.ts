@@ -19,6 +19,8 @@ export function sessionAdminMethods(around: AdminSurroundings): readonly AdminMe
 }
 
 const NO_PARAMS = z.object({})
+/** Why it is done, for the audit. */
+const Reason = z.string().max(200).optional()
 
 function getInfo({ shared, manager, info }: AdminSurroundings): AdminMethod {
   const started = shared.clock.now()
@@ -90,7 +92,10 @@ function disconnect({ manager }: AdminSurroundings): AdminMethod {
     name: 'disconnect',
     acts: true,
     summary: 'Closes sessions by id, all of a group by its name, or `all`. Says what was done with each.',
-    params: z.object({ session_ids: z.union([z.array(z.union([z.string(), z.number()])), z.string(), z.number()]) }),
+    params: z.object({
+      session_ids: z.union([z.array(z.union([z.string(), z.number()])), z.string(), z.number()]),
+      reason: Reason,
+    }),
     example: { params: [['1', '203.0.113.0/24']], result: ['disconnected 1'] },
     handler: ({ session_ids: ids }) =>
       (Array.isArray(ids) ? ids : [ids]).flatMap((item) => {
@@ -106,7 +111,7 @@ function stop({ stop }: AdminSurroundings): AdminMethod {
     name: 'stop',
     acts: true,
     summary: 'Shuts the server down in order.',
-    params: NO_PARAMS,
+    params: z.object({ reason: Reason }),
     example: { params: [], result: 'stopping' },
     handler: () => {
       // After the answer has left.

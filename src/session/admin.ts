@@ -8,6 +8,7 @@ import type { Moment } from '../mempool/moment.ts'
 import { Envelope, type EnvelopeSession, type PendingCall, type RequestHost } from '../rpc/envelope.ts'
 import { defineMethod, type RpcClient, type RpcContext, type RpcMethod, type ServerInfo } from '../rpc/method.ts'
 import { MethodRegistry } from '../rpc/registry.ts'
+import { audited } from './audit.ts'
 import { FIRST_PROTOCOL } from './shared.ts'
 import type { Connection, ConnectionLimits, Doorkeeper, Pass } from './transports/connection.ts'
 import type { SocketListener } from './transports/listener.ts'
@@ -17,7 +18,7 @@ import { listenLines } from './transports/tcp.ts'
 export interface AdminMethod<P extends z.ZodObject = z.ZodObject> {
   readonly name: string
   readonly summary: string
-  /** It changes something, so that the log says who called it; calls that only ask are logged for debugging. */
+  /** It changes something, so that the audit says who called it, with what, and why; see audit.ts. */
   readonly acts?: true
   /** As of RpcMethod. */
   readonly params: P
@@ -37,6 +38,8 @@ export interface AdminOptions {
   /** Milliseconds until a method is given up; long, for a rollback may take minutes. */
   readonly requestTimeout: number
   readonly maxConnections: number
+  /** ANON_LOGS: clients' addresses stay out of the log, also where an administrator names them. */
+  readonly anonymous?: boolean
 }
 
 export const DEFAULT_ADMIN = { host: '127.0.0.1', port: 8000, requestTimeout: 600_000, maxConnections: 20 } as const
@@ -73,7 +76,9 @@ export class AdminServer implements Service, Doorkeeper {
   constructor(options: AdminOptions, collaborators: AdminCollaborators) {
     this.#options = options
     this.#collaborators = collaborators
-    const registry = new MethodRegistry({}, collaborators.methods.map(asRpcMethod))
+    const acting = new Set(collaborators.methods.filter(({ acts }) => acts).map(({ name }) => name))
+    const middleware = [audited({ acting, anonymous: options.anonymous ?? false }, collaborators)]
+    const registry = new MethodRegistry({ middleware }, collaborators.methods.map(asRpcMethod))
     this.#envelope = new Envelope({ maxSend: 0, maxBatch: 100 }, { ...collaborators, registry })
   }
 
@@ -141,14 +146,12 @@ class AdminSession implements RequestHost {
   readonly #envelope: EnvelopeSession
   readonly #options: AdminOptions
   readonly #collaborators: AdminCollaborators
-  readonly #acting: ReadonlySet<string>
   readonly #gone = new AbortController()
 
   constructor(connection: Connection, envelope: Envelope, options: AdminOptions, collaborators: AdminCollaborators) {
     this.#connection = connection
     this.#options = options
     this.#collaborators = collaborators
-    this.#acting = new Set(collaborators.methods.filter(({ acts }) => acts).map(({ name }) => name))
     this.#envelope = envelope.open(this)
     this.closed = new Promise((resolve) => {
       connection.handler = {
@@ -176,10 +179,9 @@ class AdminSession implements RequestHost {
   async run(call: PendingCall, job: (ctx: RpcContext) => Promise<unknown>): Promise<unknown> {
     const { clock, log } = this.#collaborators
     const { remote } = this.#connection
-    const line = { audit: true, method: call.method.slice(0, 100), from: `${remote.host}:${remote.port}` }
-    // Health checks ask every few seconds.
-    if (this.#acting.has(call.method)) log.info(line, 'administrator')
-    else log.debug(line, 'administrator')
+    const from = `${remote.host}:${remote.port}`
+    // What changes something is in the audit; health checks ask every few seconds.
+    log.debug({ method: call.method.slice(0, 100), from }, 'administrator asks')
     const over = new AbortController()
     const signal = AbortSignal.any([this.#gone.signal, over.signal])
     const late = clock.sleep(this.#options.requestTimeout, signal).then(() => {
@@ -188,7 +190,7 @@ class AdminSession implements RequestHost {
       throw new RpcError(ERROR_CODES.busy.code, 'server busy - request timed out')
     })
     try {
-      return await Promise.race([job(new AdminContext(this.#collaborators, signal)), late])
+      return await Promise.race([job(new AdminContext(from, this.#collaborators, signal)), late])
     } finally {
       over.abort()
       await late.catch(() => {}) // Only says that it was stopped, or what was thrown already.
@@ -200,12 +202,13 @@ class AdminSession implements RequestHost {
 
 /** What the registry asks for; the administrator's methods look at none of it. */
 class AdminContext implements RpcContext {
-  readonly client: RpcClient = ADMINISTRATOR
+  readonly client: RpcClient
   readonly daemon: Daemon
   readonly server: ServerInfo
   readonly signal: AbortSignal
 
-  constructor({ daemon, server }: AdminCollaborators, signal: AbortSignal) {
+  constructor(from: string, { daemon, server }: AdminCollaborators, signal: AbortSignal) {
+    this.client = { ...ADMINISTRATOR, address: from }
     this.daemon = daemon
     this.server = server
     this.signal = signal

@@ -283,11 +283,12 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     this.#shared.log.debug({ kind, remote: this.#shared.addressForLog(remote), reason }, 'newcomer refused')
   }
 
-  /** Every end at debug; an end for abuse also in the audit: who, what, why. */
+  /** Every end at debug; one for abuse, or by the operator, also in the audit: who, what, why. */
   #tellEnded(core: SessionCore, reason: CloseReason): void {
     const { log, clock } = this.#shared
     const { kind } = core.carrier
-    if (ABUSE.has(reason)) {
+    const byOperator = reason === 'operator'
+    if (byOperator || ABUSE.has(reason)) {
       const remote = this.#shared.addressForLog(core.carrier.remote)
       const group = this.#shared.options.anonymous ? undefined : core.group?.name
       const { cost, totalCost } = core.meter
@@ -298,7 +299,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
         group_cost: Math.round(totalCost - cost),
         errors: core.traffic.errors,
       }
-      log.info({ audit: true, ...who, ...why }, 'disconnected for abuse')
+      log.info({ audit: true, ...who, ...why }, byOperator ? 'disconnected by the operator' : 'disconnected for abuse')
     }
     if (!log.isLevelEnabled('debug')) return
     const seconds = Math.round((clock.now() - core.established) / 1000)

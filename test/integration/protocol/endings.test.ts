@@ -147,6 +147,20 @@ describe('a session ends with the reason', () => {
     })
   })
 
+  it('by the operator in the audit: whose session, by which act, and why', async () => {
+    station = await Station.start()
+    const client = await station.client()
+    await station.admin('disconnect', 'all', 'maintenance')
+    await client.closed
+    const ended = await station.until(({ msg }) => msg === 'disconnected by the operator')
+    expect(ended).toMatchObject({ audit: true, session: 1, kind: 'tcp', reason: 'operator' })
+    const act = await station.until(({ msg }) => msg === 'administrator')
+    expect(act).toMatchObject({ audit: true, level: 30, method: 'disconnect', reason: 'maintenance' })
+    expect(act['params']).toBe('{"session_ids":"all"}')
+    const answer = await station.until(({ msg }) => msg === 'administrator was answered')
+    expect(answer).toMatchObject({ act: act['act'], outcome: 'done', result: '["disconnected 1"]' })
+  })
+
   it('of a WebSocket in its close code', async () => {
     station = await Station.start({ MAX_RECV: '1000' })
     const client = await WireClient.connect({ kind: 'ws', port: station.port('ws') })

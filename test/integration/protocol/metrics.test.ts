@@ -133,11 +133,12 @@ describe('metrics of the whole server', () => {
 
   it('count transactions that the node took, for all and for the client that sent them', async () => {
     await start()
-    const [sender] = [await station!.client(), await station!.client()]
+    const [sender, other] = [await station!.client(), await station!.client()]
     const txid = station!.node.send(payee('rich').address, 10_000n)
     const raw = await station!.rpc('getrawtransaction', txid)
-    expect(await sender!.request('blockchain.transaction.broadcast', [raw])).toBe(txid)
-    await expect(sender!.request('blockchain.transaction.broadcast', ['00'])).rejects.toMatchObject({ code: 1 })
+    expect(await sender.request('blockchain.transaction.broadcast', [raw])).toBe(txid)
+    await expect(sender.request('blockchain.transaction.broadcast', ['00'])).rejects.toMatchObject({ code: 1 })
+    expect(await other.request('server.ping')).toBeNull()
     expect(await station!.metric('valence_sent_transactions_total')).toBe(1)
     expect(await station!.admin('sessions')).toMatchObject([{ transactions_sent: 1 }, { transactions_sent: 0 }])
   })

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { RpcError } from '../../../src/errors.ts'
 import { createLogger, type Logger, silentLogger } from '../../../src/log.ts'
 import { AdminServer, DEFAULT_ADMIN, defineAdminMethod } from '../../../src/session/admin.ts'
 import { sessionAdminMethods } from '../../../src/session/admin-methods.ts'
@@ -8,6 +9,13 @@ import { HandClock } from '../../support/hand-clock.ts'
 import { SessionKit } from '../../support/session-kit.ts'
 import { awaited, LIMITS } from '../../support/transport-kit.ts'
 import { WireClient } from '../../support/wire-client.ts'
+
+/** Lines of the audit. */
+function audited(lines: readonly string[]): readonly Readonly<Record<string, unknown>>[] {
+  return lines
+    .filter((line) => line.includes('"audit":true'))
+    .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
+}
 
 describe('administrator', () => {
   let kit: SessionKit | undefined
@@ -27,15 +35,18 @@ describe('administrator', () => {
     stop = () => {},
     wait,
     log = silentLogger(),
+    anonymous = false,
   }: {
     stop?: () => void
     wait?: Promise<unknown>
     log?: Logger
+    anonymous?: boolean
   } = {}): Promise<WireClient> {
     kit = await new SessionKit().start()
     const { shared, manager } = kit
     const extra = defineAdminMethod({
       name: 'regtest',
+      acts: true,
       summary: 'test',
       params: z.object({ command: z.string(), count: z.coerce.number().optional() }),
       example: { params: ['mine', 1], result: null },
@@ -46,7 +57,7 @@ describe('administrator', () => {
     })
     let requests = 0
     admin = new AdminServer(
-      { ...DEFAULT_ADMIN, port: 0, connection: LIMITS, maxConnections: 2 },
+      { ...DEFAULT_ADMIN, port: 0, connection: LIMITS, maxConnections: 2, anonymous },
       {
         methods: [...sessionAdminMethods({ shared, manager, stop, info: () => ({ sync: 'done' }) }), extra],
         daemon: new FakeDaemon(),
@@ -72,9 +83,46 @@ describe('administrator', () => {
     const client = await start({ log })
     await client.request('getinfo')
     await client.request('sessions')
-    await client.request('disconnect', ['all'])
-    const audited = lines.filter((line) => line.includes('"audit":true')).map((line): unknown => JSON.parse(line))
-    expect(audited).toMatchObject([{ method: 'disconnect' }])
+    await client.request('disconnect', [['77'], 'too many complaints'])
+    expect(audited(lines)).toMatchObject([
+      {
+        msg: 'administrator',
+        from: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
+        method: 'disconnect',
+        params: '{"session_ids":["77"]}',
+        reason: 'too many complaints',
+      },
+      { msg: 'administrator was answered', method: 'disconnect', outcome: 'done', result: '["unknown: 77"]' },
+    ])
+    const acts = audited(lines).map(({ act }) => act)
+    expect(acts[0]).toMatch(/./)
+    expect(acts[1]).toBe(acts[0])
+  })
+
+  it('leaves a line also with what failed, and none with what was not understood', async () => {
+    const lines: string[] = []
+    const log = createLogger('info', { write: (line: string) => void lines.push(line) })
+    const wait = Promise.reject(new RpcError(1, 'no such thing'))
+    wait.catch(() => {}) // The method is who it is meant for.
+    const client = await start({ log, wait })
+    await expect(client.request('regtest', ['mine'])).rejects.toMatchObject({ code: 1 })
+    await expect(client.request('regtest', [])).rejects.toMatchObject({ code: -32602 })
+    expect(audited(lines)).toMatchObject([
+      { method: 'regtest', params: '{"command":"mine"}' },
+      { method: 'regtest', outcome: 'failed', result: '"no such thing"' },
+    ])
+  })
+
+  it('names no address in the log where none is wanted', async () => {
+    const lines: string[] = []
+    const log = createLogger('info', { write: (line: string) => void lines.push(line) })
+    const client = await start({ log, anonymous: true })
+    await client.request('disconnect', [['203.0.113.0/24', '2001:db8:1::/48'], 'spam from 203.0.113.7'])
+    expect(audited(lines)[0]).toMatchObject({
+      params: '{"session_ids":["xx.xx.xx.xx","xx.xx.xx.xx"]}',
+      reason: 'spam from xx.xx.xx.xx',
+    })
+    expect(lines.join('')).not.toMatch(/203\.0|2001:db8/)
   })
 
   it('is told what the server is doing', async () => {
@@ -176,7 +224,7 @@ describe('administrator', () => {
     await expect(answer).rejects.toMatchObject({ code: -102 })
   })
 
-  it('has a bounded number of connections', async () => {
+  it('has a bounded number of connections, and counts who comes above it', async () => {
     await start()
     await connect()
     const third = await connect()
