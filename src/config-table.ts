@@ -376,6 +376,16 @@ export const SETTINGS = {
     unit: 'bits',
     sentence: 'The same for IPv6.',
   }),
+  groupByTime: setting({
+    env: 'SESSION_GROUP_BY_TIME',
+    schema: whole(0, 86_400),
+    allowed: wholeWords(0, 86_400),
+    fallback: '0',
+    unit: 's',
+    sentence:
+      'Clients that came within the same stretch of so many seconds are judged together, too: 3 % of what the others ' +
+      'used counts for each, so that a flood from many addresses gets slower. 0 for no such groups.',
+  }),
   limitExemptSubnets: setting({
     env: 'LIMIT_EXEMPT_SUBNETS',
     schema: list(subnet),

@@ -400,6 +400,7 @@ class Server {
         ipv6Bits: settings.groupBitsIpv6,
         exempt: settings.limitExemptSubnets,
         maxSessions: settings.maxSessionsPerGroup,
+        timeSlot: settings.groupByTime,
       },
       connection: connectionLimits(settings),
     }

@@ -144,14 +144,14 @@ export const sessionMetrics: readonly Metric<MetricSource>[] = [
     name: 'valence_groups',
     kind: 'gauge',
     unit: 'groups',
-    sentence: 'Subnets with sessions, or with cost that sessions left behind.',
+    sentence: 'Groups of sessions (subnets, times) with sessions, or with cost that sessions left behind.',
     read: (source) => source.sessions.counts.groups,
   }),
   metric({
     name: 'valence_groups_cost',
     kind: 'gauge',
     unit: 'cost',
-    sentence: 'Cost of all subnets: of their sessions, and left behind by those that are gone.',
+    sentence: 'Cost of all groups: of their sessions, and left behind by those that are gone.',
     labels: [{ name: 'of', values: ['sessions', 'gone'] }],
     *read({ sessions: { groups } }) {
       const all = [...groups.all]

@@ -59,12 +59,16 @@ function listSessions({ shared, manager }: AdminSurroundings): AdminMethod {
 function listGroups({ manager }: AdminSurroundings): AdminMethod {
   return defineAdminMethod({
     name: 'groups',
-    summary: 'Subnets with sessions, or with cost that sessions left behind.',
+    summary: 'Subnets and times with sessions, or with cost that sessions left behind.',
     params: NO_PARAMS,
-    example: { params: [], result: [{ name: '203.0.113.0/24', sessions: 2, session_cost: 12.5, retained_cost: 0 }] },
+    example: {
+      params: [],
+      result: [{ name: '203.0.113.0/24', weight: 1, sessions: 2, session_cost: 12.5, retained_cost: 0 }],
+    },
     handler: () =>
       [...manager.groups.all].map((group) => ({
         name: group.name,
+        weight: group.weight,
         sessions: group.members.size,
         session_cost: round(group.sessionCost),
         retained_cost: round(group.retainedCost),
@@ -125,7 +129,7 @@ function matching(manager: SessionManager, item: string): SessionHandle[] {
   if (item.toLowerCase() === 'all') return [...manager.sessions()]
   const one = /^\d+$/.test(item) ? manager.find(Number(item)) : undefined
   if (one !== undefined) return [one]
-  return [...manager.sessions()].filter(({ core }) => core.group !== undefined && core.group.name === item)
+  return [...manager.sessions()].filter(({ core }) => core.groups.some(({ name }) => name === item))
 }
 
 function describeSession(
@@ -144,7 +148,7 @@ function describeSession(
     cost: round(core.cost),
     extra_cost: round(core.meter.totalCost - core.cost),
     concurrency: core.meter.concurrency,
-    group: core.group?.name ?? null,
+    groups: core.groups.map(({ name }) => name),
     unanswered,
     follows_tip: followsTip,
     subscriptions: subscriptionCount,

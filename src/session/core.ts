@@ -51,6 +51,9 @@ export function addTraffic(sum: Traffic, part: Readonly<Traffic>): void {
   sum.errors += part.errors
 }
 
+/** One list for all who are in none. */
+const NO_GROUPS: readonly SessionGroup[] = []
+
 /** How long a session that is to be closed may still answer what it was asked before. */
 const CLOSING_GRACE = 1000
 
@@ -68,7 +71,7 @@ export class SessionCore implements GroupMember, CostSurroundings {
   readonly traffic: Traffic = noTraffic()
   /** Requests by name; unknown names count together. */
   readonly calls = new Map<string, number>()
-  group: SessionGroup | undefined
+  groups: readonly SessionGroup[] = NO_GROUPS
   readonly #shared: SharedSession
   readonly #keeper: SessionKeeper
   readonly #slots: Slots
@@ -105,7 +108,9 @@ export class SessionCore implements GroupMember, CostSurroundings {
   }
 
   extraCost(): number {
-    return this.group?.extraCost(this) ?? 0
+    let extra = 0
+    for (const group of this.groups) extra += group.extraCost(this)
+    return extra
   }
 
   onConcurrency(concurrency: number): void {

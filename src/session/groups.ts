@@ -7,17 +7,25 @@ export interface GroupOptions {
   readonly ipv6Bits: number
   /** Subnets (`192.0.2.0/24`) whose clients are free of all limits of cost, and belong to no group. */
   readonly exempt: readonly string[]
-  /** Sessions of one group at most; 0 for any number. */
+  /** Sessions of one subnet at most; 0 for any number. */
   readonly maxSessions: number
+  /** SESSION_GROUP_BY_TIME: seconds; who came within the same of these is in a group, too. 0 for no such groups. */
+  readonly timeSlot: number
 }
 
-export const DEFAULT_GROUPS: GroupOptions = { ipv4Bits: 24, ipv6Bits: 48, exempt: [], maxSessions: 0 }
+export const DEFAULT_GROUPS: GroupOptions = { ipv4Bits: 24, ipv6Bits: 48, exempt: [], maxSessions: 0, timeSlot: 0 }
+
+/** How much of what the others used counts for each: clients of one subnet are taken for one, those of one hour hardly. */
+const SUBNET_WEIGHT = 1
+const TIME_SLOT_WEIGHT = 0.03
 
 /** Who is in a group: whatever has a cost. */
 export interface GroupMember {
   readonly cost: number
 }
 
+/** Members that each question for the sum pays for: up to so many it is exact. */
+const ASKS_PER_MEMBER = 16
 /** Refund of kept cost: the hard limit over this, each second. */
 const REFUND_SECONDS = 5000
 
@@ -27,6 +35,9 @@ export class SessionGroup {
   readonly weight: number
   readonly members = new Set<GroupMember>()
   #retained = 0
+  /** Cost of the members, and how often it was asked for since it was added up. */
+  #sum = 0
+  #asked = 0
 
   constructor(name: string, weight: number) {
     this.name = name
@@ -37,10 +48,17 @@ export class SessionGroup {
     return this.#retained
   }
 
+  /**
+   * Of those who are here. In a group of many it is as of a moment ago: adding up all of them for each of them would
+   * take the square of their number.
+   */
   get sessionCost(): number {
-    let sum = 0
-    for (const member of this.members) sum += member.cost
-    return sum
+    this.#asked += ASKS_PER_MEMBER
+    if (this.#asked < this.members.size) return this.#sum
+    this.#asked = 0
+    this.#sum = 0
+    for (const member of this.members) this.#sum += member.cost
+    return this.#sum
   }
 
   get cost(): number {
@@ -52,8 +70,15 @@ export class SessionGroup {
     return (this.cost - member.cost) * this.weight
   }
 
+  join(member: GroupMember): void {
+    this.members.add(member)
+    this.#sum += member.cost
+  }
+
   leave(member: GroupMember): void {
-    if (this.members.delete(member)) this.#retained += member.cost
+    if (!this.members.delete(member)) return
+    this.#retained += member.cost
+    this.#sum = Math.max(0, this.#sum - member.cost)
   }
 
   refund(amount: number): void {
@@ -61,7 +86,7 @@ export class SessionGroup {
   }
 }
 
-/** Which client belongs to which group, by the subnet of its address. */
+/** Which client belongs to which groups: by the subnet of its address, and by when it came. */
 export class SessionGroups {
   readonly #options: GroupOptions
   readonly #exempt: Subnets
@@ -97,16 +122,26 @@ export class SessionGroups {
     return name === undefined || (this.#groups.get(name)?.members.size ?? 0) < this.#options.maxSessions
   }
 
-  /** Puts a client into its group; undefined for one that belongs to none. */
-  join(host: string, member: GroupMember): SessionGroup | undefined {
-    const name = this.nameOf(host)
-    if (name === undefined) return undefined
-    let group = this.#groups.get(name)
-    if (group === undefined) {
-      group = new SessionGroup(name, 1)
-      this.#groups.set(name, group)
+  /**
+   * Puts a client that came at `now` (milliseconds since the epoch) into its groups: that of its subnet first, if it has
+   * one, then that of its time. None for exempt clients.
+   */
+  join(host: string, member: GroupMember, now: number): readonly SessionGroup[] {
+    const { timeSlot } = this.#options
+    const subnet = this.nameOf(host)
+    const groups: SessionGroup[] = []
+    if (subnet !== undefined) groups.push(this.#group(subnet, SUBNET_WEIGHT))
+    if (timeSlot > 0 && !this.isExempt(host)) {
+      const slot = Math.floor(now / 1000 / timeSlot) * timeSlot
+      groups.push(this.#group(`from ${new Date(slot * 1000).toISOString()}`, TIME_SLOT_WEIGHT))
     }
-    group.members.add(member)
+    for (const group of groups) group.join(member)
+    return groups
+  }
+
+  #group(name: string, weight: number): SessionGroup {
+    const group = this.#groups.get(name) ?? new SessionGroup(name, weight)
+    this.#groups.set(name, group)
     return group
   }
 

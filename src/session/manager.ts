@@ -256,7 +256,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     this.#active.delete(core.id)
     this.#tickets.get(core.id)?.release()
     this.#tickets.delete(core.id)
-    core.group?.leave(core)
+    for (const group of core.groups) group.leave(core)
     this.#closed[reason]++
     addTraffic(this.#past, core.traffic)
     this.#tellEnded(core, reason)
@@ -268,7 +268,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     const { core } = session
     if (pass instanceof Ticket) this.#tickets.set(core.id, pass)
     this.#handshaking.set(core.id, session)
-    core.group = this.groups.join(core.carrier.remote.host, core)
+    core.groups = this.groups.join(core.carrier.remote.host, core, core.established)
     core.meter.recalculate()
     this.#accepted++
     if (this.#shared.log.isLevelEnabled('debug')) {
@@ -290,9 +290,9 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     const byOperator = reason === 'operator'
     if (byOperator || ABUSE.has(reason)) {
       const remote = this.#shared.addressForLog(core.carrier.remote)
-      const group = this.#shared.options.anonymous ? undefined : core.group?.name
+      const groups = this.#shared.options.anonymous ? undefined : core.groups.map(({ name }) => name)
       const { cost, totalCost } = core.meter
-      const who = { session: core.id, kind, remote, group }
+      const who = { session: core.id, kind, remote, groups }
       const why = {
         reason,
         cost: Math.round(cost),

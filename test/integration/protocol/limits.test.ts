@@ -235,6 +235,17 @@ describe('limits', () => {
     ])
   })
 
+  it('SESSION_GROUP_BY_TIME lets who came together pay a little for each other, from wherever they are', async () => {
+    await start({ ...BY_PROXY, SESSION_GROUP_BY_TIME: '86400' })
+    for (const host of ['198.99.1.1', '198.99.2.1']) await once(from(host), 'data')
+    const groups = (await station!.admin('groups')) as readonly Readonly<Record<string, unknown>>[]
+    expect(groups).toMatchObject([
+      { name: '198.99.1.0/24', weight: 1, sessions: 1 },
+      { name: expect.stringMatching(/^from \d{4}-\d\d-\d\dT00:00:00\.000Z$/) as string, weight: 0.03, sessions: 2 },
+      { name: '198.99.2.0/24', weight: 1, sessions: 1 },
+    ])
+  })
+
   it('MAX_UNSENT cuts a client that does not read, whatever the time', async () => {
     const { sessions } = bind(
       await start({ MAX_SEND: '2000000', MAX_UNSENT: '2000000', SEND_TIMEOUT: '3600', NOTIFY_TIMEOUT: '3600' }),

@@ -195,9 +195,9 @@ describe('administrator', () => {
   it('sees the cost that subnets left behind', async () => {
     const client = await start()
     const member = { cost: 12.345 }
-    kit!.manager.groups.join('198.99.1.2', member)!.leave(member)
+    kit!.manager.groups.join('198.99.1.2', member, 0)[0]!.leave(member)
     expect(await client.request('groups')).toEqual([
-      { name: '198.99.1.0/24', sessions: 0, session_cost: 0, retained_cost: 12.35 },
+      { name: '198.99.1.0/24', weight: 1, sessions: 0, session_cost: 0, retained_cost: 12.35 },
     ])
   })
 

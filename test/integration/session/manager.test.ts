@@ -107,7 +107,7 @@ describe('session manager', () => {
     await start()
     // The addresses of tests are private and belong to no group, so the manager is asked directly.
     const member = { cost: 3000 }
-    kit!.manager.groups.join('198.99.114.7', member)!.leave(member)
+    kit!.manager.groups.join('198.99.114.7', member, 0)[0]!.leave(member)
     expect([...kit!.manager.groups.all].map(({ name, retainedCost }) => [name, retainedCost])).toEqual([
       ['198.99.114.0/24', 3000],
     ])
@@ -122,7 +122,7 @@ describe('session manager', () => {
     const remote = { host: '198.99.114.7', port: 1 }
     const pass = kit!.manager.admit('tcp', remote)
     expect(pass).toBeDefined()
-    kit!.manager.groups.join(remote.host, { cost: 0 })
+    kit!.manager.groups.join(remote.host, { cost: 0 }, 0)
     expect(kit!.manager.admit('tcp', { host: '198.99.114.9', port: 1 })).toBeUndefined()
     const other = kit!.manager.admit('tcp', { host: '198.99.115.9', port: 1 })
     expect(other).toBeDefined()

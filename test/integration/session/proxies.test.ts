@@ -68,7 +68,7 @@ describe('clients behind a trusted proxy', () => {
     expect(await answer(socket)).toMatchObject({ result: ['kit', '1.4.0'] })
     const [session] = [...kit!.manager.sessions()]
     expect(session!.core.carrier.remote).toEqual(CLIENT)
-    expect(session!.core.group!.name).toBe('198.99.114.0/24')
+    expect(session!.core.groups.map(({ name }) => name)).toEqual(['198.99.114.0/24'])
   })
 
   it('are known by a header that comes byte by byte', async () => {

@@ -52,8 +52,8 @@ describe('session groups', () => {
     const own = new SessionGroups(DEFAULT_GROUPS)
     const a = { cost: 10 }
     const b = { cost: 200 }
-    const group = own.join('1.2.3.4', a)!
-    expect(own.join('1.2.3.5', b)).toBe(group)
+    const group = own.join('1.2.3.4', a, 0)[0]!
+    expect(own.join('1.2.3.5', b, 0)).toEqual([group])
     expect(group.extraCost(a)).toBe(200)
     expect(group.extraCost(b)).toBe(10)
   })
@@ -62,8 +62,8 @@ describe('session groups', () => {
     const own = new SessionGroups(DEFAULT_GROUPS)
     const a = { cost: 1000 }
     const b = { cost: 1 }
-    const group = own.join('1.2.3.4', a)!
-    own.join('1.2.3.9', b)
+    const group = own.join('1.2.3.4', a, 0)[0]!
+    own.join('1.2.3.9', b, 0)
     group.leave(a)
     expect(group.retainedCost).toBe(1000)
     expect(group.extraCost(b)).toBe(1000)
@@ -76,17 +76,54 @@ describe('session groups', () => {
   it('forgets a group once nobody and nothing is left in it', () => {
     const own = new SessionGroups(DEFAULT_GROUPS)
     const a = { cost: 700 }
-    own.join('1.2.3.4', a)!.leave(a)
+    own.join('1.2.3.4', a, 0)[0]!.leave(a)
     own.refund(300, 10_000)
     expect(own.size).toBe(1)
     own.refund(300, 10_000)
     expect(own.size).toBe(0)
   })
 
+  it('puts who came within the same time together, wherever from, at 3 % of what the others used', () => {
+    const own = new SessionGroups({ ...DEFAULT_GROUPS, timeSlot: 300, exempt: ['8.8.0.0/16'] })
+    const [wallet, tor, flood] = [{ cost: 5 }, { cost: 100 }, { cost: 2000 }]
+    const at = Date.UTC(2026, 0, 2, 3, 4, 5)
+    const names = (host: string, member: { cost: number }, now: number) =>
+      own.join(host, member, now).map(({ name }) => name)
+    expect(names('1.2.3.4', wallet, at)).toEqual(['1.2.3.0/24', 'from 2026-01-02T03:00:00.000Z'])
+    expect(names('127.0.0.1', tor, at + 50_000)).toEqual(['from 2026-01-02T03:00:00.000Z'])
+    expect(names('9.9.9.9', flood, at + 54_999)).toEqual(['9.9.9.0/24', 'from 2026-01-02T03:00:00.000Z'])
+    expect(names('1.2.9.9', { cost: 9 }, at + 55_000)).toEqual(['1.2.9.0/24', 'from 2026-01-02T03:05:00.000Z'])
+    expect(names('8.8.8.8', { cost: 9 }, at)).toEqual([])
+    expect(own.get('from 2026-01-02T03:00:00.000Z')!.extraCost(wallet)).toBeCloseTo(2100 * 0.03)
+    expect(own.get('1.2.3.0/24')!.extraCost(wallet)).toBe(0)
+  })
+
+  it('add up a group of many not for each of them, and are never far behind', () => {
+    const own = new SessionGroups({ ...DEFAULT_GROUPS, timeSlot: 300 })
+    const count = 4000
+    let looks = 0
+    const members = Array.from({ length: count }, () => ({
+      used: 5,
+      get cost() {
+        looks++
+        return this.used
+      },
+    }))
+    for (const [i, member] of members.entries()) {
+      for (const group of own.join(`${1 + (i >> 8)}.1.${i & 255}.1`, member, 0)) group.extraCost(member)
+    }
+    // Sixteen for each question, and a few of its own; all for each would be eight million.
+    expect(looks).toBeLessThan(count * 30)
+    for (const member of members) member.used = 105
+    const slot = own.get('from 1970-01-01T00:00:00.000Z')!
+    for (let i = 0; i < count / 16; i++) slot.extraCost(members[0]!)
+    expect(slot.sessionCost).toBe(105 * count)
+  })
+
   it('says when a group is full, and never of clients without a group', () => {
     const own = new SessionGroups({ ...DEFAULT_GROUPS, maxSessions: 1 })
     expect(own.hasRoom('1.2.3.4')).toBe(true)
-    own.join('1.2.3.4', { cost: 0 })
+    own.join('1.2.3.4', { cost: 0 }, 0)
     expect(own.hasRoom('1.2.3.9')).toBe(false)
     expect(own.hasRoom('1.2.4.9')).toBe(true)
     expect(own.hasRoom('127.0.0.1')).toBe(true)
