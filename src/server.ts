@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { clientRegistry } from './coins/client-registry.ts'
 import type { Coin } from './coins/coin.ts'
 import { coinOf } from './coins/registry.ts'
 import type { Settings } from './config.ts'
@@ -18,8 +19,6 @@ import { CacheTallies, exposition } from './metrics.ts'
 import { RegtestNode } from './regtest/node.ts'
 import { regtestAdminMethods } from './regtest-admin.ts'
 import { Envelope } from './rpc/envelope.ts'
-import { electrumMethods } from './rpc/methods/table.ts'
-import { MethodRegistry } from './rpc/registry.ts'
 import { serverInfo } from './server-info.ts'
 import { MetricsServer, metricsAdminMethod } from './server-metrics/server.ts'
 import type { MetricSource } from './server-metrics/source.ts'
@@ -326,9 +325,10 @@ class Server {
       proofCacheBytes: settings.cacheMb * MIB * SHARE.proofs,
       answerCacheBytes: settings.cacheMb * MIB * SHARE.answers,
     }
-    const registry = new MethodRegistry(
-      {},
-      electrumMethods({ maxSend: settings.maxSend, ...caches }, { clock, caches: this.#caches }),
+    const registry = clientRegistry(
+      this.#coin,
+      { maxSend: settings.maxSend, ...caches },
+      { clock, log, caches: this.#caches },
     )
     const envelope = new Envelope(
       { maxSend: settings.maxSend, maxBatch: settings.maxBatch },

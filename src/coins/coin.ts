@@ -1,5 +1,7 @@
 import type { AtomicalsHeights } from '../atomicals/constants.ts'
 import type { AddressVersions } from '../chain/address.ts'
+import type { RpcMethod } from '../rpc/method.ts'
+import type { Middleware } from '../rpc/middleware.ts'
 
 /**
  * The complete list of what may differ between coins and networks. A coin is a value; where it needs something that is
@@ -23,4 +25,8 @@ export interface Coin {
   readonly peers: readonly string[]
   /** Heights of the Atomicals rules; without them there is no such index. */
   readonly atomicals?: AtomicalsHeights
+  /** What clients can call besides the Electrum protocol. */
+  readonly methods?: readonly RpcMethod[]
+  /** Around every call of a client, the first outermost. */
+  readonly middleware?: readonly Middleware[]
 }

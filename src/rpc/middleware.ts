@@ -55,6 +55,20 @@ export function timed(clock: Clock, observe: (method: string, ms: number, ok: bo
   }
 }
 
+/**
+ * What is around every call of a client, the first outermost. One that is for all coins is added here. Nothing is put
+ * around calls that does nothing, for there are a hundred thousand of them a second.
+ */
+export function usualMiddleware({
+  log,
+  clock,
+}: {
+  readonly log: Logger
+  readonly clock: Clock
+}): readonly Middleware[] {
+  return log.isLevelEnabled('debug') ? [logged(log, clock)] : []
+}
+
 /** A debug line for each call; parameters are client data and stay out of it. */
 export function logged(log: Logger, clock: Clock): Middleware {
   const timing = timed(clock, (method, ms, ok) => log.debug({ method, ms, ok }, 'call'))

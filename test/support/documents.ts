@@ -30,6 +30,7 @@ export function documents(): readonly Document[] {
     { path: 'docs/PROTOCOL.md', text: page('Protocol', describeMethods()) },
     { path: 'config/electrumx.env.example', text: environmentExample() },
     { path: 'README.md', text: readme() },
+    { path: 'CONTRIBUTING.md', text: contributing() },
   ].map(({ path, text }) => ({ path: resolve(ROOT, path), text }))
 }
 
@@ -171,6 +172,18 @@ function readme(): string {
   return text.replace(
     /(<!-- settings -->\n)[\s\S]*?(<!-- end of settings -->)/,
     (_all, before: string, after: string) => `${before}\n${table}\n\n${after}`,
+  )
+}
+
+/** The examples as they stand in their files; what they import is seen there. */
+function contributing(): string {
+  return readFileSync(resolve(ROOT, 'CONTRIBUTING.md'), 'utf8').replace(
+    /(<!-- example: (\w+) -->\n)[\s\S]*?(<!-- end of example -->)/g,
+    (_all, before: string, name: string, after: string) => {
+      const code = readFileSync(resolve(ROOT, `test/support/examples/${name}.ts`), 'utf8')
+      const shown = code.replaceAll("'../../../src/", "'…/src/").trim()
+      return `${before}\n\`\`\`ts\n${shown}\n\`\`\`\n\n${after}`
+    },
   )
 }
 
