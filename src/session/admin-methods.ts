@@ -95,7 +95,9 @@ function disconnect({ manager }: AdminSurroundings): AdminMethod {
   return defineAdminMethod({
     name: 'disconnect',
     acts: true,
-    summary: 'Closes sessions by id, all of a group by its name, or `all`. Says what was done with each.',
+    summary:
+      'Closes sessions by id, those of a group by its name, `pending` ones that have asked nothing yet, or `all`. Says ' +
+      'what was done with each.',
     params: z.object({
       session_ids: z.union([z.array(z.union([z.string(), z.number()])), z.string(), z.number()]),
       reason: Reason,
@@ -127,6 +129,9 @@ function stop({ stop }: AdminSurroundings): AdminMethod {
 
 function matching(manager: SessionManager, item: string): SessionHandle[] {
   if (item.toLowerCase() === 'all') return [...manager.sessions()]
+  if (item.toLowerCase() === 'pending') {
+    return [...manager.sessions()].filter(({ core }) => core.state === 'handshaking')
+  }
   const one = /^\d+$/.test(item) ? manager.find(Number(item)) : undefined
   if (one !== undefined) return [one]
   return [...manager.sessions()].filter(({ core }) => core.groups.some(({ name }) => name === item))

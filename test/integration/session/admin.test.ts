@@ -192,6 +192,18 @@ describe('administrator', () => {
     await kit!.until(() => kit!.manager.counts.closed.operator === 2)
   })
 
+  it('disconnects who has not asked anything yet apart from all', async () => {
+    const client = await start()
+    const wallet = await kit!.active()
+    const silent = [await kit!.connect(), await kit!.connect()]
+    await kit!.until(() => kit!.manager.counts.handshaking === 2)
+    expect(await client.request('disconnect', ['pending'])).toEqual(['disconnected 2', 'disconnected 3'])
+    for (const { closed } of silent) await closed
+    expect(await client.request('disconnect', ['pending'])).toEqual(['unknown: pending'])
+    expect(await wallet.request('echo', ['alive'])).toBe('alive')
+    expect(kit!.manager.counts).toMatchObject({ handshaking: 0, active: 1, closed: { operator: 2 } })
+  })
+
   it('sees the cost that subnets left behind', async () => {
     const client = await start()
     const member = { cost: 12.345 }
