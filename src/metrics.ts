@@ -82,7 +82,15 @@ export const REQUEST_SECONDS: readonly number[] = [0.001, 0.005, 0.025, 0.1, 0.5
 export const FLUSH_SECONDS: readonly number[] = [0.01, 0.05, 0.25, 1, 5, 30, 120]
 
 /** What answers are kept from, so that they need not be worked out again. */
-export const CACHE_NAMES = ['histories', 'outputs', 'block proofs', 'headers', 'transactions', 'node facts'] as const
+export const CACHE_NAMES = [
+  'histories',
+  'outputs',
+  'block ids',
+  'merkle trees',
+  'headers',
+  'transactions',
+  'node facts',
+] as const
 export type CacheName = (typeof CACHE_NAMES)[number]
 
 /** How often a cache had what it was asked for. Counted by the cache itself. */

@@ -2,7 +2,7 @@ import type { ChainView } from '../db/view.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import { toLatin1 } from '../lib/bytes.ts'
 import { merkleLevels } from '../lib/merkle.ts'
-import { CacheTally } from '../metrics.ts'
+import { CacheTallies, type CacheTally } from '../metrics.ts'
 
 const HASH_SIZE = 32
 /** Blocks of fewer transactions are hashed anew each time; so ElectrumX does, and charges by it. */
@@ -82,12 +82,17 @@ export class BlockProofs {
   readonly #options: BlockProofsOptions
   readonly #kept = new Map<string, Kept>()
   #bytes = 0
-  readonly #tally: CacheTally
+  /** Of these bytes those of nodes. */
+  #treeBytes = 0
+  readonly #ids: CacheTally
+  readonly #trees: CacheTally
 
-  constructor(options: BlockProofsOptions, tally = new CacheTally()) {
+  constructor(options: BlockProofsOptions, tallies = new CacheTallies()) {
     this.#options = options
-    this.#tally = tally
-    tally.bytes = () => this.#bytes
+    this.#ids = tallies.of('block ids')
+    this.#trees = tallies.of('merkle trees')
+    this.#ids.bytes = () => this.#bytes - this.#treeBytes
+    this.#trees.bytes = () => this.#treeBytes
   }
 
   /** Bytes kept at the moment. */
@@ -102,10 +107,10 @@ export class BlockProofs {
     const block = toLatin1(header)
     const kept = this.#kept.get(block)
     if (kept === undefined) {
-      this.#tally.misses++
+      this.#ids.misses++
       return this.#read(view, height, block)
     }
-    this.#tally.hits++
+    this.#ids.hits++
     this.#kept.delete(block)
     this.#kept.set(block, kept)
     return { block, txids: kept.txids, cost: 0.1 }
@@ -116,13 +121,16 @@ export class BlockProofs {
     const { count } = txids
     const kept = this.#kept.get(block)
     if (kept?.nodes !== undefined) {
+      this.#trees.hits++
       return { branch: branchOf([txids, ...kept.nodes], position), cost: (10 * Math.sqrt(count)) / 2500 }
     }
+    this.#trees.misses++
     const nodes = merkleLevels(txids.toBytes())
       .slice(1, -1)
       .map((level) => new DisplayedHashes(level))
     if (kept !== undefined && count >= WORTH_KEEPING) {
       kept.nodes = nodes
+      this.#treeBytes += sizeOf(nodes)
       this.#grow(sizeOf(nodes))
     }
     return { branch: branchOf([txids, ...nodes], position), cost: count / 2500 }
@@ -148,7 +156,9 @@ export class BlockProofs {
     for (const [block, { txids, nodes }] of this.#kept) {
       if (this.#bytes <= this.#options.maxBytes) return
       this.#kept.delete(block)
-      this.#bytes -= txids.bytes + sizeOf(nodes ?? [])
+      const treeBytes = sizeOf(nodes ?? [])
+      this.#treeBytes -= treeBytes
+      this.#bytes -= txids.bytes + treeBytes
     }
   }
 }

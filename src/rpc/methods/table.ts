@@ -32,7 +32,7 @@ export function electrumMethods(
   { clock = systemClock, caches = new CacheTallies(), presentHeader = (raw) => raw }: ElectrumMethodsCollaborators = {},
 ): readonly RpcMethod[] {
   const cacheBytes = Math.floor(answerCacheBytes / 2)
-  const proofs = new BlockProofs({ maxBytes: proofCacheBytes }, caches.of('block proofs'))
+  const proofs = new BlockProofs({ maxBytes: proofCacheBytes }, caches)
   return [
     ...serverMethods({ longestPong: maxSend }),
     ...headerMethods({ presentHeader, cacheBytes, tally: caches.of('headers') }),
