@@ -3,7 +3,7 @@
  * client in the same run: `npm run bench:query`. test/bench/README.md has cases, settings and marks.
  */
 import type { Manifest } from './chain/manifest.ts'
-import { coldCases, type QueryCase, warmCases } from './query/cases.ts'
+import { BATCH_SIZE, coldCases, type QueryCase, warmCases } from './query/cases.ts'
 import type { LoadAnswer, LoadQuestion } from './query/load.ts'
 import { BenchServer } from './support/bench-server.ts'
 import { Child } from './support/child.ts'
@@ -110,7 +110,7 @@ class Bench {
   async run(target: BenchServer, entry: QueryCase, grid: Grid, once: boolean): Promise<Outcome> {
     const echo = await this.#echoAt(grid)
     const begun = performance.now()
-    const answer = await this.#load(target, entry.requests, grid, once)
+    const answer = await this.#load(target, entry, grid, once)
     const window = [begun, performance.now()].map((at) => ((at - target.startedAt) / 1000).toFixed(1)).join(' to ')
     const outcome = {
       ...answer,
@@ -130,7 +130,7 @@ class Bench {
 
   /** Asks everything once, as far as that gets in the time of a cold case. */
   async prime(target: Target, entry: QueryCase): Promise<void> {
-    await this.#load(target, entry.requests, COLD_GRID, true)
+    await this.#load(target, entry, COLD_GRID, true)
   }
 
   async #echoAt(grid: Grid): Promise<LoadAnswer> {
@@ -139,7 +139,7 @@ class Bench {
     if (known !== undefined) return known
     const answer = await this.#load(
       this.#echo,
-      ['{"jsonrpc":"2.0","method":"server.ping","params":[],"id":'],
+      { requests: ['{"jsonrpc":"2.0","method":"server.ping","params":[],"id":'] },
       grid,
       false,
     )
@@ -148,7 +148,12 @@ class Bench {
     return answer
   }
 
-  async #load(target: Target, requests: readonly string[], [connections, depth]: Grid, once: boolean) {
+  async #load(
+    target: Target,
+    { requests, ends }: Pick<QueryCase, 'requests' | 'ends'>,
+    [connections, depth]: Grid,
+    once: boolean,
+  ) {
     const limit = once ? COLD_LIMIT_S : seconds
     const question: LoadQuestion = {
       port: target.port,
@@ -156,6 +161,7 @@ class Bench {
       connections,
       depth,
       requests,
+      ends,
       once,
       warmSeconds,
       seconds: limit,
@@ -202,8 +208,17 @@ function printMarks(outcomes: readonly Outcome[]): void {
   for (const { name, perSecond, mark = 0 } of best.values()) {
     print(`mark ${name} ${whole(mark)}/s: ${perSecond >= mark ? 'met' : 'MISSED'} (${whole(perSecond)})`)
   }
+  const [calls, batch] = ['calls100', 'batch100'].map((wanted) => outcomes.find(({ name }) => name === wanted))
+  if (calls !== undefined && batch !== undefined) {
+    const ratio = (batch.perSecond * BATCH_SIZE) / calls.perSecond
+    const cost = batch.serverMicros / BATCH_SIZE / calls.serverMicros
+    print(
+      `mark a batch of ${BATCH_SIZE} histories beats ${BATCH_SIZE} calls: ${ratio > 1 ? 'met' : 'MISSED'} ` +
+        `(${figure(ratio)} of their speed at ${figure(cost)} of their processor time)`,
+    )
+  }
   for (const { name, grid, p99Ms } of outcomes) {
-    if (grid !== ONE_AT_A_TIME.join('x') || name === 'echo') continue
+    if (grid !== ONE_AT_A_TIME.join('x') || name === 'echo' || name === 'batch100') continue
     print(
       `mark ${name} one at a time p99 ${MARK_P99_MS} ms: ${p99Ms < MARK_P99_MS ? 'met' : 'MISSED'} (${figure(p99Ms)})`,
     )
@@ -225,7 +240,8 @@ try {
   }
   for (const entry of warmCases(chain.manifest).filter(isWanted)) {
     if (entry.primed === true) await bench.prime(server, entry)
-    const grids = entry.long === true ? [LONG_GRID] : [...WIDE_GRIDS, ONE_AT_A_TIME]
+    const usual = entry.long === true ? [LONG_GRID] : [...WIDE_GRIDS, ONE_AT_A_TIME]
+    const grids = entry.grid === undefined ? usual : [entry.grid]
     for (const grid of grids) await bench.run(server, entry, grid, false)
   }
   printTable(tableOf(bench.outcomes))

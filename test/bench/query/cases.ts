@@ -4,6 +4,10 @@ export interface QueryCase {
   readonly name: string
   /** Requests without their ends, as LoadQuestion has them. */
   readonly requests: readonly string[]
+  /** What follows the id in each of them, where that is more than the end of a request. */
+  readonly ends?: readonly string[]
+  /** Connections and requests under way on each, instead of the usual ones. */
+  readonly grid?: readonly [connections: number, depth: number]
   /** Requests a second that the better grid of connections has to reach. */
   readonly mark?: number
   /** Answers so long that few requests under way are enough. */
@@ -16,6 +20,8 @@ export interface QueryCase {
 const WARM_ADDRESSES = 10_000
 /** Of each cold case. */
 const COLD_ADDRESSES = 35_000
+/** Of a batch, and of as many calls beside it. */
+export const BATCH_SIZE = 100
 /** History of what stands for a very busy address. */
 const ABOUT_11K = { from: 9000, to: 14_000 } as const
 /** Transactions of case `tx`. */
@@ -25,6 +31,18 @@ const HALF_A_DAY_OF_HEADERS = 72
 
 function requests(method: string, params: readonly (readonly unknown[])[]): string[] {
   return params.map((list) => `{"jsonrpc":"2.0","method":"${method}","params":${JSON.stringify(list)},"id":`)
+}
+
+/** Batches of requests, for one at a time: every id is 0, so that it is found at both ends of the answer. */
+function batches(all: readonly string[]): Pick<QueryCase, 'requests' | 'ends'> {
+  const starts = Array.from({ length: Math.floor(all.length / BATCH_SIZE) }, (_, i) => i * BATCH_SIZE)
+  return {
+    requests: starts.map((start) => `[${all[start]}`),
+    ends: starts.map((start) => {
+      const others = all.slice(start + 1, start + BATCH_SIZE)
+      return `},${others.map((request) => `${request}0}`).join(',')}]`
+    }),
+  }
 }
 
 const hashesOf = (addresses: readonly AddressFacts[]): [string][] => addresses.map(({ scripthash }) => [scripthash])
@@ -70,6 +88,8 @@ export function warmCases(manifest: Manifest): QueryCase[] {
       ),
       mark: 40_000,
     },
+    { name: 'calls100', requests: requests(`${script}.get_history`, single), grid: [1, BATCH_SIZE] },
+    { name: 'batch100', ...batches(requests(`${script}.get_history`, single)), grid: [1, 1] },
     { name: 'balance1k', requests: requests(`${script}.get_balance`, warm), long: true },
     { name: 'history1k', requests: requests(`${script}.get_history`, warm), long: true },
     { name: 'balance10k', requests: requests(`${script}.get_balance`, busy), long: true },

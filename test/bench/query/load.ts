@@ -12,6 +12,8 @@ export interface LoadQuestion {
   readonly depth: number
   /** Requests without their ends: `{…,"id":`. Asked in turn, again and again; see `once`. */
   readonly requests: readonly string[]
+  /** What follows the id, for each request; without them `}`. */
+  readonly ends: readonly string[] | undefined
   /** Ask each request once, and measure from the first to the last. */
   readonly once: boolean
   /** Not measured. */
@@ -100,12 +102,13 @@ export class Load {
   }
 
   #ask(lane: Lane, id: number): void {
-    const { requests, once } = this.#question
+    const { requests, ends, once } = this.#question
     if (this.#stopped || (once && this.#next >= requests.length)) {
       if (this.#underWay === 0) this.#wake()
       return
     }
-    lane.ask(requests[this.#next++ % requests.length]!, id)
+    const which = this.#next++ % requests.length
+    lane.ask(requests[which]!, id, ends?.[which] ?? '}')
   }
 
   #reply(lane: Lane, id: number, buffer: Buffer, start: number, end: number): void {
@@ -191,10 +194,10 @@ class Lane {
     return this.#socket?.closed ?? true
   }
 
-  ask(request: string, id: number): void {
+  ask(request: string, id: number, end: string): void {
     this.sentAt[id] = performance.now()
     this.underWay += 1
-    this.#socket?.write(`${request}${id}}\n`)
+    this.#socket?.write(`${request}${id}${end}\n`)
   }
 
   end(): void {
