@@ -1,11 +1,8 @@
 import type { KeySpace } from '../db/layout.ts'
 import type { StoreReader } from '../db/store.ts'
-import type { ChainView } from '../db/view.ts'
+import type { ChainView, PageOptions, RowOf } from '../db/view.ts'
 
-export interface RowOf<K, V> {
-  readonly key: K
-  readonly value: V
-}
+export type { RowOf } from '../db/view.ts'
 
 /** Rows by key spaces, as a block or a question sees them. The overlay of a block is one. */
 export interface RowSource {
@@ -14,25 +11,42 @@ export interface RowSource {
   rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]>
 }
 
-/** Rows as a view has them: those of its tip, whatever is flushed. */
-export class ViewRows implements RowSource {
-  readonly #view: ChainView
+/** Rows that questions are answered from: they ask for pages too. */
+export interface PagedRows extends RowSource {
+  /** The first or last so many rows whose keys go on with `start` (without the prefix). */
+  page<K, V>(space: KeySpace<K, V>, start: Uint8Array, options: PageOptions): Promise<readonly RowOf<K, V>[]>
+}
 
-  constructor(view: ChainView) {
+/** Rows of a view. Every read is told to `onRead` before it is made, with the rows that it may have. */
+export class ViewRows implements PagedRows {
+  readonly #view: ChainView
+  readonly #onRead: (rows: number) => void
+
+  constructor(view: ChainView, onRead: (rows: number) => void = () => {}) {
     this.#view = view
+    this.#onRead = onRead
   }
 
   get<K, V>(space: KeySpace<K, V>, key: K): V | undefined {
+    this.#onRead(1)
     return this.#view.row(space, key)
   }
 
-  rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]> {
-    return this.#view.rows(space, start)
+  async rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]> {
+    const rows = await this.#view.rows(space, start)
+    this.#onRead(1 + rows.length)
+    return rows
+  }
+
+  async page<K, V>(space: KeySpace<K, V>, start: Uint8Array, options: PageOptions): Promise<readonly RowOf<K, V>[]> {
+    const rows = await this.#view.page(space, start, options)
+    this.#onRead(1 + rows.length)
+    return rows
   }
 }
 
 /** Rows of a store or a snapshot, as far as they are flushed. */
-export class StoredRows implements RowSource {
+export class StoredRows implements PagedRows {
   readonly #reader: StoreReader
 
   constructor(reader: StoreReader) {
@@ -46,6 +60,17 @@ export class StoredRows implements RowSource {
 
   async rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]> {
     const rows = await this.#reader.rows(space.range(start))
+    return rows.map(([key, value]) => ({ key: space.readKey(key), value: space.readValue(value) }))
+  }
+
+  async page<K, V>(
+    space: KeySpace<K, V>,
+    start: Uint8Array,
+    { beyond, reverse = false, limit }: PageOptions,
+  ): Promise<readonly RowOf<K, V>[]> {
+    const range =
+      beyond === undefined ? space.range(start) : space.rangeBeyond(start, beyond, reverse ? 'below' : 'above')
+    const rows = await this.#reader.rows({ ...range, reverse, limit })
     return rows.map(([key, value]) => ({ key: space.readKey(key), value: space.readValue(value) }))
   }
 }

@@ -8,7 +8,7 @@ import type { HeaderList } from './header-table.ts'
 import { HistoryReader } from './history-reader.ts'
 import { readUnspent, type UnspentRow } from './keys.ts'
 import type { LayerMark } from './layer.ts'
-import { type KeySpace, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
+import { type KeyRange, type KeySpace, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
 import type { PendingLayer } from './pending.ts'
 import type { SharedSnapshot } from './shared-snapshot.ts'
 import { SpenderSearch } from './spender.ts'
@@ -19,6 +19,8 @@ import type {
   OutputInfo,
   OutputSource,
   OutputSum,
+  PageOptions,
+  RowOf,
   Tip,
   TxPosition,
   Utxo,
@@ -189,18 +191,41 @@ export class IndexView implements ChainView {
     return value === undefined ? undefined : space.readValue(value)
   }
 
-  async rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<{ readonly key: K; readonly value: V }[]> {
+  async rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]> {
     this.#checkOpen()
-    const range = space.range(start)
-    const written = this.#parts.rows.range(toLatin1(range.gte))
-    const stored = await this.#parts.snapshot.reader.rows(range)
+    return this.#merged(space, space.range(start), {})
+  }
+
+  async page<K, V>(
+    space: KeySpace<K, V>,
+    start: Uint8Array,
+    { beyond, reverse = false, limit }: PageOptions,
+  ): Promise<readonly RowOf<K, V>[]> {
+    this.#checkOpen()
+    const range =
+      beyond === undefined ? space.range(start) : space.rangeBeyond(start, beyond, reverse ? 'below' : 'above')
+    return this.#merged(space, range, { reverse, limit })
+  }
+
+  async #merged<K, V>(
+    space: KeySpace<K, V>,
+    { gte, lt }: KeyRange,
+    { reverse = false, limit }: { readonly reverse?: boolean; readonly limit?: number },
+  ): Promise<readonly RowOf<K, V>[]> {
+    const written = this.#parts.rows.between(toLatin1(gte), toLatin1(lt))
+    // Of the stored rows, at most those that were taken away since are not in the answer.
+    const taken = written.filter(({ value }) => value === undefined).length
+    const bound = limit === undefined ? {} : { limit: limit + taken }
+    const stored = await this.#parts.snapshot.reader.rows({ gte, lt, reverse, ...bound })
     const rows = new Map(stored.map((row) => [toLatin1(row[0]), row[1]]))
     for (const { key, value } of written) {
       if (value === undefined) rows.delete(key)
       else rows.set(key, fromLatin1(value))
     }
-    return [...rows]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+    const up = reverse ? -1 : 1
+    const sorted = written.length === 0 ? [...rows] : [...rows].sort(([a], [b]) => (a < b ? -up : up))
+    return sorted
+      .slice(0, limit)
       .map(([key, value]) => ({ key: space.readKey(fromLatin1(key)), value: space.readValue(value) }))
   }
 

@@ -1,4 +1,4 @@
-import { fromLatin1 } from '../lib/bytes.ts'
+import { compareBytes, fromLatin1 } from '../lib/bytes.ts'
 import {
   bytes,
   decode,
@@ -113,6 +113,18 @@ export class KeySpace<K, V> implements AnyKeySpace {
     gte[0] = this.prefix
     gte.set(start, 1)
     return rangeOf(gte)
+  }
+
+  /** Keys that go on with `start` and stand beyond `key` (without the prefix): above it, or below it. */
+  rangeBeyond(start: Uint8Array, key: Uint8Array, side: 'above' | 'below'): KeyRange {
+    const { gte, lt } = this.range(start)
+    const bound = new Uint8Array(1 + key.length + (side === 'above' ? 1 : 0))
+    bound[0] = this.prefix
+    bound.set(key, 1)
+    // The first key above another is that with a zero byte behind it.
+    return side === 'above'
+      ? { gte: compareBytes(bound, gte) > 0 ? bound : gte, lt }
+      : { gte, lt: compareBytes(bound, lt) < 0 ? bound : lt }
   }
 
   describe(): KeySpaceDescription {

@@ -135,15 +135,10 @@ export class PendingLayer {
     return this.rows.has(key) ? { value: this.rows.get(key) } : undefined
   }
 
-  /** Rows written whose keys begin with `prefix`, in the order of keys. */
-  range(prefix: string): RowWrite[] {
+  /** Rows written with keys from `from` on and before `end`, in the order of keys. */
+  between(from: string, end: string): RowWrite[] {
     this.#sorted ??= [...this.rows.keys()].sort()
-    const found: RowWrite[] = []
-    for (let at = lowerBound(this.#sorted, prefix); at < this.#sorted.length; at++) {
-      const key = this.#sorted[at]
-      if (key === undefined || !key.startsWith(prefix)) break
-      found.push({ key, value: this.rows.get(key) })
-    }
-    return found
+    const first = lowerBound(this.#sorted, from)
+    return this.#sorted.slice(first, lowerBound(this.#sorted, end)).map((key) => ({ key, value: this.rows.get(key) }))
   }
 }

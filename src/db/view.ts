@@ -48,6 +48,21 @@ export interface MerkleProof {
   readonly root: Uint8Array
 }
 
+/** A row of an index that a coin adds. */
+export interface RowOf<K, V> {
+  readonly key: K
+  readonly value: V
+}
+
+/** Which rows of a range are read. */
+export interface PageOptions {
+  /** Only rows beyond this key (without the prefix), in the direction that is read. */
+  readonly beyond?: Uint8Array | undefined
+  /** From the last key to the first. */
+  readonly reverse?: boolean
+  readonly limit: number
+}
+
 /**
  * The index at one tip: every read a query can make. It stays what it was while blocks come and go; whoever has one
  * calls release() when done, once. Heights above the tip and unknown ids give undefined or shorter lists, never errors.
@@ -100,7 +115,9 @@ export interface ChainView {
   /** A row of an index that the coin adds, read at once: from memory, or by one look into the database. */
   row<K, V>(space: KeySpace<K, V>, key: K): V | undefined
   /** Rows of an index that the coin adds, whose keys go on with `start` (without the prefix), in the order of keys. */
-  rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<{ readonly key: K; readonly value: V }[]>
+  rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]>
+  /** The first or last so many of them. */
+  page<K, V>(space: KeySpace<K, V>, start: Uint8Array, options: PageOptions): Promise<readonly RowOf<K, V>[]>
 
   release(): void
 }

@@ -62,6 +62,7 @@ const view: ChainView = {
   balance: () => turn({ value: 0n, outputs: 0 }),
   findSpender: () => turn(undefined),
   unspentOutputs: (outpoints) => turn(outpoints.map(() => undefined)),
+  page: () => turn([]),
   release: () => {},
 }
 

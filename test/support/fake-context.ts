@@ -144,6 +144,7 @@ function fakeView(moment: FakeMoment): ChainView {
     rows: async () => [],
     findSpender: async (_hashX, outpoint) => moment.spenders.get(toLatin1(outpoint)),
     unspentOutputs: async (outpoints) => outpoints.map((outpoint) => moment.unspentOutputs.get(toLatin1(outpoint))),
+    page: async () => [],
     release: () => {
       moment.released++
     },

@@ -401,6 +401,10 @@ export class ModelView implements ChainView {
     return Promise.resolve(found)
   }
 
+  page(): never {
+    throw new Error('not in the model')
+  }
+
   #check(): void {
     if (this.released > 0) throw new Error(`view of ${toHex(this.tip.hash)} read after its release`)
   }

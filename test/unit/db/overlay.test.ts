@@ -210,7 +210,7 @@ describe('pending blocks', () => {
       expect([...group]).toEqual([[key(2), write(2, 21).value]])
     }
     await expectRows()
-    expect(later.layer().range('xan')).toEqual([write(1, undefined), write(2, 21), write(3, undefined)])
+    expect(later.layer().between('xan', 'xao')).toEqual([write(1, undefined), write(2, 21), write(3, undefined)])
     expect([...later.writes()].map(({ key: name }) => name)).toEqual([key(2), key(3)])
     const batch = store.batch()
     batch.del(THINGS.keyBytes(ann(1)))
@@ -218,7 +218,7 @@ describe('pending blocks', () => {
     await batch.write()
     later.standOnStore()
     await expectRows()
-    expect(later.layer().range('xan')).toEqual([write(2, 21), write(3, undefined)])
+    expect(later.layer().between('xan', 'xao')).toEqual([write(2, 21), write(3, undefined)])
   })
 
   it('give layers that stay what they were', async () => {
@@ -235,11 +235,11 @@ describe('pending blocks', () => {
     pending.add(second.finish())
     const later = pending.layer()
     const key = THINGS.keyText(ann(2))
-    expect([empty.get(key), empty.range('x')]).toEqual([undefined, []])
+    expect([empty.get(key), empty.between('x', 'y')]).toEqual([undefined, []])
     expect(layer.get(key)).toEqual({ value: write(2, 20).value })
-    expect(layer.range('xan')).toEqual([write(2, 20)])
-    expect(later.range('xan')).toEqual([write(1, 10)])
-    expect(later.range('xbo')).toEqual([])
+    expect(layer.between('xan', 'xao')).toEqual([write(2, 20)])
+    expect(later.between('xan', 'xao')).toEqual([write(1, 10)])
+    expect(later.between('xbo', 'xbp')).toEqual([])
     expect(later.get(THINGS.keyText(ann(9)))).toBeUndefined()
   })
 })
