@@ -44,6 +44,8 @@ export class RawJson {
 
 /** How deep lists and objects may stand in each other; no request needs a tenth of it. */
 export const MAX_DEPTH = 64
+/** Nesting of answers: payloads in the chain go deeper than requests may. */
+const MAX_WRITTEN_DEPTH = 512
 /** Digits of the longest integer that is read: making a bigint of text takes more than linear time. */
 const LONGEST_INTEGER = 1000
 
@@ -229,7 +231,7 @@ class Reader {
 /**
  * JSON text of a value, in which bigint is written in full and RawJson as it is. Members that are undefined are left
  * out, as JSON.stringify does. Throws TypeError for what JSON does not have (functions, symbols, undefined, numbers that
- * are not finite) and for what stands more than MAX_DEPTH deep, cycles among it.
+ * are not finite) and for what stands more than MAX_WRITTEN_DEPTH deep, cycles among it.
  */
 export function writeJson(value: unknown): string {
   if (value instanceof RawJson) return value.text
@@ -253,7 +255,7 @@ function needsOwnWriter(value: unknown, depth: number): boolean {
       return !Number.isFinite(value)
     case 'object': {
       if (value === null) return false
-      if (value instanceof RawJson || depth >= MAX_DEPTH) return true
+      if (value instanceof RawJson || depth >= MAX_WRITTEN_DEPTH) return true
       if (Array.isArray(value)) return value.some((item) => needsOwnWriter(item, depth + 1))
       // Looks at each member in place: answers of 80,000 objects are common, and lists of their values would not be free.
       for (const key in value) {
@@ -275,7 +277,7 @@ function isMembers(value: object): value is Readonly<Record<string, unknown>> {
 function writeDeep(value: unknown, depth: number): string {
   if (typeof value !== 'object' || value === null) return writePlain(value)
   if (value instanceof RawJson) return value.text
-  if (depth >= MAX_DEPTH) throw new TypeError(`a value more than ${MAX_DEPTH} deep`)
+  if (depth >= MAX_WRITTEN_DEPTH) throw new TypeError(`a value more than ${MAX_WRITTEN_DEPTH} deep`)
   if (Array.isArray(value)) return `[${value.map((item) => writeDeep(item, depth + 1)).join(',')}]`
   const members: string[] = []
   for (const [key, item] of Object.entries(value)) {
