@@ -458,8 +458,9 @@ export const SETTINGS = {
     schema: oneOf('object', 'list'),
     allowed: 'object or list',
     fallback: 'object',
-    sentence: 'Form of `atomicals` in unspent outputs: id to amount, or a list of ids as before 1.5.',
-    notYet: 'unspent outputs do not have `atomicals` yet',
+    sentence:
+      'Form of `atomicals` in `listunspent`: id to amount, or a list of ids as before 1.5, which the tools of Atomicals ' +
+      'up to 0.1.80 need in order not to spend what sits at an output.',
   }),
   ...activationHeights(),
 } as const satisfies Readonly<Record<string, Setting>>

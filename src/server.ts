@@ -19,6 +19,8 @@ import { CacheTallies, exposition } from './metrics.ts'
 import { RegtestNode } from './regtest/node.ts'
 import { regtestAdminMethods } from './regtest-admin.ts'
 import { Envelope } from './rpc/envelope.ts'
+import type { RpcMethod } from './rpc/method.ts'
+import { atomicalsMethods } from './rpc/methods/atomicals/table.ts'
 import { serverInfo } from './server-info.ts'
 import { MetricsServer, metricsAdminMethod } from './server-metrics/server.ts'
 import type { MetricSource } from './server-metrics/source.ts'
@@ -63,6 +65,7 @@ const SHARE = {
   proofs: 1 / 4,
   answers: 1 / 8,
   blocks: 1 / 16,
+  holdings: 1 / 16,
 } as const
 
 export interface Surroundings {
@@ -107,6 +110,11 @@ interface ServerCollaborators {
 }
 
 /** Everything there is, built in order: the node and the index first, then who reads them, then who answers. */
+/** What the reference calls a coin on a network: Bitcoin, BitcoinTestnet, BitcoinRegtest. */
+function referenceName({ name, net }: Coin): string {
+  return net === 'mainnet' ? name : `${name}${net[0]?.toUpperCase() ?? ''}${net.slice(1)}`
+}
+
 class Server {
   readonly #settings: Settings
   readonly #around: ServerCollaborators
@@ -312,6 +320,23 @@ class Server {
     }
   }
 
+  /** The methods of Atomicals, where there is such an index. */
+  #atomicalsMethods(): readonly RpcMethod[] {
+    const settings = this.#settings
+    const coin = this.#coin
+    const heights = atomicalsHeights({ settings, coin })
+    if (heights === undefined) return []
+    const options = {
+      coin: referenceName(coin),
+      network: coin.net,
+      addresses: coin.addressVersions,
+      heights,
+      shape: settings.atomicalsShape,
+      holdingsCacheBytes: settings.cacheMb * MIB * SHARE.holdings,
+    }
+    return atomicalsMethods(options)
+  }
+
   #sharedSession(parts: {
     readonly daemon: Bitcoind
     readonly hub: MomentHub
@@ -326,7 +351,7 @@ class Server {
       answerCacheBytes: settings.cacheMb * MIB * SHARE.answers,
     }
     const registry = clientRegistry(
-      this.#coin,
+      { ...this.#coin, methods: [...this.#atomicalsMethods(), ...(this.#coin.methods ?? [])] },
       { maxSend: settings.maxSend, ...caches },
       { clock, log, caches: this.#caches },
     )

@@ -1,5 +1,5 @@
 import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
-import { compactId, idOf, parseCompactId } from './ids.ts'
+import { compactId, idOf, indexOfId, parseCompactId } from './ids.ts'
 import type { IdText } from './transfer/holding.ts'
 
 /** The id that a compact text (`<txid>i<index>`) names, or undefined if it names none. */
@@ -16,4 +16,14 @@ export function idText(txid: Uint8Array, index: number): IdText {
 /** `<txid>i<index>` */
 export function compactOfIdText(id: IdText): string {
   return compactId(fromLatin1(id))
+}
+
+/** The txid of an id: 32 bytes, internal order. */
+export function txidOfIdText(id: IdText): Uint8Array {
+  return fromLatin1(id.slice(0, 32))
+}
+
+/** The output index of an id. */
+export function indexOfIdText(id: IdText): number {
+  return indexOfId(fromLatin1(id))
 }

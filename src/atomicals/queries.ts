@@ -1,8 +1,9 @@
 import { TXID_KEY_SIZE } from '../db/layout.ts'
 import type { ChainView } from '../db/view.ts'
 import { fromLatin1, readUint32LE } from '../lib/bytes.ts'
-import type { CborMap } from '../lib/cbor/values.ts'
+import type { CborMap, CborValue } from '../lib/cbor/values.ts'
 import { type Candidate, type NameStatus, subnameHolder } from './candidates.ts'
+import { RULES_DELAY } from './constants.ts'
 import {
   ACTIVITY,
   type ActivityRow,
@@ -23,9 +24,11 @@ import {
   type TopName,
 } from './layout.ts'
 import { type DmintError, readDmint } from './mint/dmitem.ts'
-import { holderOf, isRealmPath, ruleFor } from './parents.ts'
-import { type RecordedChange, RecordedPast } from './past.ts'
-import { type RowSource, ViewRows } from './rows.ts'
+import { ParentMemory } from './parent-memory.ts'
+import { holderOf, isRealmPath } from './parents.ts'
+import { type RecordedChange, RecordedPast, rulesAfter } from './past.ts'
+import { type PagedRows, ViewRows } from './rows.ts'
+import { matchRule, type Rule } from './rules.ts'
 import { foldState } from './state.ts'
 import {
   type RequestStatus,
@@ -47,9 +50,31 @@ export type RequestAnswer =
   | { readonly kind: TopName; readonly name: NameAnswer<Candidate>; readonly status: RequestStatus | undefined }
   | { readonly kind: SubName; readonly name: NameAnswer<SubCandidate>; readonly status: SubRequestStatus }
 
+export type TopRequest = Extract<RequestAnswer, { readonly kind: TopName }>
+export type SubRequest = Extract<RequestAnswer, { readonly kind: SubName }>
+
+export function isSubRequest(request: RequestAnswer): request is SubRequest {
+  return request.kind === 'subrealm' || request.kind === 'dmitem'
+}
+
 /** Where units or an NFT sit. */
 export interface Holder extends HolderRow {
   readonly location: IdText
+}
+
+/** A mint of a distributed token. */
+export interface Minted {
+  readonly location: IdText
+  readonly value: number
+  readonly script: Uint8Array
+}
+
+/** What part of a list of names is read. */
+export interface NamesPage {
+  readonly limit: number
+  readonly reverse: boolean
+  /** Only names beyond this one, in the direction that is read. */
+  readonly beyond: Pick<NameEntry, 'name' | 'txNum'> | undefined
 }
 
 /** A name that somebody asked for. */
@@ -64,17 +89,19 @@ export interface DmintStatus {
   readonly valid: boolean
   readonly errors: readonly DmintError[]
   /** As the state has it. */
-  readonly dmint: unknown
+  readonly dmint: CborValue | undefined
 }
 
 /** Domain values out of the rows of the index at one tip. Ids that nobody minted give undefined or empty lists. */
 export class AtomicalsQueries {
-  readonly #rows: RowSource
+  readonly #rows: PagedRows
   readonly #past: RecordedPast
+  /** Many names below one parent are asked about at once. */
+  readonly #parents = new ParentMemory()
   /** Height that names are judged at. */
   readonly #height: number
 
-  constructor(options: { readonly height: number }, rows: RowSource) {
+  constructor(options: { readonly height: number }, rows: PagedRows) {
     this.#height = options.height
     this.#rows = rows
     this.#past = new RecordedPast(rows)
@@ -93,6 +120,16 @@ export class AtomicalsQueries {
     return isUint32(number) ? this.#rows.get(NUMBERS, { number })?.id : undefined
   }
 
+  /** Ids of `limit` atomicals from a number on. */
+  async numbersPage(
+    first: number,
+    limit: number,
+  ): Promise<readonly { readonly number: number; readonly id: IdText }[]> {
+    const beyond = first > 0 ? NUMBERS.keyBytes({ number: first - 1 }).subarray(1) : undefined
+    const rows = await this.#rows.page(NUMBERS, new Uint8Array(0), { limit, beyond })
+    return rows.map(({ key: { number }, value: { id } }) => ({ number, id }))
+  }
+
   /** The Atomicals hash of a block and what it is made of; undefined below the start of the protocol. */
   block(height: number): BlockRow | undefined {
     return isUint32(height) ? this.#rows.get(BLOCKS, { height }) : undefined
@@ -103,6 +140,13 @@ export class AtomicalsQueries {
     const bytes = fromLatin1(location)
     const row = this.#rows.get(LOCATIONS, { txid: bytes.subarray(0, TXID_KEY_SIZE), vout: readUint32LE(bytes, 32) })
     return row === undefined ? undefined : { ...row, held: [...row.held].sort((a, b) => byText(a.id, b.id)) }
+  }
+
+  /** The first unspent outputs that hold some of an atomical, in the order of locations; `beyond` one of them. */
+  async holdersPage(id: IdText, limit: number, beyond?: IdText): Promise<readonly Holder[]> {
+    const key = beyond === undefined ? undefined : fromLatin1(id + beyond)
+    const rows = await this.#rows.page(HOLDERS, fromLatin1(id), { limit, beyond: key })
+    return rows.map(({ key: { location }, value }) => ({ location, ...value }))
   }
 
   /** Every unspent output that holds some of an atomical, in the order of locations. */
@@ -116,9 +160,16 @@ export class AtomicalsQueries {
   }
 
   /** Mints of a distributed token in the order of locations. */
-  async mints(id: IdText): Promise<readonly { location: IdText; value: number; script: Uint8Array }[]> {
+  async mints(id: IdText): Promise<readonly Minted[]> {
     const rows = await this.#rows.rows(MINTS, fromLatin1(id))
     return rows.map(({ key, value }) => ({ location: key.location, ...value }))
+  }
+
+  /** The first of them; `beyond` one. */
+  async mintsPage(id: IdText, limit: number, beyond?: IdText): Promise<readonly Minted[]> {
+    const key = beyond === undefined ? undefined : fromLatin1(id + beyond)
+    const rows = await this.#rows.page(MINTS, fromLatin1(id), { limit, beyond: key })
+    return rows.map(({ key: { location }, value }) => ({ location, ...value }))
   }
 
   mintCount(id: IdText): number {
@@ -156,10 +207,28 @@ export class AtomicalsQueries {
     const claims = await this.#past.claims(kind, parent, name)
     const candidates: SubCandidate[] = []
     for (const claim of claims) {
-      const rule = await ruleFor(this.#past, kind, parent, name, claim.commitHeight)
+      const rule = await this.ruleFor(kind, parent, name, claim.commitHeight - RULES_DELAY)
       candidates.push({ ...claim, payment: this.#past.payment(claim.id), rule })
     }
     return { candidates, holder: subnameHolder(claims, this.#height) }
+  }
+
+  /** Who has a name below a parent, without the rules that its candidates stand under. */
+  async claims(kind: SubName, parent: IdText, name: string): Promise<NameAnswer<Candidate>> {
+    const candidates = await this.#past.claims(kind, parent, name)
+    return { candidates, holder: subnameHolder(candidates, this.#height) }
+  }
+
+  /** The rules of a parent by its state at a height, or undefined if there are none that are valid. */
+  rules(kind: SubName, parent: IdText, height: number = this.#height): Promise<readonly Rule[] | undefined> {
+    const load = (): Promise<readonly RecordedChange[]> => this.#past.recorded(parent, 'mod')
+    return this.#parents.derive(parent, kind, height, load, (changes) => rulesAfter(changes, kind))
+  }
+
+  /** The one of them that a name stands under. */
+  async ruleFor(kind: SubName, parent: IdText, name: string, height: number): Promise<Rule | undefined> {
+    const rules = await this.rules(kind, parent, height)
+    return rules === undefined ? undefined : matchRule(rules, name)
   }
 
   /** What became of the name that an atomical asked for; undefined if it asked for none. */
@@ -200,6 +269,27 @@ export class AtomicalsQueries {
   async subnames(kind: SubName, parent: IdText, prefix: string): Promise<readonly NameEntry[]> {
     const key = SUBNAMES.keyText({ kind, parent, name: prefix, txNum: 0 })
     const rows = await this.#rows.rows(SUBNAMES, startOfNames(key))
+    return rows.map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+  }
+
+  /** Some of the names that begin with `prefix`. */
+  async namesPage(kind: TopName, prefix: string, { limit, reverse, beyond }: NamesPage): Promise<readonly NameEntry[]> {
+    const start = startOfNames(NAMES.keyText({ kind, name: prefix, txNum: 0 }))
+    const key = beyond === undefined ? undefined : NAMES.keyBytes({ kind, ...beyond }).subarray(1)
+    const rows = await this.#rows.page(NAMES, start, { limit, reverse, beyond: key })
+    return rows.map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+  }
+
+  /** Some of the names below a parent that begin with `prefix`. */
+  async subnamesPage(
+    kind: SubName,
+    parent: IdText,
+    prefix: string,
+    { limit, reverse, beyond }: NamesPage,
+  ): Promise<readonly NameEntry[]> {
+    const start = startOfNames(SUBNAMES.keyText({ kind, parent, name: prefix, txNum: 0 }))
+    const key = beyond === undefined ? undefined : SUBNAMES.keyBytes({ kind, parent, ...beyond }).subarray(1)
+    const rows = await this.#rows.page(SUBNAMES, start, { limit, reverse, beyond: key })
     return rows.map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
   }
 

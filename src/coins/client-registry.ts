@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { CacheTallies } from '../metrics.ts'
-import { type ElectrumMethodsOptions, electrumMethods } from '../rpc/methods/table.ts'
+import { type ElectrumMethodsOptions, electrumMethods, withMethods } from '../rpc/methods/table.ts'
 import { usualMiddleware } from '../rpc/middleware.ts'
 import { MethodRegistry } from '../rpc/registry.ts'
 import type { Coin } from './coin.ts'
@@ -12,12 +12,12 @@ export interface ClientRegistryCollaborators {
   readonly caches?: CacheTallies
 }
 
-/** Everything that clients of a coin can call: the Electrum protocol and what the coin adds to it. */
+/** Everything that clients of a coin can call: the Electrum protocol and what the coin adds to it, or has in place of it. */
 export function clientRegistry(
   { methods = [], middleware = [] }: Pick<Coin, 'methods' | 'middleware'>,
   options: ElectrumMethodsOptions,
   collaborators: ClientRegistryCollaborators,
 ): MethodRegistry {
   const around = [...usualMiddleware(collaborators), ...middleware]
-  return new MethodRegistry({ middleware: around }, [...electrumMethods(options, collaborators), ...methods])
+  return new MethodRegistry({ middleware: around }, withMethods(electrumMethods(options, collaborators), methods))
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import { MAINNET_HEIGHTS } from '../atomicals/constants.ts'
+import { BITCOIN_ADDRESSES } from '../chain/address.ts'
 import { VERSION } from '../version.ts'
 import type { RpcMethod } from './method.ts'
-import { electrumMethods } from './methods/table.ts'
+import { atomicalsMethods } from './methods/atomicals/table.ts'
+import { electrumMethods, withMethods } from './methods/table.ts'
 import { paramNames } from './registry.ts'
 import { formatVersion } from './versions.ts'
 
@@ -27,8 +30,19 @@ export interface ProtocolDescription {
   readonly methods: readonly MethodDescription[]
 }
 
+/** The rows of a server with Atomicals; without, some are missing, and `listunspent` is as plain as in Electrum. */
+export function everyMethod(): readonly RpcMethod[] {
+  const settings = {
+    coin: 'Bitcoin',
+    network: 'mainnet',
+    addresses: BITCOIN_ADDRESSES.mainnet,
+    heights: MAINNET_HEIGHTS,
+  }
+  return withMethods(electrumMethods(), atomicalsMethods(settings))
+}
+
 /** The table as OpenRPC has it, for programs. */
-export function describeAsJson(methods: readonly RpcMethod[] = electrumMethods()): ProtocolDescription {
+export function describeAsJson(methods: readonly RpcMethod[] = everyMethod()): ProtocolDescription {
   return {
     openrpc: '1.3.2',
     info: { title: 'Valence', version: VERSION },
@@ -37,7 +51,7 @@ export function describeAsJson(methods: readonly RpcMethod[] = electrumMethods()
 }
 
 /** The table as Markdown without a title, for docs/PROTOCOL.md. */
-export function describeMethods(methods: readonly RpcMethod[] = electrumMethods()): string {
+export function describeMethods(methods: readonly RpcMethod[] = everyMethod()): string {
   const rows = sorted(methods)
   return [
     'Every method there is, with the protocol versions that have it. Parameters go by position or by name. Where an',

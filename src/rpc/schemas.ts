@@ -44,7 +44,7 @@ interface Description {
 }
 
 /** A parameter that is read by a function of ours; undefined from it means that the value makes no sense. */
-function lenient<T>(read: (value: unknown) => T | undefined, complaint: string, description: Description) {
+export function lenient<T>(read: (value: unknown) => T | undefined, complaint: string, description: Description) {
   return z
     .unknown()
     .transform((value, ctx): T => {

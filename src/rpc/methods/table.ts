@@ -43,3 +43,9 @@ export function electrumMethods(
     ...mempoolMethods({ clock, tally: caches.of('node facts') }),
   ]
 }
+
+/** Methods of Electrum with those that a coin or an index adds; rows of a name that is added are left out. */
+export function withMethods(electrum: readonly RpcMethod[], added: readonly RpcMethod[]): readonly RpcMethod[] {
+  const replaced = new Set(added.map(({ name }) => name))
+  return [...electrum.filter(({ name }) => !replaced.has(name)), ...added]
+}

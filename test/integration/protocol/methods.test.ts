@@ -23,7 +23,9 @@ const VERSIONS = ['1.4', '1.4.2', '1.6', '1.7'] as const
 type Version = (typeof VERSIONS)[number]
 
 const COIN = 100_000_000
+/** Plain Electrum: with Atomicals, listunspent has more members (see the replay of corpus A). */
 const ENVIRONMENT = {
+  ATOMICALS: 'off',
   DONATION_ADDRESS: 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080',
   REPORT_SERVICES: 'tcp://electrum.example.org:50001,ssl://electrum.example.org:50002',
 }

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { describeAsJson, describeMethods } from '../../../src/rpc/describe.ts'
-import { electrumMethods } from '../../../src/rpc/methods/table.ts'
+import { describeAsJson, describeMethods, everyMethod } from '../../../src/rpc/describe.ts'
 import { paramNames } from '../../../src/rpc/registry.ts'
 
-const methods = electrumMethods()
+const methods = everyMethod()
 
 describe('describeMethods', () => {
   const text = describeMethods()

@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import { everyMethod } from '../../../../src/rpc/describe.ts'
 import { compareVersions, type ProtocolVersion, type RpcMethod } from '../../../../src/rpc/method.ts'
 import { electrumMethods } from '../../../../src/rpc/methods/table.ts'
 import { isOffered, MethodRegistry, paramNames } from '../../../../src/rpc/registry.ts'
 import { formatVersion } from '../../../../src/rpc/versions.ts'
 
 const methods = electrumMethods()
-const rows = methods.map((method) => ({ id: `${method.name} from ${formatVersion(method.since)}`, method }))
+const own = new Set(methods.map(({ summary }) => summary))
+const all = [...methods, ...everyMethod().filter(({ summary }) => !own.has(summary))]
+const rows = all.map((method) => ({ id: `${method.name} from ${formatVersion(method.since)}`, method }))
 
 function exampleParams(method: RpcMethod): unknown {
   const { names } = paramNames(method)

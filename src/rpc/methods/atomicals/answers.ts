@@ -1,0 +1,227 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { AtomicalsHeights } from '../../../atomicals/constants.ts'
+import { AtomicalFormat, type AtomicalWire, scriptHashText } from '../../../atomicals/format/atomical.ts'
+import { ShownValues, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
+import { compactOfIdText, idText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
+import type { HeldRow } from '../../../atomicals/layout.ts'
+import type { RecordedChange } from '../../../atomicals/past.ts'
+import { AtomicalsQueries, type Holder } from '../../../atomicals/queries.ts'
+import { ViewRows } from '../../../atomicals/rows.ts'
+import type { IdText } from '../../../atomicals/transfer/holding.ts'
+import { type AddressVersions, addressOf } from '../../../chain/address.ts'
+import type { ChainView, Utxo } from '../../../db/view.ts'
+import { ERROR_CODES, RpcError } from '../../../errors.ts'
+import { fromLatin1, toDisplayHex, toHex } from '../../../lib/bytes.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import { sha256d } from '../../../lib/hash.ts'
+import { clip } from '../../failure.ts'
+import type { RpcContext } from '../../method.ts'
+import type { Holdings, HoldingsCache } from './holdings.ts'
+import type { AtomicalRef } from './params.ts'
+
+export interface AtomicalsSettings {
+  /** What the reference calls coin and network: `Bitcoin`, `mainnet`; `BitcoinRegtest`, `regtest`. */
+  readonly coin: string
+  readonly network: string
+  readonly addresses: AddressVersions
+  /** Form of `atomicals` in unspent outputs: id to amount, or a list of ids. */
+  readonly shape?: 'object' | 'list' | undefined
+  /** Those of the index. */
+  readonly heights: AtomicalsHeights
+}
+
+export interface AtomicalsCollaborators {
+  readonly clock: Clock
+  readonly holdings: HoldingsCache
+}
+
+/** Cost of a row that was read. */
+const ROW_COST = 0.002
+/** Hashes of blocks that `global` shows at most. */
+const MOST_HASHES = 100
+/** Outputs of an atomical that its location info lists. */
+const LISTED_LOCATIONS = 50
+/** Outputs that are looked at before others get their turn. */
+const OUTPUTS_PER_TURN = 200
+const HASHX_SIZE = 11
+
+export function badRequest(message: string): RpcError {
+  return new RpcError(ERROR_CODES.badRequest.code, message)
+}
+
+/** An output of a script with what sits at it. */
+export interface ColouredUtxo {
+  readonly utxo: Utxo
+  readonly held: readonly HeldRow[]
+}
+
+/**
+ * What the Atomicals methods have in common, out of the view of one request. Every row that is read is charged. Whoever
+ * adds what is not confirmed, or an earlier height, does it here.
+ */
+export class AtomicalsAnswers {
+  readonly settings: AtomicalsSettings
+  readonly ctx: RpcContext
+  readonly view: ChainView
+  readonly queries: AtomicalsQueries
+  readonly shown = new ShownValues()
+  readonly #collaborators: AtomicalsCollaborators
+  readonly #format: AtomicalFormat
+
+  constructor(settings: AtomicalsSettings, ctx: RpcContext, collaborators: AtomicalsCollaborators) {
+    this.settings = settings
+    this.ctx = ctx
+    this.view = ctx.moment.view
+    this.#collaborators = collaborators
+    const rows = new ViewRows(this.view, (count) => ctx.charge(count * ROW_COST))
+    this.queries = new AtomicalsQueries({ height: this.view.tip.height }, rows)
+    this.#format = new AtomicalFormat(this.queries, this.view, this.shown)
+  }
+
+  get height(): number {
+    return this.view.tip.height
+  }
+
+  /** Where the index stands; `hashes`: how many of the last blocks are shown with their Atomicals hash. */
+  global(hashes = 10): GlobalWire {
+    const { height, hash } = this.view.tip
+    const shown: [string, string | null][] = []
+    const lowest = Math.max(0, height - Math.min(hashes, MOST_HASHES) + 1)
+    for (let at = height; at >= lowest; at--) shown.push([String(at), this.blockHash(at)])
+    return {
+      coin: this.settings.coin,
+      network: this.settings.network,
+      height,
+      block_tip: toDisplayHex(hash),
+      server_time: new Date(this.#collaborators.clock.now()).toISOString().slice(0, -1),
+      atomicals_block_tip: this.blockHash(height),
+      atomical_count: this.queries.block(height)?.count ?? 0,
+      atomicals_block_hashes: Object.fromEntries(shown),
+    }
+  }
+
+  /** Atomicals hash of a block as displayed; null where the index has none. */
+  blockHash(height: number): string | null {
+    const row = this.queries.block(height)
+    return row === undefined ? null : toDisplayHex(row.hash)
+  }
+
+  /** The id that a request names. Throws RpcError 1 for a number that no atomical has. */
+  idOf(ref: AtomicalRef): IdText {
+    const id = 'id' in ref ? ref.id : this.queries.idOfNumber(ref.number)
+    if (id === undefined) throw badRequest(`not found atomical: ${clip(ref.text)}`)
+    return id
+  }
+
+  /** The id of an atomical that there is. Throws RpcError 1 for one that there is not. */
+  knownId(ref: AtomicalRef): IdText {
+    const id = this.idOf(ref)
+    if (this.queries.atomical(id) === undefined) throw badRequest(`"${clip(ref.text)}" is not found`)
+    return id
+  }
+
+  /** What `get` shows. Throws RpcError 1 for what nobody minted. */
+  async atomical(ref: AtomicalRef): Promise<{ readonly id: IdText; readonly wire: AtomicalWire }> {
+    const id = this.idOf(ref)
+    const wire = await this.#format.atomical(id)
+    if (wire === undefined) throw badRequest(`"${clip(ref.text)}" is not found`)
+    return { id, wire }
+  }
+
+  async wireOf(id: IdText): Promise<AtomicalWire> {
+    return (await this.atomical({ id, text: compactOfIdText(id) })).wire
+  }
+
+  holdings(id: IdText): Promise<Holdings> {
+    return this.#collaborators.holdings.of(this.queries, this.view.tip, id, this.ctx.signal)
+  }
+
+  /** The members that say where an atomical is. */
+  async locationInfo(id: IdText): Promise<WireObject> {
+    const first = await this.queries.holdersPage(id, LISTED_LOCATIONS)
+    const count = first.length < LISTED_LOCATIONS ? first.length : (await this.holdings(id)).locations
+    const locations = first.map((holder) => this.#wireOfHolder(holder)).sort((a, b) => b.tx_num - a.tx_num)
+    return { location_info_obj: { locations }, location_info: locations, location_counts: count }
+  }
+
+  #wireOfHolder({ location, satoshis, script }: Holder): WireObject & { readonly tx_num: number } {
+    const row = this.queries.location(location)
+    return {
+      location: compactOfIdText(location),
+      txid: toDisplayHex(txidOfIdText(location)),
+      index: indexOfIdText(location),
+      scripthash: scriptHashText(script),
+      value: satoshis,
+      script: toHex(script),
+      atomicals_at_location: (row?.held ?? []).map(({ id }) => compactOfIdText(id)),
+      tx_num: row?.txNum ?? 0,
+    }
+  }
+
+  /** Changes of state, or events, the last first. */
+  changes(recorded: readonly RecordedChange[]): WireObject[] {
+    return recorded
+      .map(({ txNum, height, txid, vout, payload }) => ({
+        tx_num: txNum,
+        height,
+        txid: toDisplayHex(txid),
+        index: vout,
+        data: wireOf(payload, this.shown),
+      }))
+      .reverse()
+  }
+
+  /** Confirmed transactions of an atomical, the last block first. Throws RpcError 10001 if there are too many. */
+  async txHistory(id: IdText): Promise<WireObject[]> {
+    const { confirmed } = await this.ctx.moment.history(historyKey(id))
+    this.ctx.charge(confirmed.length * ROW_COST)
+    return confirmed
+      .map(({ txid, height }) => ({ tx_hash: toDisplayHex(txid), height }))
+      .sort((a, b) => b.height - a.height)
+  }
+
+  /** Confirmed outputs of a script with what sits at each, in chain order, whatever the mempool spends of them. */
+  async outputsOf(hashX: Uint8Array): Promise<ColouredUtxo[]> {
+    return this.coloured(await this.view.utxos(hashX))
+  }
+
+  /** Confirmed outputs with what sits at each. */
+  async coloured(utxos: readonly Utxo[]): Promise<ColouredUtxo[]> {
+    const outputs: ColouredUtxo[] = []
+    for (const [i, utxo] of utxos.entries()) {
+      if (i % OUTPUTS_PER_TURN === OUTPUTS_PER_TURN - 1) await nextTurn(undefined, { signal: this.ctx.signal })
+      outputs.push({ utxo, held: this.heldAt(utxo.txid, utxo.vout) })
+    }
+    return outputs
+  }
+
+  heldAt(txid: Uint8Array, vout: number): readonly HeldRow[] {
+    return this.queries.location(idText(txid, vout))?.held ?? []
+  }
+
+  /** Address of a script, or null if it has none. */
+  address(script: Uint8Array): string | null {
+    return addressOf(script, this.settings.addresses) ?? null
+  }
+}
+
+export interface GlobalWire extends WireObject {
+  readonly coin: string
+  readonly network: string
+  readonly height: number
+  readonly block_tip: string
+  readonly server_time: string
+  readonly atomicals_block_tip: string | null
+  readonly atomical_count: number
+  readonly atomicals_block_hashes: Readonly<Record<string, string | null>>
+}
+
+/** The hashX that the transactions of an atomical are listed under. */
+export function historyKey(id: IdText): Uint8Array {
+  return sha256d(fromLatin1(id)).subarray(0, HASHX_SIZE)
+}
+
+/** Units at an output by id. */
+export function amountsOf(held: readonly HeldRow[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(held.map(({ id, value }) => [compactOfIdText(id), value]))
+}

@@ -1,0 +1,99 @@
+import { z } from 'zod'
+import { Hash, Hex } from '../../schemas.ts'
+
+/** Results that recur. Objects of the reference have many members: those that callers build on are named here. */
+
+export const AtomicalId = z
+  .string()
+  .regex(/^[0-9a-f]{64}i\d+$/)
+  .meta({ description: '`<txid>i<index>`' })
+
+export const Global = z.looseObject({
+  coin: z.string(),
+  network: z.string(),
+  height: z.int(),
+  block_tip: Hash,
+  server_time: z.string(),
+  atomicals_block_tip: Hash.nullable(),
+  atomical_count: z.int(),
+  atomicals_block_hashes: z.record(z.string(), Hash.nullable()),
+})
+
+export const Atomical = z.looseObject({
+  atomical_id: AtomicalId,
+  atomical_number: z.int(),
+  atomical_ref: z.string(),
+  type: z.enum(['FT', 'NFT']),
+  subtype: z.string().optional(),
+  confirmed: z.boolean(),
+  mint_info: z.looseObject({}),
+})
+
+export const Candidate = z.looseObject({
+  tx_num: z.int(),
+  atomical_id: AtomicalId,
+  txid: Hash,
+  commit_height: z.int(),
+  reveal_location_height: z.int().nullable(),
+})
+
+export const NameHolder = z.looseObject({
+  status: z.string().nullable(),
+  candidate_atomical_id: AtomicalId.nullable(),
+  atomical_id: AtomicalId.nullable().meta({ description: 'Only once it is verified.' }),
+  candidates: z.array(Candidate),
+  type: z.string(),
+})
+
+export const Location = z.looseObject({
+  location: AtomicalId,
+  txid: Hash,
+  index: z.int(),
+  scripthash: Hash.meta({ description: 'SHA-256 twice of the script, as displayed.' }),
+  script: Hex,
+  value: z.int(),
+})
+
+export const NextCursor = z.string().nullable().optional().meta({ description: 'Only where a cursor was given.' })
+
+export const EXAMPLE_TXID = 'b7086d4d8d626e2296067f3b46af52a12ddaeddf6cb9a3eac92ba91c4e7e4a6b'
+export const EXAMPLE_ID = `${EXAMPLE_TXID}i0`
+export const EXAMPLE_SCRIPTHASH = '8b01df4e368ea28f8dc0423bcf7a4923e3a12d307c875e47a0cfbf90b5c39161'
+const EXAMPLE_HASH = 'cde26bffc2bfe8a083a10302438854e26b0889c93cc3ed2d338016e52647bc7b'
+
+export const exampleGlobal = {
+  coin: 'Bitcoin',
+  network: 'mainnet',
+  height: 850000,
+  block_tip: '00000000000000000002a0b5db2a7f8d9087464c2586b546be7bce8eb53b8187',
+  server_time: '2024-07-01T12:00:00.000',
+  atomicals_block_tip: EXAMPLE_HASH,
+  atomical_count: 710,
+  atomicals_block_hashes: { '850000': EXAMPLE_HASH },
+}
+
+export const exampleAtomical = {
+  atomical_id: EXAMPLE_ID,
+  atomical_number: 0,
+  atomical_ref: 'pw46tkcdc9q2554ngz7afnq5582pnpvyvjwp7rtm2tamrxkyvk9pni0'.slice(0, 52),
+  type: 'NFT' as const,
+  confirmed: true,
+  mint_info: { commit_txid: EXAMPLE_TXID, commit_index: 0, args: {}, meta: {}, ctx: {} },
+}
+
+export const exampleCandidate = {
+  tx_num: 280,
+  atomical_id: EXAMPLE_ID,
+  txid: EXAMPLE_TXID,
+  commit_height: 113,
+  reveal_location_height: 113,
+}
+
+export const exampleLocation = {
+  location: EXAMPLE_ID,
+  txid: EXAMPLE_TXID,
+  index: 0,
+  scripthash: '238173637424fc0a1f7d95530527587a7fca4ab730aec08f184943e314a00e58',
+  script: '5120440f72b9b4882d7d55bb66bdcecb1f8d3e88d4d511d3a5669ca59a42a98b5d7a',
+  value: 1000,
+}

@@ -1,0 +1,186 @@
+import { z } from 'zod'
+import type { Candidate as CandidateRow } from '../../../atomicals/candidates.ts'
+import type { WireObject } from '../../../atomicals/format/values.ts'
+import { compactOfIdText } from '../../../atomicals/id-text.ts'
+import type { TopName } from '../../../atomicals/layout.ts'
+import type { NameAnswer, NameEntry } from '../../../atomicals/queries.ts'
+import { toHex } from '../../../lib/bytes.ts'
+import type { RpcMethod } from '../../method.ts'
+import type { AtomicalsAnswers } from './answers.ts'
+import { type AtomicalsKit, atomicalsMethod, badCursor, nextCursor } from './kit.ts'
+import { AtomicalIdParam, CursorParam, isAscii, LimitParam, OffsetParam, TextOrNull, TruthParam } from './params.ts'
+import { AtomicalId, EXAMPLE_ID, NextCursor } from './results.ts'
+
+const MOST_NAMES = 1_000
+/** Entries that are read at a time where some are passed over. */
+const SCAN = 500
+
+/** How the entries of a search are read and judged. */
+interface Search {
+  readonly page: (limit: number, beyond: Pick<NameEntry, 'name' | 'txNum'> | undefined) => Promise<readonly NameEntry[]>
+  readonly holder: (name: string) => Promise<NameAnswer<CandidateRow>>
+}
+
+interface SearchOptions {
+  readonly limit: number
+  readonly offset: number
+  readonly verifiedOnly: boolean
+  readonly cursor: string | undefined
+  /** What entries call the name. */
+  readonly word: string
+}
+
+async function search(
+  { ctx }: AtomicalsAnswers,
+  { page, holder }: Search,
+  { limit, offset, verifiedOnly, cursor, word }: SearchOptions,
+) {
+  const result: WireObject[] = []
+  let beyond = cursor === undefined || cursor === '' ? undefined : nameOf(cursor)
+  let toSkip = cursor === undefined ? Math.max(0, offset) : 0
+  let known: { readonly name: string; readonly status: string | null } | undefined
+  let last: NameEntry | undefined
+  while (result.length < limit) {
+    ctx.signal.throwIfAborted()
+    const size = Math.min(SCAN, verifiedOnly ? SCAN : toSkip + limit - result.length)
+    const entries = await page(size, beyond)
+    for (const entry of entries) {
+      if (!verifiedOnly && toSkip > 0) {
+        toSkip -= 1
+        continue
+      }
+      if (known?.name !== entry.name) {
+        const { status } = (await holder(entry.name)).holder
+        known = { name: entry.name, status: status === 'none' ? null : status }
+      }
+      if (verifiedOnly && (known.status !== 'verified' || toSkip-- > 0)) continue
+      result.push(wireOfEntry(entry, word, known.status))
+      last = entry
+      if (result.length === limit) break
+    }
+    beyond = entries.at(-1)
+    if (entries.length < size) break
+  }
+  const next = last !== undefined && result.length === limit ? `${last.txNum}:${last.name}` : undefined
+  return { result, ...nextCursor(cursor, next) }
+}
+
+function wireOfEntry({ id, txNum, name }: NameEntry, word: string, status: string | null): WireObject {
+  return {
+    atomical_id: compactOfIdText(id),
+    tx_num: txNum,
+    [`${word}_hex`]: toHex(new TextEncoder().encode(name)),
+    [word]: name,
+    status,
+  }
+}
+
+function nameOf(cursor: string): Pick<NameEntry, 'name' | 'txNum'> {
+  const [, txNum, name] = /^(\d{1,12}):([\n -~]+)$/.exec(cursor) ?? []
+  if (txNum === undefined || name === undefined) throw badCursor()
+  return { txNum: Number(txNum), name }
+}
+
+const Entry = z.looseObject({ atomical_id: AtomicalId, tx_num: z.int(), status: z.string().nullable() })
+const Found = z.object({ result: z.array(z.looseObject({})), next_cursor: NextCursor }).meta({
+  description: 'Entries with `atomical_id`, `tx_num` (of the commit), the name, the same in hex, and `status`.',
+})
+
+const searchParams = {
+  reverse: TruthParam('From the last name to the first.').optional(),
+  limit: LimitParam(1, MOST_NAMES).optional(),
+  offset: OffsetParam.optional(),
+  is_verified_only: TruthParam('Only names that are verified; such a page is full too.').optional(),
+  cursor: CursorParam,
+}
+
+function exampleFound(word: string): z.input<typeof Found> {
+  const entry: z.input<typeof Entry> = {
+    atomical_id: EXAMPLE_ID,
+    tx_num: 280,
+    [`${word}_hex`]: '6578616d706c65',
+    [word]: 'example',
+    status: 'verified',
+  }
+  return { result: [entry] }
+}
+
+interface SearchParams {
+  readonly reverse?: boolean | undefined
+  readonly limit?: { readonly limit: number } | undefined
+  readonly offset?: number | undefined
+  readonly is_verified_only?: boolean | undefined
+  readonly cursor?: string | undefined
+}
+
+function optionsOf(params: SearchParams, word: string): SearchOptions {
+  const { limit, offset = 0, is_verified_only: verifiedOnly = false, cursor } = params
+  return { limit: limit?.limit ?? 100, offset, verifiedOnly, cursor, word }
+}
+
+/** `word`: what the entries call the name. */
+function findNames(kit: AtomicalsKit, kind: TopName, word: string): RpcMethod {
+  return atomicalsMethod({
+    name: `find_${kind}s`,
+    summary: `${kind[0]?.toUpperCase()}${kind.slice(1)}s whose names begin with a text, by name and then by commit.`,
+    params: z.object({ prefix: TextOrNull('Beginning of the names; null for all.').optional(), ...searchParams }),
+    result: Found,
+    cost: () => 0.5,
+    example: { params: ['ex'], result: exampleFound(word) },
+    handler: (ctx, { prefix, reverse = false, ...params }) => {
+      const answers = kit.answers(ctx)
+      const start = prefix ?? ''
+      const names: Search = {
+        page: (limit, beyond) => answers.queries.namesPage(kind, start, { limit, reverse, beyond }),
+        holder: (name) => answers.queries.name(kind, name),
+      }
+      return start === '' || isAscii(start) ? search(answers, names, optionsOf(params, word)) : { result: [] }
+    },
+  })
+}
+
+/** A prefix, or what callers send instead: a list of the prefix and of `reverse`. */
+const PrefixOrList = z
+  .unknown()
+  .transform((value, ctx): { readonly prefix: string; readonly reverse: boolean | undefined } => {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+    const [prefix = null, reverse] = list
+    if (prefix === null || typeof prefix === 'string') {
+      return { prefix: prefix ?? '', reverse: reverse === undefined ? undefined : Boolean(reverse) }
+    }
+    ctx.addIssue({ code: 'custom', message: 'should be a text or null' })
+    return z.NEVER
+  })
+  .meta({ type: 'string', description: 'Beginning of the names; null for all. Also a list of that and of `reverse`.' })
+  .optional()
+
+function findSubrealms(kit: AtomicalsKit): RpcMethod {
+  return atomicalsMethod({
+    name: 'find_subrealms',
+    summary: 'Subrealms of a realm whose names begin with a text, by name and then by commit.',
+    params: z.object({ parent: AtomicalIdParam, prefix: PrefixOrList, ...searchParams }),
+    result: Found,
+    cost: () => 0.5,
+    example: { params: [EXAMPLE_ID, 'ex'], result: exampleFound('subrealm') },
+    handler: (ctx, { parent: { id: parent }, prefix: asked, ...params }) => {
+      const answers = kit.answers(ctx)
+      const { prefix, reverse: listed } = asked ?? { prefix: '', reverse: undefined }
+      const reverse = params.reverse ?? listed ?? false
+      const names: Search = {
+        page: (limit, beyond) => answers.queries.subnamesPage('subrealm', parent, prefix, { limit, reverse, beyond }),
+        holder: (name) => answers.queries.claims('subrealm', parent, name),
+      }
+      return prefix === '' || isAscii(prefix) ? search(answers, names, optionsOf(params, 'subrealm')) : { result: [] }
+    },
+  })
+}
+
+/** Methods that search for names. */
+export function searchMethods(kit: AtomicalsKit): readonly RpcMethod[] {
+  return [
+    findNames(kit, 'ticker', 'ticker'),
+    findNames(kit, 'realm', 'realm'),
+    findNames(kit, 'container', 'collection'),
+    findSubrealms(kit),
+  ]
+}

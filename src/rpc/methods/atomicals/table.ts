@@ -1,0 +1,52 @@
+import { z } from 'zod'
+import { type Clock, systemClock } from '../../../lib/clock.ts'
+import { defineMethod, type RpcMethod } from '../../method.ts'
+import { AtomicalsAnswers, type AtomicalsSettings } from './answers.ts'
+import { containerMethods } from './containers.ts'
+import { HoldingsCache } from './holdings.ts'
+import type { AtomicalsKit } from './kit.ts'
+import { listMethods } from './lists.ts'
+import { nameMethods } from './names.ts'
+import { scriptMethods } from './scripts.ts'
+import { singleMethods } from './single.ts'
+import { transactionMethods } from './transactions.ts'
+import { unspentMethods } from './unspent.ts'
+
+export interface AtomicalsMethodsOptions extends AtomicalsSettings {
+  /** Bytes of sums over holders kept. Default: 64 MiB, some 300,000 holders. */
+  readonly holdingsCacheBytes?: number
+}
+
+/** What improvements of the protocol (AIP) are implemented: wallets compare the list. */
+const AIP_IMPLEMENTED = [1, 3]
+
+const info = defineMethod({
+  name: 'server.info',
+  summary: 'What Atomicals wallets ask first: the improvements of the protocol that are implemented.',
+  params: z.object({}),
+  extraParams: 'ignored',
+  result: z.object({ aip_implemented: z.array(z.int()), version: z.string() }),
+  cost: () => 0.1,
+  since: [1, 0, 0],
+  example: { params: [], result: { aip_implemented: AIP_IMPLEMENTED, version: 'Valence 0.1.0' } },
+  handler: (ctx) => ({ aip_implemented: AIP_IMPLEMENTED, version: ctx.server.software }),
+})
+
+/** The Atomicals protocol, read side. Some of its rows take the place of Electrum's: see withMethods. */
+export function atomicalsMethods(
+  { holdingsCacheBytes = 64 * 2 ** 20, ...settings }: AtomicalsMethodsOptions,
+  { clock = systemClock }: { readonly clock?: Clock } = {},
+): readonly RpcMethod[] {
+  const holdings = new HoldingsCache({ maxBytes: holdingsCacheBytes })
+  const kit: AtomicalsKit = { answers: (ctx) => new AtomicalsAnswers(settings, ctx, { clock, holdings }) }
+  return [
+    info,
+    ...unspentMethods(kit),
+    ...singleMethods(kit),
+    ...listMethods(kit),
+    ...scriptMethods(kit),
+    ...nameMethods(kit),
+    ...containerMethods(kit),
+    ...transactionMethods(kit),
+  ]
+}
