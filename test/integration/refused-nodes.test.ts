@@ -39,7 +39,7 @@ async function endingWith(said: Readonly<Record<string, unknown>>): Promise<unkn
     DAEMON_URL: proxy.url,
     DAEMON_COOKIE_FILE: node.cookieFile,
     DB_DIRECTORY: join(directory, 'index'),
-    SERVICES: '',
+    SERVICES: 'tcp://127.0.0.1:0',
   })
   const around = { log: silentLogger(), stop: new AbortController().signal, terminal: undefined }
   return runServer(settings, around)
