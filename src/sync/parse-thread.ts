@@ -75,12 +75,18 @@ export class ParseThread {
   }
 }
 
-/** Every buffer inside plain data, once. */
+/**
+ * Every buffer inside plain data that is worth giving away, once. Small ones of which only parts are used are copied: most
+ * of them are the memory that Node shares among its small Buffers, which newer versions of it refuse to move. So they do
+ * with what was moved once, as constants without a byte may have been.
+ */
 export function buffersOf(data: object): ArrayBuffer[] {
   const found = new Set<ArrayBuffer>()
   const walk = (value: unknown): void => {
     if (ArrayBuffer.isView(value)) {
-      if (value.buffer instanceof ArrayBuffer) found.add(value.buffer)
+      const { buffer, byteLength } = value
+      const isOwn = byteLength === buffer.byteLength || buffer.byteLength > Buffer.poolSize
+      if (buffer instanceof ArrayBuffer && isOwn && byteLength > 0) found.add(buffer)
     } else if (typeof value === 'object' && value !== null) {
       for (const part of Object.values(value)) walk(part)
     }
