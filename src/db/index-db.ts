@@ -626,7 +626,9 @@ export class IndexDatabase {
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new InvariantError('write to a database that was closed')
     if (this.#failure !== undefined) {
-      throw new StorageError('io', 'nothing is written any more since a write failed', { cause: this.#failure })
+      // Whoever comes after a flush that nobody waited for is the first to hear why: of a full disk, say.
+      const { code, message } = storageErrorOf(this.#failure, 'a write failed')
+      throw new StorageError(code, `nothing is written any more: ${message}`, { cause: this.#failure })
     }
     if (this.#writing !== undefined) throw new InvariantError('two writers at a time')
     const running = work()

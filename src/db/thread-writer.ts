@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { InvariantError, type StorageCode, StorageError } from '../errors.ts'
-import type { Disk } from './disk.ts'
+import { type Disk, storageErrorOf } from './disk.ts'
 import type { FlushJob, FlushWriter, PreparedFlush } from './flush-writer.ts'
 
 /** What the main thread tells the writing one; each order is answered before the next is given. */
@@ -54,8 +54,16 @@ export class ThreadWriter implements FlushWriter {
   async prepare(job: FlushJob): Promise<PreparedFlush> {
     await this.#order({ kind: 'prepare', job })
     return {
-      write: () => this.#disk.commit(() => this.#order({ kind: 'write' })),
+      write: () => this.#write(),
       discard: () => this.#order({ kind: 'discard' }),
+    }
+  }
+
+  async #write(): Promise<void> {
+    try {
+      await this.#disk.commit(() => this.#order({ kind: 'write' }))
+    } catch (error) {
+      throw storageErrorOf(error, 'write')
     }
   }
 
