@@ -1,8 +1,4 @@
-import { execFile } from 'node:child_process'
-import { mkdir, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type * as IndexDb from '../../../src/db/index-db.ts'
 import { copyOf, toDisplayHex } from '../../../src/lib/bytes.ts'
@@ -11,10 +7,7 @@ import type * as ParseThreads from '../../../src/sync/parse-thread.ts'
 import { RandomChain, seededRandom, spentTxOuts } from '../../support/chain-builder.ts'
 import { dumpOf, expectViewIs, indexOptions, viewOf, withDirectory } from '../../support/chain-index.ts'
 import { ChainModel } from '../../support/chain-model.ts'
-
-/** Threads run compiled files only, so what is tested here is compiled first: inside the project, for its packages. */
-const ROOT = resolve(import.meta.dirname, '../../..')
-const OUT = join(ROOT, 'node_modules', '.cache', `threads-${process.pid}`)
+import { compileSources } from '../../support/compiled.ts'
 
 interface Compiled {
   readonly IndexDatabase: typeof IndexDb.IndexDatabase
@@ -22,20 +15,18 @@ interface Compiled {
 }
 
 let compiled: Compiled
+let remove = (): Promise<void> => Promise.resolve()
 
 beforeAll(async () => {
-  await mkdir(OUT, { recursive: true })
-  const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
-  const options = ['--outDir', OUT, '--incremental', 'false', '--tsBuildInfoFile', 'null', '--noCheck', 'true']
-  await promisify(execFile)(process.execPath, [tsc, '-p', join(ROOT, 'tsconfig.build.json'), ...options])
-  const load = async <T>(path: string): Promise<T> => (await import(pathToFileURL(join(OUT, path)).href)) as T
+  const sources = await compileSources('threads')
+  remove = sources.remove
   compiled = {
-    ...(await load<Pick<Compiled, 'IndexDatabase'>>('db/index-db.js')),
-    ...(await load<Pick<Compiled, 'ParseThread'>>('sync/parse-thread.js')),
+    ...(await sources.load<Pick<Compiled, 'IndexDatabase'>>('db/index-db.js')),
+    ...(await sources.load<Pick<Compiled, 'ParseThread'>>('sync/parse-thread.js')),
   }
 })
 
-afterAll(() => rm(OUT, { recursive: true, force: true }))
+afterAll(() => remove())
 
 function chainOf(blocks: number): RandomChain {
   const chain = new RandomChain(seededRandom(blocks))

@@ -1,0 +1,158 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { IndexDatabase } from '../../../src/db/index-db.ts'
+import { seededRandom } from '../../support/chain-builder.ts'
+import { withDirectory } from '../../support/chain-index.ts'
+import { compileSources } from '../../support/compiled.ts'
+import { FaultRun, type FaultScript, faultScript, type Open, openSources } from '../../support/fault-script.ts'
+import { copyIndex, type DiskCall, FAULTS, type Fault, FaultyDisk, type Instant } from '../../support/faulty-disk.ts'
+
+/**
+ * A catch-up, reorganisations, flushes and restarts with Atomicals; every call that reaches the disk fails in every way,
+ * and the process ends before, within and after each. Some of all that here; all of it with `npm run test:faults`
+ * (minutes), and another script with FAULTS_SEED.
+ */
+const ALL = process.env['FAULTS'] === 'all'
+const SEED = Number(process.env['FAULTS_SEED'] ?? 20_090_103)
+const ROUNDS = 24
+const TIMEOUT_MS = ALL ? 7_200_000 : 120_000
+
+let script: FaultScript
+let openCompiled: Open
+let remove = (): Promise<void> => Promise.resolve()
+
+beforeAll(async () => {
+  script = await faultScript(SEED, ROUNDS)
+  const sources = await compileSources('faults')
+  remove = sources.remove
+  const compiled = await sources.load<{ readonly IndexDatabase: typeof IndexDatabase }>('db/index-db.js')
+  openCompiled = (options, collaborators) => compiled.IndexDatabase.open(options, collaborators)
+})
+
+afterAll(() => remove())
+
+/** Some of the values, of each kind about as many; or all of them. */
+function some<T>(values: readonly T[], count: number, kindOf: (value: T) => string): T[] {
+  if (ALL) return [...values]
+  const random = seededRandom(SEED)
+  const kinds = new Map<string, T[]>()
+  for (const value of values) kinds.set(kindOf(value), [...(kinds.get(kindOf(value)) ?? []), value])
+  return [...kinds.values()].flatMap((kind) => {
+    const left = [...kind]
+    const wanted = Math.ceil(count / kinds.size)
+    while (left.length > wanted) left.splice(Math.floor(random() * left.length), 1)
+    return left
+  })
+}
+
+/** What is found after a fault or a crash is at one of the tips from the last safe one on, and goes on to the end. */
+async function expectRecovers(directory: string, open: Open, tips: readonly string[], safe: number): Promise<void> {
+  const run = await FaultRun.open({ directory, blocks: script.blocks, open })
+  try {
+    expect(tips.slice(safe)).toContain(run.tip)
+    expect(await run.finish()).toEqual(script.dump)
+  } finally {
+    await run.close()
+  }
+}
+
+/** The calls of a run that nothing disturbs. */
+async function callsOf(open: Open): Promise<readonly { readonly call: DiskCall; readonly n: number }[]> {
+  return withDirectory(async (directory) => {
+    const disk = new FaultyDisk({})
+    const run = await FaultRun.open({ directory, blocks: script.blocks, open, disk })
+    await run.follow(script.steps)
+    await run.close()
+    return [...disk.calls].flatMap(([call, count]) => Array.from({ length: count }, (_, n) => ({ call, n })))
+  })
+}
+
+async function expectSurvives(open: Open, at: string, fault: Fault): Promise<string> {
+  return withDirectory(async (directory) => {
+    const disk = new FaultyDisk({ fault: (call, n) => (`${call} ${n}` === at ? fault : undefined) })
+    let run: FaultRun | undefined
+    let error: unknown
+    try {
+      run = await FaultRun.open({ directory, blocks: script.blocks, open, disk })
+      await run.follow(script.steps)
+      await run.close()
+    } catch (thrown) {
+      error = thrown
+    }
+    // How often what is read is not the same each time: flushes go on beside the rest.
+    if (disk.failed === undefined) return 'no such call'
+    expect(error).toMatchObject({ name: 'StorageError', code: fault === 'full' ? 'full' : 'io' })
+    await run?.close().catch((thrown: unknown) => expect(thrown).toMatchObject({ name: 'StorageError' }))
+    await expectRecovers(directory, open, run?.tips ?? [''], run?.safe ?? 0)
+    return `${disk.failed.call} ${fault}`
+  })
+}
+
+interface Crash {
+  readonly directory: string
+  readonly what: string
+  readonly turn: number
+  readonly safe: number
+}
+
+/** Runs the script once and leaves a copy of the index at each of the instants that are wanted. */
+async function crashes(
+  directory: string,
+  open: Open,
+  isWanted: (instant: string) => boolean,
+): Promise<{ readonly all: Crash[]; readonly tips: readonly string[] }> {
+  const all: Crash[] = []
+  let run: FaultRun | undefined
+  const instant = (call: DiskCall, n: number, when: Instant): void => {
+    if (!isWanted(`${call} ${n} ${when}`)) return
+    const copy = join(directory, `crash-${call}-${n}-${when}`)
+    copyIndex(join(directory, 'run'), copy)
+    all.push({ directory: copy, what: `${call} ${when}`, turn: run?.tips.length ?? 1, safe: run?.safe ?? 0 })
+  }
+  await mkdir(join(directory, 'run'))
+  const disk = new FaultyDisk({ instant })
+  run = await FaultRun.open({ directory: join(directory, 'run'), blocks: script.blocks, open, disk })
+  await run.follow(script.steps)
+  await run.close()
+  return { all, tips: run.tips }
+}
+
+describe.each([
+  ['on one thread', 40, openSources],
+  ['with a thread that writes', 20, ((...asked) => openCompiled(...asked)) satisfies Open],
+] as const)('an index %s', (_name, count, open) => {
+  it('stops at a call that fails, says why, and goes on to the same end when it is opened again', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const calls = await callsOf(open)
+    const cases = calls.flatMap(({ call, n }) =>
+      FAULTS.map((fault) => ({ at: `${call} ${n}`, fault, kind: `${call} ${fault}` })),
+    )
+    const seen = new Set<string>()
+    for (const { at, fault } of some(cases, count, ({ kind }) => kind)) seen.add(await expectSurvives(open, at, fault))
+    for (const call of ['commit', 'writeAt', 'sync', 'truncate', 'readNow']) {
+      for (const fault of FAULTS) expect(seen).toContain(`${call} ${fault}`)
+    }
+  })
+
+  it('that is killed before, within or after a write goes on to the same end', { timeout: TIMEOUT_MS }, () =>
+    withDirectory(async (directory) => {
+      const calls = await callsOf(open)
+      const instants = calls.flatMap(({ call, n }) =>
+        (['before', 'half', 'after'] as const).map((when) => ({ at: `${call} ${n} ${when}`, kind: `${call} ${when}` })),
+      )
+      const wanted = new Set(some(instants, count, ({ kind }) => kind).map(({ at }) => at))
+      const { all, tips } = await crashes(directory, open, (at) => wanted.has(at))
+      for (const { directory: copy, what, turn, safe } of all) {
+        await expectRecovers(copy, open, tips.slice(0, turn), safe).catch((error: unknown) => {
+          throw new Error(`killed ${what}`, { cause: error })
+        })
+        await rm(copy, { recursive: true })
+      }
+      for (const what of ['commit before', 'commit after', 'writeAt half', 'sync after', 'truncate after']) {
+        expect(all.map((crash) => crash.what)).toContain(what)
+      }
+    }),
+  )
+})
