@@ -9,17 +9,21 @@ export const TAG_SIZE = 8
 /** First TXID_KEY_SIZE bytes of a txid, and the output index (u32 LE): what an output is told apart by in memory. */
 export const PLACE_SIZE = TXID_KEY_SIZE + 4
 
+/** What the files keep of a block besides its ids. */
+export interface InputRows {
+  /** Number of each transaction's first input inside the block: an entry for each transaction. */
+  readonly inputStarts: Uint32Array
+  /** TAG_SIZE bytes for each input, that of the coinbase among them. */
+  readonly inputTags: Uint8Array
+}
+
 /**
  * What a block changes in the indexes that every coin has, as flat arrays: `txs` count inside the block. Plain data that
  * crosses to another thread as it is.
  */
-export interface BlockDelta {
+export interface BlockDelta extends InputRows {
   readonly txCount: number
   readonly inputCount: number
-  /** Number of each transaction's first input inside the block: txCount entries. */
-  readonly inputStarts: Uint32Array
-  /** TAG_SIZE bytes for each input, that of the coinbase among them. */
-  readonly inputTags: Uint8Array
   /** Outputs that can be spent, in the order of the block. */
   readonly outs: {
     readonly hashXs: Uint8Array
@@ -65,13 +69,16 @@ export function blockDelta(block: ParsedBlock, spent: SpentOutputs): BlockDelta 
   return {
     txCount: block.txCount,
     inputCount: block.inputCount,
-    inputStarts: block.inputStart.slice(0, block.txCount),
-    inputTags: tagsOf(block),
+    ...inputRows(block),
     outs: outsOf(block),
     spends: spendsOf(block, spent),
     touches: new Touches(block, spent).collect(),
     listed: NO_SCRIPTS,
   }
+}
+
+export function inputRows(block: ParsedBlock): InputRows {
+  return { inputStarts: block.inputStart.slice(0, block.txCount), inputTags: tagsOf(block) }
 }
 
 /**

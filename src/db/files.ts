@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type BlockDelta, TAG_SIZE } from './block-delta.ts'
+import { type InputRows, TAG_SIZE } from './block-delta.ts'
 import type { Disk } from './disk.ts'
 import { FlatFile, type FlatFileOptions } from './flat-file.ts'
 import type { FlatFileReader, Segment } from './flat-file-reader.ts'
@@ -42,6 +42,7 @@ export class IndexFiles {
   readonly #txids: FlatFile
   readonly #inputStarts: FlatFile
   readonly #inputTags: FlatFile
+  #overwrites = false
 
   private constructor(txids: FlatFile, inputStarts: FlatFile, inputTags: FlatFile) {
     this.#txids = txids
@@ -49,7 +50,7 @@ export class IndexFiles {
     this.#inputTags = inputTags
   }
 
-  /** Opens or makes the files and cuts them to what counts. Throws StorageError. */
+  /** Opens or makes the files and cuts them to what counts; see `counts`. Throws StorageError. */
   static async open(directory: string, options: IndexFilesOptions, disk: Disk): Promise<IndexFiles> {
     const { txCount, inputCount, cacheBytes } = options
     const opened: FlatFile[] = []
@@ -69,15 +70,32 @@ export class IndexFiles {
     }
   }
 
+  /** Rows that there are: fewer than count where a file was too short. */
+  get counts(): FileCounts {
+    return { txCount: Math.min(this.#txids.count, this.#inputStarts.count), inputCount: this.#inputTags.count }
+  }
+
+  /** Forgets the last rows but these; before anything is read, written or appended. */
+  shorten({ txCount, inputCount }: FileCounts): void {
+    this.#txids.shorten(txCount)
+    this.#inputStarts.shorten(txCount)
+    this.#inputTags.shorten(inputCount)
+  }
+
   get size(): number {
     return this.#txids.count * (TXID_SIZE + START_SIZE) + this.#inputTags.count * TAG_SIZE
   }
 
-  append(delta: BlockDelta, txids: Uint8Array): void {
-    const { buffer, byteOffset, byteLength } = delta.inputStarts
+  /** True if write() will put rows where others stood that were cut off: they are gone for good then. */
+  get overwrites(): boolean {
+    return this.#overwrites
+  }
+
+  append(rows: InputRows, txids: Uint8Array): void {
+    const { buffer, byteOffset, byteLength } = rows.inputStarts
     this.#txids.append(txids)
     this.#inputStarts.append(new Uint8Array(buffer, byteOffset, byteLength))
-    this.#inputTags.append(delta.inputTags)
+    this.#inputTags.append(rows.inputTags)
   }
 
   /** Settles once what was appended before would outlive a loss of power. */
@@ -85,6 +103,7 @@ export class IndexFiles {
     const writes = this.#files().map((file) => file.write())
     const settled = await Promise.allSettled(writes)
     for (const write of settled) if (write.status === 'rejected') throw write.reason
+    this.#overwrites = false
   }
 
   /** The last rows, for cut(). Everything must have been written before. */
@@ -96,6 +115,7 @@ export class IndexFiles {
   }
 
   cut({ segments }: LostRows): void {
+    this.#overwrites = true
     for (const [i, file] of this.#files().entries()) {
       const segment = segments[i]
       if (segment !== undefined) file.cut(segment)

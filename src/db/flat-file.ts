@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { invariant, StorageError } from '../errors.ts'
+import { invariant } from '../errors.ts'
 import { concat } from '../lib/bytes.ts'
 import { type Disk, storageErrorOf } from './disk.ts'
 import { type FlatFileReader, Reader, type Segment } from './flat-file-reader.ts'
@@ -63,17 +63,15 @@ export class FlatFile {
     this.#count = count
   }
 
-  /** Opens or makes the file and cuts it to `count` rows. Throws StorageError 'corrupt' if it has fewer. */
+  /** Opens or makes the file and cuts it to `count` rows; it may have fewer. */
   static async open(path: string, options: FlatFileOptions, disk: Disk): Promise<FlatFile> {
-    const { rowSize, count } = options
+    const { rowSize } = options
     const file = await openFile(path, disk)
     try {
       const { size } = await file.stat()
-      if (size < count * rowSize) {
-        throw new StorageError('corrupt', `${path} has ${size} bytes, the database counts on ${count * rowSize}`)
-      }
+      const count = Math.min(options.count, Math.floor(size / rowSize))
       if (size > count * rowSize) await disk.truncate(file, count * rowSize)
-      return new FlatFile(basename(path), file, options, disk)
+      return new FlatFile(basename(path), file, { ...options, count }, disk)
     } catch (error) {
       await file.close()
       throw storageErrorOf(error, `open ${path}`)
@@ -83,6 +81,13 @@ export class FlatFile {
   /** Rows that count, those in memory among them. */
   get count(): number {
     return this.#count
+  }
+
+  /** Forgets the last rows but `count`; before anything is read, written or appended. */
+  shorten(count: number): void {
+    invariant(count <= this.#count && this.#tail.length === 0 && this.#readers.size === 0, 'shortened too late')
+    this.#count = count
+    this.#written = count
   }
 
   /** Appends whole rows. They are read at once and written by write(). */

@@ -11,6 +11,7 @@ import {
   type BlockDelta,
   blockDelta,
   EMPTY_DELTA,
+  inputRows,
   type ListedTx,
   PLACE_SIZE,
   withListed,
@@ -18,10 +19,10 @@ import {
 } from './block-delta.ts'
 import { type Disk, realDisk, storageErrorOf } from './disk.ts'
 import { dumpRows } from './dump.ts'
-import { IndexFiles } from './files.ts'
+import { type FileCounts, IndexFiles } from './files.ts'
 import { type FlushWriter, StoreWriter } from './flush-writer.ts'
 import { HeaderProofs } from './header-proofs.ts'
-import type { HeaderTable } from './header-table.ts'
+import type { HeaderList, HeaderTable } from './header-table.ts'
 import { IndexView } from './index-view.ts'
 import type { BlockContext, Indexer } from './indexer.ts'
 import { RowWriter, readUnspent } from './keys.ts'
@@ -50,6 +51,8 @@ const BASE_INDEXES = ['headers', 'txs', 'utxos', 'history', 'spenders']
  * the rows made of them, which LevelDB holds up to three times (batch, and two tables in memory), about twice as much.
  */
 const LAYER_SHARE = 1 / 5
+/** Blocks whose rows are put back into the files in one go. */
+const RESTORED_AT_ONCE = 100
 /** Rows of a rollback between two turns. */
 const SCRIPTS_PER_TURN = 1000
 
@@ -149,6 +152,8 @@ export class IndexDatabase {
   #tip: Tip
   #flushedHeight: number
   #listsOutputs: boolean
+  /** The first block whose rows the files lack: see `lacking`. */
+  #lacksFrom: number | undefined
   /** Blocks too deep to be taken back were written: many of them, then, whose outputs came and went. */
   #untidy = false
   #views = 0
@@ -176,6 +181,8 @@ export class IndexDatabase {
     this.#tip = { height: blocks - 1, hash: tipHash, txCount }
     this.#flushedHeight = this.#tip.height
     this.#listsOutputs = listsOutputs === 1
+    this.#lacksFrom = firstLacking(parts.headers.list(), parts.files.counts)
+    if (this.#lacksFrom !== undefined) this.#files.shorten(this.#countsBelow(this.#lacksFrom))
     this.#unflushed = this.#noBlocks(false)
     this.#base = this.#takeSnapshot()
   }
@@ -233,6 +240,30 @@ export class IndexDatabase {
     return Math.max(this.#tip.height - this.#options.reorgLimit, this.#undo.deepestFork)
   }
 
+  /**
+   * The first of the blocks up to the tip whose rows the files lack, since something has made a file shorter than the
+   * last batch counts on; its hash is in internal order. Until restore() was given all of them there is nothing to be
+   * read, and no block is taken or taken back.
+   */
+  get lacking(): { readonly height: number; readonly hash: Uint8Array } | undefined {
+    const height = this.#lacksFrom
+    return height === undefined ? undefined : { height, hash: this.#headers.list().hashes(height, 1) }
+  }
+
+  /** Puts the rows of the block that is lacking back into the files. Throws ChainError for another block. */
+  restore(block: ParsedBlock): Promise<void> {
+    return this.#exclusively(async () => {
+      const { lacking } = this
+      if (lacking === undefined || !equalBytes(block.hash, lacking.hash)) {
+        throw new ChainError(`block ${toDisplayHex(block.hash)} is not the one that the files lack`)
+      }
+      this.#files.append(inputRows(block), block.txids)
+      const isLast = lacking.height === this.#tip.height
+      if (isLast || lacking.height % RESTORED_AT_ONCE === 0) await this.#durably(() => this.#files.write())
+      this.#lacksFrom = isLast ? undefined : lacking.height + 1
+    })
+  }
+
   /** Views that were not yet released. */
   get outstandingViews(): number {
     return this.#views
@@ -279,6 +310,7 @@ export class IndexDatabase {
   /** The index as it is now; release() it. `outputs`: who is asked for unspent outputs while the index does not list them. */
   acquireView(outputs: OutputSource = noSource): IndexView {
     invariant(!this.#closed, 'a view is asked of a database that was closed')
+    this.#checkComplete()
     this.#views += 1
     const layers = [this.#flushing?.blocks, this.#unflushed].filter((blocks) => blocks !== undefined)
     const parts = {
@@ -304,6 +336,7 @@ export class IndexDatabase {
    */
   advance(block: ParsedBlock, nodeHeight: number, known?: KnownBlock): Promise<BlockChange> {
     return this.#exclusively(async () => {
+      this.#checkComplete()
       const base = this.#tip
       const height = base.height + 1
       this.#checkFits(block, height)
@@ -330,6 +363,7 @@ export class IndexDatabase {
   /** Takes the tip back, on disk at once. Throws ChainError if that was not kept. */
   rollBack(): Promise<BlockChange> {
     return this.#exclusively(async () => {
+      this.#checkComplete()
       await this.#flush()
       const from = this.#tip
       if (from.height < 0) throw new ChainError('there is no block to take back')
@@ -502,6 +536,12 @@ export class IndexDatabase {
     return layers
   }
 
+  #checkComplete(): void {
+    if (this.#lacksFrom === undefined) return
+    const what = `its files lack the rows of blocks ${this.#lacksFrom} to ${this.#tip.height}`
+    throw new StorageError('corrupt', `${this.#options.directory}: ${what}; the server takes them from its node again`)
+  }
+
   #checkFits(block: ParsedBlock, height: number): void {
     if (height === 0) {
       if (equalBytes(block.hash, this.#options.genesisHash)) return
@@ -542,6 +582,8 @@ export class IndexDatabase {
     const rows = await blocks.packRows(this.#base.reader, this.#undo)
     rows.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(tip, this.#inputCount(tip.height))))
     const job = { layer: layer.data(), listsOutputs: this.#listsOutputs, rows: rows.bytes }
+    // A log that lost its end could take a rollback back, to rows that are no more there once others are in their place.
+    if (this.#files.overwrites) await this.#store.settle()
     const [written, prepared] = await Promise.allSettled([this.#files.write(), this.#writer.prepare(job)])
     if (prepared.status === 'rejected') throw prepared.reason
     if (written.status === 'rejected') {
@@ -578,6 +620,10 @@ export class IndexDatabase {
     await this.#durably(() => batch.write())
     this.#unflushed = this.#noBlocks(this.#unflushed.layer.perBlock)
     this.#moveBase()
+  }
+
+  #countsBelow(height: number): FileCounts {
+    return { txCount: this.#headers.list().txCount(height - 1), inputCount: this.#inputCount(height - 1) }
   }
 
   #inputCount(height: number): number {
@@ -639,6 +685,13 @@ export class IndexDatabase {
       this.#writing = undefined
     }
   }
+}
+
+/** Height of the first block of which the files do not have all rows. */
+function firstLacking(headers: HeaderList, { txCount, inputCount }: FileCounts): number | undefined {
+  let whole = headers.count - 1
+  while (whole >= 0 && (headers.txCount(whole) > txCount || headers.inputCount(whole) > inputCount)) whole--
+  return whole === headers.count - 1 ? undefined : whole + 1
 }
 
 /** hashXs that a block pays to or spends from, and those that indexers have named. */

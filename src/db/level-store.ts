@@ -7,6 +7,9 @@ import type { RangeOptions, Row, Store, StoreBatch, StoreOptions, StoreReader, S
 
 const EVERYTHING: KeyRange = { gte: new Uint8Array(0), lt: new Uint8Array(64).fill(0xff) }
 
+/** Before every key: compacting what is there touches no table, and makes one of what the log holds. */
+const NOWHERE = Uint8Array.of(0)
+
 type Level = ClassicLevel<Uint8Array, Uint8Array>
 type LevelIterator = Iterator<Level, Uint8Array, Uint8Array>
 
@@ -231,6 +234,14 @@ class LevelStore extends LevelReader implements Store {
       await this.#level.compactRange(gte, lt)
     } catch (error) {
       throw storageErrorOf(error, 'compact')
+    }
+  }
+
+  async settle(): Promise<void> {
+    try {
+      await this.#level.compactRange(NOWHERE, NOWHERE)
+    } catch (error) {
+      throw storageErrorOf(error, 'write')
     }
   }
 

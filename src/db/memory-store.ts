@@ -116,6 +116,10 @@ export class MemoryStore extends MemoryReader implements Store {
   }
 
   /** Nothing is left of rows that are gone. */
+  settle(): Promise<void> {
+    return Promise.resolve()
+  }
+
   compact(_range: KeyRange): Promise<void> {
     return Promise.resolve()
   }

@@ -48,6 +48,11 @@ export interface Store extends StoreReader {
   size(range?: KeyRange): Promise<number>
   /** Writes the rows of a range anew without what is left of rows that are gone. */
   compact(range: KeyRange): Promise<void>
+  /**
+   * Moves all that was written out of the log, to where it stays even if the log loses its end. Takes about as long as
+   * the rows in memory (some megabytes) take to be written.
+   */
+  settle(): Promise<void>
   /** Snapshots are to be closed before. */
   close(): Promise<void>
 }

@@ -103,6 +103,7 @@ export class BlockProcessor implements ChainSync {
     // Here rather than when the first block has come: a thread takes its time to start.
     if (this.#usesThread) this.#onThread()
     try {
+      await this.#completeFiles(signal)
       while (!(await this.#isAtTip(listener, signal)));
     } catch (error) {
       // What is done need not be done again.
@@ -110,6 +111,22 @@ export class BlockProcessor implements ChainSync {
       throw error
     } finally {
       this.#progress?.finish()
+    }
+  }
+
+  /** Gives the index those rows of its files again that something has cut off: they follow from the blocks. */
+  async #completeFiles(signal: AbortSignal): Promise<void> {
+    let { lacking } = this.#db
+    if (lacking === undefined) return
+    const { height: tip } = this.#db.tip
+    this.#log.warn({ height: lacking.height, tip }, 'files of the index are too short, their rows are made anew')
+    while (lacking !== undefined) {
+      throwIfAborted(signal)
+      const hash = toDisplayHex(lacking.hash)
+      const raw = await this.#daemon.rawBlock(hash, signal)
+      const { block } = await this.#parse({ hash, raw, spent: undefined })
+      await this.#db.restore(block)
+      lacking = this.#db.lacking
     }
   }
 

@@ -4,6 +4,7 @@ import { concat, fromDisplayHex } from '../../src/lib/bytes.ts'
 import { RegtestNode } from '../../src/regtest/node.ts'
 import { serve } from '../bench/support/child.ts'
 import { NodeRpc } from '../bench/support/node-rpc.ts'
+import { encodeCbor, envelopeWitness } from './atomicals-chain.ts'
 import { SeededRandom } from './crash-random.ts'
 
 /** What the chain of a crash test is told to do; each is answered with the node's tip. */
@@ -34,6 +35,7 @@ const HOT_SCRIPTS = 100
 /** The first block whose coinbase can be spent is the hundredth: some more give the faucet enough to begin with. */
 const FIRST_BLOCKS = 120
 const COINS_KEPT = 5000
+const OPERATIONS = ['nft', 'nft', 'nft', 'mod', 'evt', 'dat', 'sl', 'x', 'y', 'z']
 
 /** A chain with reorganisations, made of random transactions whose outputs anybody can spend. */
 class Chain {
@@ -109,12 +111,12 @@ class Chain {
     const tx = parseWholeTx(
       serializeTx({
         version: 2,
-        inputs: inputs.map(({ txid, index }) => ({
+        inputs: inputs.map(({ txid, index }, at) => ({
           prevTxid: txid,
           prevIndex: index,
           script: new Uint8Array(0),
           sequence: 0xffff_fffd,
-          witness: [],
+          witness: at === 0 ? this.#witness() : [],
         })),
         outputs,
         locktime: 0,
@@ -124,6 +126,13 @@ class Chain {
     if (this.#node.submitTx(tx.raw).kind !== 'accepted') return
     for (let index = 0; index < count; index++) this.#coins.push({ txid: Uint8Array.from(tx.txid), index, value })
     if (this.#coins.length > COINS_KEPT) this.#coins = this.#coins.slice(-COINS_KEPT / 2)
+  }
+
+  /** Some transactions show an operation; what carries an atomical is spent by any of them. */
+  #witness(): Uint8Array[] {
+    if (this.#random.chance(0.6)) return []
+    const payload = { a: this.#random.between(0, 1000), args: { i: this.#random.chance(0.1) } }
+    return envelopeWitness(this.#random.pick(OPERATIONS), encodeCbor(payload))
   }
 
   #takeCoin(): Coin | undefined {

@@ -1,6 +1,7 @@
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AtomicalsIndexer } from '../../src/atomicals/indexer.ts'
+import { parseBlock } from '../../src/chain/block.ts'
 import type { Disk } from '../../src/db/disk.ts'
 import { type IndexCollaborators, IndexDatabase, type IndexOptions } from '../../src/db/index-db.ts'
 import { invariant } from '../../src/errors.ts'
@@ -88,6 +89,8 @@ export interface FaultRunOptions {
   readonly directory: string
   /** The chain that finish() leads to. */
   readonly blocks: readonly BuiltBlock[]
+  /** Blocks of every branch. */
+  readonly all?: readonly BuiltBlock[]
   readonly open: Open
   readonly disk?: Disk
 }
@@ -168,7 +171,13 @@ export class FaultRun {
 
   /** From wherever it is back to the fork with the chain, and on to its end. Gives the dump there. */
   async finish(): Promise<string[]> {
-    const { blocks } = this.#options
+    const { blocks, all = blocks } = this.#options
+    for (let { lacking } = this.#db; lacking !== undefined; lacking = this.#db.lacking) {
+      const hash = toHex(lacking.hash)
+      const block = all.find((each) => toHex(each.hash) === hash)
+      invariant(block !== undefined, 'the index has blocks of the script')
+      await this.#db.restore(parseBlock(block.raw))
+    }
     const isOurs = (): boolean =>
       this.tip === '' || this.tip === toHex(blocks[this.#db.tip.height]?.hash ?? Uint8Array.of())
     while (!isOurs()) await this.#db.rollBack()

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Disk, realDisk } from '../../src/db/disk.ts'
@@ -115,4 +115,25 @@ export function copyIndex(from: string, to: string): void {
 
 function isData(name: string): boolean {
   return name !== 'LOCK' && !name.startsWith('LOG')
+}
+
+/** The log of LevelDB that is written last, by its path; undefined if there is none. */
+export function newestLog(directory: string): string | undefined {
+  const index = join(directory, 'index')
+  const logs = readdirSync(index).filter((name) => name.endsWith('.log'))
+  const name = logs.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)).at(-1)
+  return name === undefined ? undefined : join(index, name)
+}
+
+/** Cuts a file at some place, or puts bytes of no meaning behind it. Says what it did. */
+export function tearFile(path: string, random: () => number): string {
+  const { size } = statSync(path)
+  if (random() < 0.3) {
+    const garbage = Array.from({ length: 1 + Math.floor(random() * 60) }, () => Math.floor(random() * 256))
+    appendFileSync(path, Buffer.from(garbage))
+    return `${path} of ${size} bytes, ${garbage.length} appended`
+  }
+  const end = Math.floor(random() * (size + 1))
+  truncateSync(path, end)
+  return `${path} of ${size} bytes cut at ${end}`
 }

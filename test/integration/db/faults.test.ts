@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -6,7 +7,16 @@ import { seededRandom } from '../../support/chain-builder.ts'
 import { withDirectory } from '../../support/chain-index.ts'
 import { compileSources } from '../../support/compiled.ts'
 import { FaultRun, type FaultScript, faultScript, type Open, openSources } from '../../support/fault-script.ts'
-import { copyIndex, type DiskCall, FAULTS, type Fault, FaultyDisk, type Instant } from '../../support/faulty-disk.ts'
+import {
+  copyIndex,
+  type DiskCall,
+  FAULTS,
+  type Fault,
+  FaultyDisk,
+  type Instant,
+  newestLog,
+  tearFile,
+} from '../../support/faulty-disk.ts'
 
 /**
  * A catch-up, reorganisations, flushes and restarts with Atomicals; every call that reaches the disk fails in every way,
@@ -48,7 +58,8 @@ function some<T>(values: readonly T[], count: number, kindOf: (value: T) => stri
 
 /** What is found after a fault or a crash is at one of the tips from the last safe one on, and goes on to the end. */
 async function expectRecovers(directory: string, open: Open, tips: readonly string[], safe: number): Promise<void> {
-  const run = await FaultRun.open({ directory, blocks: script.blocks, open })
+  const all = script.steps.flatMap((step) => (step.kind === 'mine' ? [step.block] : []))
+  const run = await FaultRun.open({ directory, blocks: script.blocks, all, open })
   try {
     expect(tips.slice(safe)).toContain(run.tip)
     expect(await run.finish()).toEqual(script.dump)
@@ -154,5 +165,26 @@ describe.each([
         expect(all.map((crash) => crash.what)).toContain(what)
       }
     }),
+  )
+
+  it(
+    'that is killed and whose newest log and files are cut anywhere goes on to the same end',
+    { timeout: TIMEOUT_MS },
+    () =>
+      withDirectory(async (directory) => {
+        const random = seededRandom(SEED)
+        const { all, tips } = await crashes(directory, open, () => random() < (ALL ? 1 : count / 1000))
+        expect(all.length).toBeGreaterThan(count / 4)
+        for (const { directory: copy, what, turn } of all) {
+          const log = newestLog(copy)
+          const files = ['txids', 'inputstarts', 'inputs'].map((name) => join(copy, name)).filter(existsSync)
+          const cut = [...files.filter(() => random() < 0.3), ...(log !== undefined && random() < 0.8 ? [log] : [])]
+          const torn = cut.map((path) => tearFile(path, random))
+          await expectRecovers(copy, open, tips.slice(0, turn), 0).catch((error: unknown) => {
+            throw new Error(`killed ${what}; ${torn.join('; ')}`, { cause: error })
+          })
+          await rm(copy, { recursive: true })
+        }
+      }),
   )
 })

@@ -10,7 +10,7 @@ import type { Indexer } from '../../../src/db/indexer.ts'
 import { KeySpace, STATE, UNDO } from '../../../src/db/layout.ts'
 import { openLevelStore } from '../../../src/db/level-store.ts'
 import { SCHEMA_VERSION } from '../../../src/db/migrations.ts'
-import { ChainError, InvariantError } from '../../../src/errors.ts'
+import { ChainError, InvariantError, StorageError } from '../../../src/errors.ts'
 import { fromLatin1, toHex } from '../../../src/lib/bytes.ts'
 import {
   type BuiltBlock,
@@ -93,13 +93,42 @@ describe('opening the index', () => {
       expect((await stat(file)).size).toBe(size)
     }))
 
-  it('refuses a file of ids that is too short', () =>
+  it.each([
+    ['txids', 100],
+    ['txids', 0],
+    ['inputstarts', 30],
+    ['inputs', 77],
+  ])('reads and writes nothing while %s has only %d bytes, and goes on once it was given the blocks', (name, length) =>
     withDirectory(async (directory) => {
-      const chain = chainOf(6)
-      await withIndex(indexOptions(directory, chain), (db) => advanceTo(db, chain.blocks))
-      await truncate(join(directory, 'txids'), 64)
-      expect(await failure(IndexDatabase.open(indexOptions(directory, chain)))).toMatchObject({ code: 'corrupt' })
-    }))
+      const chain = chainOf(9)
+      const options = indexOptions(directory, chain)
+      const before = await withIndex(options, async (db) => {
+        await advanceTo(db, chain.blocks)
+        return dumpOf(db)
+      })
+      await truncate(join(directory, name), length)
+      await withIndex(options, async (db) => {
+        expect(() => db.acquireView()).toThrow(StorageError)
+        const next = chain.fork().mine(PLAN)
+        for (const call of [() => advance(db, next), () => db.rollBack(), () => dumpOf(db)]) {
+          expect(await failure(call())).toMatchObject({ name: 'StorageError', code: 'corrupt' })
+        }
+        const { height } = db.lacking!
+        expect(await failure(db.restore(parseBlock(chain.at(height - 1).raw)))).toBeInstanceOf(ChainError)
+        await db.restore(parseBlock(chain.at(height).raw))
+        expect(db.lacking).toEqual({ height: height + 1, hash: chain.at(height + 1).hash })
+      })
+      await withIndex(options, async (db) => {
+        for (let { lacking } = db; lacking !== undefined; lacking = db.lacking) {
+          await db.restore(parseBlock(chain.at(lacking.height).raw))
+        }
+        expect(await dumpOf(db)).toEqual(before)
+        expect(await failure(db.restore(parseBlock(chain.at(9).raw)))).toBeInstanceOf(ChainError)
+        await db.rollBack()
+      })
+      await withIndex(options, async (db) => expect(db.lacking).toBeUndefined())
+    }),
+  )
 
   it('refuses a database that is open elsewhere', () =>
     withDirectory((directory) =>

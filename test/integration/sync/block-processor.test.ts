@@ -1,3 +1,5 @@
+import { stat, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { IndexDatabase } from '../../../src/db/index-db.ts'
 import { ChainError, DaemonError, DaemonUnavailableError, isAbort, StorageError } from '../../../src/errors.ts'
@@ -308,6 +310,45 @@ describe.each([
         await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
         expect(db.tip.height).toBe(15)
       }))
+  })
+
+  describe('an index whose files have lost their end', () => {
+    it.each([
+      ['on the chain of the node', 0],
+      ['on a branch that the node has left', 3],
+    ])('is given the rows again by the node, %s', (_which, depth) =>
+      withDirectory(async (directory) => {
+        const chain = new RandomChain(seededRandom(8))
+        for (let i = 0; i < 20; i++) chain.mine(PLAN)
+        const daemon = new FakeDaemon(chain)
+        daemon.abilities = { rest: true, spentTxOuts: told, zmq: undefined }
+        const follow = async (): Promise<string[]> => {
+          const db = await IndexDatabase.open(indexOptions(directory, chain))
+          try {
+            const processor = new BlockProcessor({}, { db, daemon, clock: systemClock, log: silentLogger() })
+            await processor.catchUp(new Recorder(), new AbortController().signal)
+            await processor.persist()
+            await processor.stop()
+            const view = processor.view()
+            await expectViewIs(view, new ChainModel(daemon.chain.blocks), daemon.chain.blocks)
+            view.release()
+            return await dumpOf(db)
+          } finally {
+            await db.close()
+          }
+        }
+        const before = await follow()
+        const { size } = await stat(join(directory, 'txids'))
+        await truncate(join(directory, 'txids'), size >> 1)
+        await truncate(join(directory, 'inputs'), 8)
+        if (depth > 0) {
+          daemon.chain = chain.fork(20 - depth)
+          for (let i = 0; i <= depth; i++) daemon.chain.mine(PLAN)
+        }
+        const after = await follow()
+        if (depth === 0) expect(after).toEqual(before)
+      }),
+    )
   })
 
   describe('a node that changes what it can do', () => {

@@ -73,13 +73,18 @@ describe('a flat file', () => {
       await file.close()
     }))
 
-  it('is refused as damaged when it is shorter than the database counts on', () =>
+  it('counts its whole rows when it is shorter than it should be', () =>
     withDirectory(async (directory) => {
       const path = join(directory, 'rows')
-      await writeFile(path, rows(0, 9))
-      await expect(FlatFile.open(path, { rowSize: SIZE, count: 10 }, realDisk)).rejects.toMatchObject({
-        code: 'corrupt',
-      })
+      await writeFile(path, concat(rows(0, 9), Uint8Array.of(1)))
+      const file = await FlatFile.open(path, { rowSize: SIZE, count: 12 }, realDisk)
+      expect(file.count).toBe(9)
+      file.shorten(6)
+      file.append(rows(6, 12, 1))
+      await file.write()
+      expect(new Uint8Array(await readFile(path))).toEqual(concat(rows(0, 6), rows(6, 12, 1)))
+      expect(() => file.shorten(13)).toThrow(InvariantError)
+      await file.close()
       await expect(FlatFile.open(directory, { rowSize: SIZE, count: 0 }, realDisk)).rejects.toThrow(StorageError)
     }))
 
