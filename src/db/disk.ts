@@ -63,6 +63,12 @@ export function storageErrorOf(error: unknown, attempt: string): StorageError {
   if (code === 'ENOSPC' || code === 'EDQUOT' || /no space left|disk quota/i.test(message)) {
     return new StorageError('full', `${attempt}: the disk is full`, { cause: error })
   }
+  // A file system or a limit (ulimit -f) that lets no file grow further: it takes room to go on, too.
+  if (code === 'EFBIG' || /file too large/i.test(message)) {
+    return new StorageError('full', `${attempt}: the system lets the file grow no further (${message})`, {
+      cause: error,
+    })
+  }
   if (code === 'LEVEL_LOCKED') {
     return new StorageError('locked', `${attempt}: another process is using the database`, { cause: error })
   }

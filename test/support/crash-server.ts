@@ -31,8 +31,12 @@ export class CrashServer {
     for (const reader of lines) reader.on('line', (line) => this.#read(line))
   }
 
-  static start(main: string, environment: Readonly<Record<string, string>>): CrashServer {
-    const child = spawn(process.execPath, ['--max-semi-space-size=32', main], {
+  /** `mostKb`: no file may grow beyond so many kilobytes. */
+  static start(main: string, environment: Readonly<Record<string, string>>, mostKb?: number): CrashServer {
+    const words = [process.execPath, '--max-semi-space-size=32', main]
+    const limited = mostKb === undefined ? words : ['bash', '-c', `ulimit -f ${mostKb}; exec "$@"`, 'server', ...words]
+    const [command = '', ...rest] = limited
+    const child = spawn(command, rest, {
       env: { PATH: process.env['PATH'] ?? '', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -83,6 +87,14 @@ export class CrashServer {
     await this.#ended
     clearTimeout(timer)
     if (this.#child.exitCode !== 0) throw new Error(`stopped with ${this.#child.exitCode}: ${this.tail}`)
+  }
+
+  /** Waits for it to end by itself; gives its exit code. */
+  async ended(timeoutMs = 60_000): Promise<number | null> {
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs)
+    await this.#ended
+    clearTimeout(timer)
+    return this.#child.exitCode
   }
 
   /** Ends it in whatever state. */

@@ -1,3 +1,4 @@
+import { readdir, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Disk, realDisk } from '../../../src/db/disk.ts'
@@ -182,16 +183,21 @@ for (const [name, open] of Object.entries(stores)) {
         await expect(snapshot.rows(range(8))).rejects.toThrow(StorageError)
       }))
 
-    it('writes nothing and says why when the disk refuses', () => {
+    it.each([
+      ['ENOSPC', 'full'],
+      ['EDQUOT', 'full'],
+      ['EFBIG', 'full'],
+      ['EROFS', 'io'],
+    ])('writes nothing and says why when the disk refuses with %s', (refusal, code) => {
       let full = true
       const disk: Disk = {
         ...realDisk,
-        commit: (write) => (full ? Promise.reject(Object.assign(new Error('x'), { code: 'ENOSPC' })) : write()),
+        commit: (write) => (full ? Promise.reject(Object.assign(new Error('x'), { code: refusal })) : write()),
       }
       return withStore(async (store) => {
         const error: unknown = await put(store, [bytes(1), bytes(1)]).catch((reason: unknown) => reason)
         expect(error).toBeInstanceOf(StorageError)
-        expect(error).toMatchObject({ code: 'full' })
+        expect(error).toMatchObject({ code })
         expect(await store.rows(ALL)).toEqual([])
         full = false
         await put(store, [bytes(1), bytes(1)])
@@ -225,6 +231,20 @@ for (const [name, open] of Object.entries(stores)) {
 }
 
 describe('a store on disk', () => {
+  it('has what was settled although its log is lost', () =>
+    withDirectory(async (directory) => {
+      const first = await openLevelStore(directory, { cacheBytes: 1 << 20 }, realDisk)
+      await put(first, [bytes(1), bytes(1)])
+      await first.settle()
+      await put(first, [bytes(2), bytes(2)])
+      await first.close()
+      for (const name of await readdir(directory)) if (name.endsWith('.log')) await truncate(join(directory, name), 0)
+      const second = await openLevelStore(directory, { cacheBytes: 1 << 20 }, realDisk)
+      expect(second.getSync(bytes(1))).toEqual(bytes(1))
+      expect(second.getSync(bytes(2))).toBeUndefined()
+      await second.close()
+    }))
+
   it('is there again after it was closed', () =>
     withDirectory(async (directory) => {
       const first = await openLevelStore(directory, { cacheBytes: 1 << 20 }, realDisk)
