@@ -33,13 +33,22 @@ export class Wallet {
 
   /** A transaction with one input. What the payments leave is the fee. */
   spend(output: WalletOutput, payments: readonly Payment[]): KeptTx {
+    return this.spendAll([output], payments)
+  }
+
+  /** A transaction that spends all of these, with an OP_RETURN output behind the payments if `withData`. */
+  spendAll(outputs: readonly WalletOutput[], payments: readonly Payment[], withData = false): KeptTx {
     this.#builder.begin()
-    this.#builder.input(fromDisplayHex(output.txid), output.vout, output.address, KIND.wsh, this.#random)
-    let left = output.value
+    let left = 0
+    for (const { txid, vout, address, value } of outputs) {
+      this.#builder.input(fromDisplayHex(txid), vout, address, KIND.wsh, this.#random)
+      left += value
+    }
     for (const { value, script } of payments) {
       this.#builder.outputScript(value, script)
       left -= value
     }
+    if (withData) this.#builder.dataOutput(this.#random)
     if (left < 0) throw new Error('more is paid than there is')
     return keep(this.#builder.finish(), left)
   }
