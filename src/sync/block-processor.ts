@@ -13,6 +13,7 @@ import { type BlockParser, type ReadBlock, readBlock } from './parse.ts'
 import { ParseThread } from './parse-thread.ts'
 import { PREFETCH_DEFAULTS, type PrefetchOptions, prefetchBlocks } from './prefetcher.ts'
 import type { SyncPosition } from './progress.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { findFork } from './reorg.ts'
 
 /** Hears where a catch-up stands after every block. */
@@ -44,6 +45,7 @@ export class BlockProcessor implements ChainSync {
   readonly #progress: CatchUpObserver | undefined
   readonly #parse: BlockParser
   readonly #usesThread: boolean
+  readonly #ahead: ReadAhead
   readonly #stopping = new AbortController()
   #thread: ParseThread | undefined
   #tidying: Promise<void> | undefined
@@ -59,11 +61,16 @@ export class BlockProcessor implements ChainSync {
     this.#progress = collaborators.progress
     this.#usesThread = collaborators.parse === undefined && ParseThread.available
     this.#parse = collaborators.parse ?? (this.#usesThread ? (fetched) => this.#onThread().parse(fetched) : readBlock)
+    this.#ahead = new ReadAhead({ daemon: this.#daemon, parse: this.#parse })
   }
 
   /** Reorganisations followed, and blocks that they took back. */
   get rolledBack(): { readonly reorgs: number; readonly blocks: number } {
     return { reorgs: this.#reorgs, blocks: this.#blocksRolledBack }
+  }
+
+  expect(hash: string): void {
+    if (!this.#stopping.signal.aborted) this.#ahead.begin(hash)
   }
 
   /** The index as it is now; release() it. */
@@ -79,6 +86,7 @@ export class BlockProcessor implements ChainSync {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
+    this.#ahead.drop()
     await this.#tidying
     await this.#thread?.close()
   }
@@ -161,7 +169,7 @@ export class BlockProcessor implements ChainSync {
   async #advanceTo(target: number, listener: ChainListener, signal: AbortSignal): Promise<void> {
     const range = { start: this.#db.tip.height + 1, end: target }
     const level = range.end - range.start < MANY_BLOCKS ? 'info' : 'debug'
-    const collaborators = { daemon: this.#daemon, parse: this.#parse }
+    const collaborators = { daemon: this.#daemon, parse: this.#parse, ahead: this.#ahead }
     if (!this.#daemon.abilities.spentTxOuts) await this.#listOutputs(signal)
     for await (const read of prefetchBlocks(range, this.#options, collaborators, signal)) {
       // The node has changed to another branch since it was asked: the next round finds the fork.

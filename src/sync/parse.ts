@@ -1,4 +1,5 @@
 import { checkMerkleRoot, type ParsedBlock, parseBlock } from '../chain/block.ts'
+import type { Daemon } from '../daemon/daemon.ts'
 import { blockDelta } from '../db/block-delta.ts'
 import type { KnownBlock } from '../db/index-db.ts'
 import { DaemonUnavailableError, ParseError } from '../errors.ts'
@@ -23,6 +24,13 @@ export interface ReadBlock {
 
 /** Turns what the node gave into what the index takes; may do so on another thread. Rejects as readBlock throws. */
 export type BlockParser = (fetched: FetchedBlock) => ReadBlock | Promise<ReadBlock>
+
+/** The block and, where the node tells it, what it spends. `hash` as displayed. Throws what the daemon throws. */
+export async function fetchBlock(daemon: Daemon, hash: string, signal: AbortSignal): Promise<FetchedBlock> {
+  const spending = daemon.abilities.spentTxOuts ? daemon.spentTxOuts(hash, signal) : Promise.resolve(undefined)
+  const [raw, spent] = await Promise.all([daemon.rawBlock(hash, signal), spending])
+  return { hash, raw, spent }
+}
 
 /**
  * Parses the block that the node was asked for by `hash`. Throws DaemonUnavailableError for one that is not it: cut

@@ -1,7 +1,8 @@
 import type { Daemon } from '../daemon/daemon.ts'
 import { linkSignals, throwIfAborted, untilAborted } from '../lib/abort.ts'
 import { BoundedQueue } from '../lib/queue.ts'
-import type { BlockParser, FetchedBlock, ReadBlock } from './parse.ts'
+import { type BlockParser, fetchBlock, type ReadBlock } from './parse.ts'
+import type { ReadAhead } from './read-ahead.ts'
 
 export interface PrefetchOptions {
   /** Blocks asked for at the same time. A bitcoind on the same machine gives no more with more of them than a few. */
@@ -17,6 +18,13 @@ const HASHES_AT_ONCE = 500
 /** Memory of a parsed block by the bytes it came in, about: its flat arrays are larger than itself. */
 const MEMORY_PER_BYTE = 3
 
+export interface PrefetchCollaborators {
+  readonly daemon: Daemon
+  readonly parse: BlockParser
+  /** Where an announced block may be found that was read already. */
+  readonly ahead?: ReadAhead
+}
+
 interface Failure {
   readonly error: unknown
 }
@@ -31,7 +39,7 @@ type Outcome = ReadBlock | Failure
 export async function* prefetchBlocks(
   range: { readonly start: number; readonly end: number },
   options: PrefetchOptions,
-  collaborators: { readonly daemon: Daemon; readonly parse: BlockParser },
+  collaborators: PrefetchCollaborators,
   signal: AbortSignal,
 ): AsyncGenerator<ReadBlock, void, undefined> {
   const stop = new AbortController()
@@ -57,7 +65,7 @@ export async function* prefetchBlocks(
 async function produce(
   range: { readonly start: number; readonly end: number },
   options: PrefetchOptions,
-  { daemon, parse }: { readonly daemon: Daemon; readonly parse: BlockParser },
+  { daemon, parse, ahead }: PrefetchCollaborators,
   queue: BoundedQueue<ReadBlock>,
   signal: AbortSignal,
   stop: () => void,
@@ -73,6 +81,9 @@ async function produce(
   }
   const fetch = async (hash: string): Promise<Outcome> => {
     try {
+      const early = ahead?.take(hash)
+      const read = early === undefined ? undefined : await untilAborted(early, signal)
+      if (read !== undefined) return read
       return await untilAborted(
         Promise.resolve(parse(await untilAborted(fetchBlock(daemon, hash, signal), signal))),
         signal,
@@ -105,11 +116,4 @@ async function produce(
     signal.removeEventListener('abort', abort)
     await Promise.all(underWay)
   }
-}
-
-/** The block and, where the node tells it, what it spends. */
-async function fetchBlock(daemon: Daemon, hash: string, signal: AbortSignal): Promise<FetchedBlock> {
-  const spending = daemon.abilities.spentTxOuts ? daemon.spentTxOuts(hash, signal) : Promise.resolve(undefined)
-  const [raw, spent] = await Promise.all([daemon.rawBlock(hash, signal), spending])
-  return { hash, raw, spent }
 }
