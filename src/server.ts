@@ -236,7 +236,17 @@ class Server {
     )
     follower = new Follower(
       { blockPollMs: settings.pollBlocks, mempoolPollMs: settings.pollMempool },
-      { chain: processor, mempool, hub, daemon, notices: daemon.notices, clock, log, fatal: this.#around.fail },
+      {
+        chain: processor,
+        mempool,
+        hub,
+        daemon,
+        notices: daemon.notices,
+        clock,
+        log,
+        fatal: this.#around.fail,
+        told: () => shared.notifier.idle(),
+      },
     )
     await this.#start(follower, this.#back, signal)
   }

@@ -30,6 +30,8 @@ export interface FollowerCollaborators<Chain> {
   readonly notices?: DaemonNotices | undefined
   readonly clock: Clock
   readonly log: Logger
+  /** Settles once clients have been told of what was published; what is published is written after that. */
+  readonly told?: () => Promise<void>
   /** Told once of an error after which the index cannot be followed any more: the server is to stop. */
   readonly fatal: (error: unknown) => void
 }

@@ -1,6 +1,7 @@
 import type { Daemon, DaemonNotice, DaemonNotices } from '../daemon/daemon.ts'
 import type { ChainView } from '../db/view.ts'
 import { DaemonError, DaemonUnavailableError, InvariantError, isAbort } from '../errors.ts'
+import { linkSignals, untilAborted } from '../lib/abort.ts'
 import { toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type BackOff, waits } from '../lib/retry.ts'
@@ -41,6 +42,11 @@ export interface ChainListener {
 export interface ChainSync {
   /** Brings the index to the node's tip, rolling back first where the node is on another branch. */
   catchUp(listener: ChainListener, signal: AbortSignal): Promise<void>
+  /**
+   * The node has connected this block (its hash as displayed), and it may be the next one: may be read before catchUp()
+   * is told to look.
+   */
+  expect(hash: string): void
   /** Settles once everything that was applied is on disk. */
   persist(): Promise<void>
   /** Settles once nothing of it runs any more. */
@@ -56,6 +62,8 @@ const LONGEST_SILENCE_MS = 10_000
 const MOST_TOUCHED = 200_000
 /** Wait before the node is asked again after it was found to be on another tip than the index. */
 const BEHIND_MS = 100
+/** Wait, at most, before a published block is written: while clients are told of it. */
+const LONGEST_TELLING_MS = 1000
 
 /**
  * The loop that keeps index and mempool at the node: blocks first, then the mempool, and both published as one moment.
@@ -72,6 +80,7 @@ export class Follower implements Service {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #fatal: (error: unknown) => void
+  readonly #told: (() => Promise<void>) | undefined
   readonly #nap: Nap
   readonly #schedule: MempoolSchedule
   readonly #stopping = new AbortController()
@@ -79,6 +88,8 @@ export class Follower implements Service {
   #loop: Promise<void> | undefined
   /** The write of the blocks that were published last. */
   #persisting: Promise<void> = Promise.resolve()
+  /** Ends the wait before that write. */
+  #hurry: AbortController | undefined
   /** Why they could not be written. */
   #unwritable: Error | undefined
   #state: FollowerStatus['state'] = 'starting'
@@ -111,6 +122,7 @@ export class Follower implements Service {
     this.#nap = new Nap(collaborators.clock)
     this.#log = collaborators.log
     this.#fatal = collaborators.fatal
+    this.#told = collaborators.told
   }
 
   status(): FollowerStatus {
@@ -148,6 +160,7 @@ export class Follower implements Service {
   /** Looks for new blocks and transactions now instead of at the next poll. */
   poke(): void {
     this.#blocksAt = this.#now
+    this.#hurry?.abort()
     this.#schedule.askAt(this.#now)
     this.#nap.wake()
   }
@@ -230,10 +243,30 @@ export class Follower implements Service {
   /** Never rejects: a failure ends the loop when it looks at blocks the next time, which is at once. */
   async #persist(): Promise<void> {
     try {
+      await this.#untilTold()
       await this.#chain.persist()
     } catch (error) {
       this.#unwritable = error instanceof Error ? error : new InvariantError(String(error))
       this.poke()
+    }
+  }
+
+  /**
+   * Until clients have been told of what was published last: making thousands of rows takes the processor from that.
+   * Not longer than a moment, nor once the next block is there.
+   */
+  async #untilTold(): Promise<void> {
+    const told = this.#told
+    if (told === undefined || this.#blocksAt <= this.#now) return
+    const hurry = (this.#hurry = new AbortController())
+    const stop = linkSignals(this.#stopping.signal, hurry.signal)
+    try {
+      await within(LONGEST_TELLING_MS, this.#clock, stop.signal, (limited) => untilAborted(told(), limited))
+    } catch (error) {
+      if (!isAbort(error)) throw error
+    } finally {
+      stop.unlink()
+      this.#hurry = undefined
     }
   }
 
@@ -349,7 +382,12 @@ export class Follower implements Service {
     const now = this.#now
     const sooner = this.#schedule.hear(notice, now)
     const isTx = notice.kind === 'tx-added' || notice.kind === 'tx-removed'
-    if (!isTx) this.#blocksAt = now
+    if (!isTx) {
+      this.#blocksAt = now
+      this.#hurry?.abort()
+      // While a long catch-up is under way it is not the next one.
+      if (notice.kind === 'block-connected' && this.#state === 'following') this.#chain.expect(notice.hash)
+    }
     // Of many transactions that come at once the first one wakes the loop.
     if (sooner || !isTx) this.#nap.wake()
   }

@@ -47,7 +47,8 @@ class World {
     this.#failed = resolve
   })
 
-  constructor(options: Partial<FollowerOptions> = {}, batch = 200) {
+  /** `told`: settles once clients have been told of what was published. */
+  constructor(options: Partial<FollowerOptions> = {}, batch = 200, told?: () => Promise<void>) {
     for (let i = 0; i < 12; i++) this.node.connect([])
     this.index = new ModelIndex(this.node, this.daemon)
     const lines = new Writable({
@@ -69,6 +70,7 @@ class World {
         notices: this.daemon,
         clock: this.clock,
         log,
+        ...(told === undefined ? {} : { told }),
         fatal: (error) => {
           this.failures.push(error)
           this.#failed()
@@ -190,6 +192,73 @@ describe('Follower', () => {
     answer()
     await world.idle()
     expect(world.published.filter(({ newTip }) => newTip)).toHaveLength(2)
+  })
+
+  describe('before it writes a block', () => {
+    /** A follower whose clients have not been told of the last block until `end` is called. */
+    const tell = async (): Promise<{ world: World; end: () => void; written: () => Promise<number> }> => {
+      let end = (): void => undefined
+      let telling = Promise.resolve()
+      const world = await begin(new World({}, 200, () => telling))
+      telling = new Promise((resolve) => (end = resolve))
+      const before = world.index.persisted
+      world.node.connect([])
+      world.follower.poke()
+      await world.idle()
+      expect(world.published.at(-1)?.height).toBe(13)
+      const written = async (): Promise<number> => {
+        for (let i = 0; i < 20; i++) await Promise.resolve()
+        return world.index.persisted - before
+      }
+      expect(await written()).toBe(0)
+      return { world, end, written }
+    }
+
+    it('lets clients be told of it', async () => {
+      const { end, written } = await tell()
+      end()
+      expect(await written()).toBe(1)
+    })
+
+    it('waits no longer than a second', async () => {
+      const { world, written } = await tell()
+      world.clock.advance(999)
+      expect(await written()).toBe(0)
+      world.clock.advance(1)
+      expect(await written()).toBe(1)
+    })
+
+    it('waits no longer than for the next one', async () => {
+      const { world, written } = await tell()
+      world.node.connect([])
+      world.daemon.notify({ kind: 'block-connected', hash })
+      expect(await written()).toBe(1)
+      await world.idle()
+      expect(world.published.at(-1)?.height).toBe(14)
+    })
+
+    it('waits no longer than until it is stopped', async () => {
+      const { world, written } = await tell()
+      await world.follower.stop()
+      expect(await written()).toBe(1)
+    })
+  })
+
+  it('names the block that the node announces before it asks for anything, once it is at the tip', async () => {
+    const world = new World()
+    const before = world.index.catchUp.bind(world.index)
+    world.index.catchUp = (listener, signal) => {
+      if (world.published.length === 0) world.daemon.notify({ kind: 'block-connected', hash: '11'.repeat(32) })
+      return before(listener, signal)
+    }
+    await begin(world)
+    expect(world.index.expected).toEqual([])
+    const calls = world.daemon.calls.length
+    world.daemon.notify({ kind: 'block-disconnected', hash })
+    world.daemon.notify({ kind: 'block-connected', hash })
+    expect(world.index.expected).toEqual([hash])
+    expect(world.daemon.calls).toHaveLength(calls)
+    await world.idle()
   })
 
   it('tells of a new transaction when the node does, without waiting for a poll', async () => {

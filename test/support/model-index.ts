@@ -13,6 +13,10 @@ export class ModelIndex implements ChainSync {
   readonly views: ModelView[] = []
   /** Waited for at the end of each catch-up. */
   settle: () => Promise<void> = () => Promise.resolve()
+  /** Blocks that it was told to expect. */
+  readonly expected: string[] = []
+  /** Times that it was told to write what it has. */
+  persisted = 0
   /** Runs before each block is applied. */
   before: ((height: number) => void) | undefined
 
@@ -47,7 +51,12 @@ export class ModelIndex implements ChainSync {
     await this.settle()
   }
 
+  expect(hash: string): void {
+    this.expected.push(hash)
+  }
+
   persist(): Promise<void> {
+    this.persisted++
     return Promise.resolve()
   }
 
