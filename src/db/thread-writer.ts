@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { InvariantError, type StorageCode, StorageError } from '../errors.ts'
+import { startThread } from '../lib/thread.ts'
 import { type Disk, storageErrorOf } from './disk.ts'
 import type { FlushJob, FlushWriter, PreparedFlush } from './flush-writer.ts'
 
@@ -13,8 +14,8 @@ export type WriterAnswer =
   | { readonly done: true }
   | { readonly done: false; readonly code: StorageCode; readonly message: string }
 
-/** A batch makes millions of objects that live for a moment: more room for them is no faster, only larger. */
-const YOUNG_MB = 8
+/** A batch makes millions of objects that live for a moment. */
+const SEMI_SPACE_MB = 4
 
 /** Makes batches on a thread of its own, so that sorting and packing millions of rows holds nobody up. */
 export class ThreadWriter implements FlushWriter {
@@ -37,9 +38,9 @@ export class ThreadWriter implements FlushWriter {
 
   /** Opens the store in `directory`, which this thread has open as shared, on a thread of its own. */
   static async open(directory: string, disk: Disk): Promise<ThreadWriter> {
-    const worker = new Worker(new URL('./write-worker.js', import.meta.url), {
+    const worker = startThread(new URL('./write-worker.js', import.meta.url), {
       workerData: { directory },
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+      semiSpaceMb: SEMI_SPACE_MB,
     })
     const writer = new ThreadWriter(worker, disk)
     try {

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { DaemonUnavailableError, InvariantError } from '../errors.ts'
 import { copyOf } from '../lib/bytes.ts'
+import { startThread } from '../lib/thread.ts'
 import type { FetchedBlock, ReadBlock } from './parse.ts'
 
 /** What the parsing thread says of a block, in the order in which it was given them. */
@@ -17,8 +18,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Texts of hashes live for a moment: more room for them is no faster, only larger. */
-const YOUNG_MB = 8
+/** Texts of hashes live for a moment. */
+const SEMI_SPACE_MB = 4
 
 /** Parses blocks on a thread of its own. Memory moves there and back and is not copied. */
 export class ParseThread {
@@ -29,9 +30,7 @@ export class ParseThread {
 
   /** Only where there is a compiled file for a thread to run: see `available`. */
   constructor() {
-    this.#worker = new Worker(new URL('./parse-worker.js', import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    })
+    this.#worker = startThread(new URL('./parse-worker.js', import.meta.url), { semiSpaceMb: SEMI_SPACE_MB })
     this.#worker.on('message', (answer: ParseAnswer) => this.#settle(answer))
     this.#worker.on('error', (error) => this.#end(new InvariantError('the parsing thread failed', { cause: error })))
     this.#worker.on('exit', () => this.#end(new InvariantError('the parsing thread has ended')))
