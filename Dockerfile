@@ -8,8 +8,11 @@ COPY src ./src
 RUN npm run build && npm prune --omit=dev
 
 FROM node:24-slim
+# One heap of malloc for all threads: block-sized buffers move between them, and with a heap for each as much again is
+# kept free (measured, test/bench/sync: 95 of 680 MB at no cost in time).
 ENV NODE_ENV=production \
-    DB_DIRECTORY=/data
+    DB_DIRECTORY=/data \
+    MALLOC_ARENA_MAX=1
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules

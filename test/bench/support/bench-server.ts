@@ -67,6 +67,8 @@ export class BenchServer {
       {
         env: {
           PATH: process.env['PATH'] ?? '',
+          // As `npm start` and the image have it.
+          MALLOC_ARENA_MAX: '1',
           ...environmentFor(node),
           DB_DIRECTORY: database,
           SERVICES: 'tcp://127.0.0.1:0',
