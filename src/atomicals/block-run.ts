@@ -7,13 +7,12 @@ import { applyTx } from './apply-tx.ts'
 import type { AtomicalsHeights } from './constants.ts'
 import type { PlaceFilter } from './filter.ts'
 import { type AtomicalsRules, rulesAt } from './height-rules.ts'
-import { idText } from './id-text.ts'
 import { ACTIVITY, LOCATIONS, type PlaceKey } from './layout.ts'
 import { type Ledger, type PlacedTx, placeText } from './ledger.ts'
 import { findOperation } from './operation.ts'
 import type { TickerMemory } from './steps/distribute.ts'
 import type { CommitPlace } from './steps/mint.ts'
-import type { IdText, SpentHolding } from './transfer/holding.ts'
+import { holdingsOf, type SpentAt, spentOutput } from './steps/spend.ts'
 
 /** `04 atom`: what envelopes and payment markers have in common. */
 const MARKER = Buffer.from('0461746f6d', 'hex')
@@ -106,27 +105,13 @@ export class BlockRun {
   }
 
   /** Spends what sits at the inputs. */
-  #spend({ tx, txNum }: PlacedTx): (SpentHolding & { readonly location: IdText })[] {
-    const spent: (SpentHolding & { readonly location: IdText })[] = []
-    for (const [input, { prevTxid, prevIndex }] of tx.inputs.entries()) {
-      const place = { txid: prevTxid.subarray(0, TXID_KEY_SIZE), vout: prevIndex }
-      const row = this.#ledger.location(place)
-      if (row === undefined || row.held.length === 0) continue
-      const location = idText(prevTxid, prevIndex)
-      this.#ledger.spend(place, row, location, txNum)
-      for (const { id, kind, value } of row.held) {
-        spent.push({
-          id,
-          kind: kind === 'token' ? 'FT' : 'NFT',
-          immutable: kind === 'immutable-nft',
-          value: BigInt(value),
-          input,
-          satoshis: BigInt(row.satoshis),
-          location,
-        })
-      }
-    }
-    return spent
+  #spend({ tx, txNum }: PlacedTx): SpentAt[] {
+    return [...tx.inputs.keys()].flatMap((input) => {
+      const output = spentOutput((place) => this.#ledger.location(place), tx, input)
+      if (output === undefined) return []
+      this.#ledger.spend(output.place, output.row, output.location, txNum)
+      return holdingsOf(output)
+    })
   }
 
   /** Where the transaction stands whose output the first input of a transaction spends. */

@@ -1,6 +1,5 @@
 import type { Tx } from '../chain/tx.ts'
 import { TXID_KEY_SIZE } from '../db/layout.ts'
-import type { BlockOverlay } from '../db/overlay.ts'
 import { invariant } from '../errors.ts'
 import { toLatin1 } from '../lib/bytes.ts'
 import type { Candidate, Claim } from './candidates.ts'
@@ -32,6 +31,7 @@ import type { Dmint } from './mint/dmitem.ts'
 import type { Operation } from './operation.ts'
 import type { ParentMemory } from './parent-memory.ts'
 import { dmintAfter, type Past, RecordedPast, rulesAfter } from './past.ts'
+import type { EditableRows } from './rows.ts'
 import type { Rule } from './rules.ts'
 import { initialState, type StateChange } from './state.ts'
 import type { IdText } from './transfer/holding.ts'
@@ -50,7 +50,7 @@ export type RecordedOperation = Pick<Operation, 'op' | 'inputIndex' | 'payload' 
 
 /** Rows of the Atomicals index as one block sees and writes them. */
 export class Ledger implements Past {
-  readonly #overlay: BlockOverlay
+  readonly #overlay: EditableRows
   readonly #past: RecordedPast
   readonly #parents: ParentMemory
   /** Candidates that this block has asked for, by the text of their keys without the number. */
@@ -64,7 +64,7 @@ export class Ledger implements Past {
   /** `count`: atomicals minted below this block. */
   constructor(
     options: { readonly count: number },
-    collaborators: { readonly overlay: BlockOverlay; readonly parents: ParentMemory },
+    collaborators: { readonly overlay: EditableRows; readonly parents: ParentMemory },
   ) {
     this.#overlay = collaborators.overlay
     this.#past = new RecordedPast(collaborators.overlay)

@@ -55,3 +55,20 @@ export function findOperation({ inputs }: WitnessedTx, rules: PayloadRules): Ope
   }
   return undefined
 }
+
+/**
+ * The operation that leaf scripts show before they are in a witness (PSBT): of the first script that has one. The input
+ * index is that script's place among them, as the reference has it.
+ */
+export function findLeafOperation(
+  scripts: readonly Uint8Array[],
+  rules: PayloadRules,
+): Pick<Operation, 'op' | 'inputIndex' | 'payload' | 'payloadBytes'> | undefined {
+  for (const [inputIndex, script] of scripts.entries()) {
+    const envelope = findEnvelope([script])
+    if (envelope === undefined || envelope === 'truncated') continue
+    const payload = parsePayload(envelope.payload, rules)
+    return payload === undefined ? undefined : { op: envelope.op, inputIndex, payload, payloadBytes: envelope.payload }
+  }
+  return undefined
+}

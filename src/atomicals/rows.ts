@@ -11,6 +11,12 @@ export interface RowSource {
   rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]>
 }
 
+/** Rows that can be written: the overlay of a block, or what is only tried out (see trial-rows.ts). */
+export interface EditableRows extends RowSource {
+  put<K, V>(space: KeySpace<K, V>, key: K, value: V): void
+  remove<K, V>(space: KeySpace<K, V>, key: K): void
+}
+
 /** Rows that questions are answered from: they ask for pages too. */
 export interface PagedRows extends RowSource {
   /** The first or last so many rows whose keys go on with `start` (without the prefix). */

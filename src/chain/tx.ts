@@ -1,5 +1,5 @@
 import { ParseError } from '../errors.ts'
-import { concat, writeUint32LE, writeUint64LE } from '../lib/bytes.ts'
+import { joined, writeUint32LE, writeUint64LE } from '../lib/bytes.ts'
 import { sha256d } from '../lib/hash.ts'
 import { ByteReader } from './reader.ts'
 
@@ -139,10 +139,13 @@ export function serializeTx(tx: TxFields, options: { readonly witness?: boolean 
   parts.push(compactSize(tx.outputs.length))
   for (const output of tx.outputs) parts.push(uint64(output.value), ...prefixed(output.script))
   if (witness) {
-    for (const input of tx.inputs) parts.push(compactSize(input.witness.length), ...input.witness.flatMap(prefixed))
+    for (const input of tx.inputs) {
+      parts.push(compactSize(input.witness.length))
+      for (const item of input.witness) parts.push(...prefixed(item))
+    }
   }
   parts.push(uint32(tx.locktime))
-  return concat(...parts)
+  return joined(parts)
 }
 
 /** A CompactSize: how counts and lengths are written. */

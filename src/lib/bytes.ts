@@ -44,6 +44,11 @@ export function reversed(bytes: Uint8Array): Uint8Array {
 
 /** The parts one after the other, in memory of their own. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  return joined(parts)
+}
+
+/** The same for as many parts as there are: more than a hundred thousand arguments overflow the stack. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const part of parts) length += part.length
   if (length === 0) return EMPTY

@@ -1,9 +1,9 @@
 import { BITCOIN_ADDRESSES } from '../../src/chain/address.ts'
 import { parseBlock, txAt, txidAt } from '../../src/chain/block.ts'
 import { headerHash } from '../../src/chain/headers.ts'
-import { serializeTx } from '../../src/chain/tx.ts'
+import { parseWholeTx, serializeTx } from '../../src/chain/tx.ts'
 import type { ChainView } from '../../src/db/view.ts'
-import { DaemonError, RpcError } from '../../src/errors.ts'
+import { DaemonError, ParseError, RpcError } from '../../src/errors.ts'
 import { fromHex, toDisplayHex } from '../../src/lib/bytes.ts'
 import { silentLogger } from '../../src/log.ts'
 import { LiveMoment } from '../../src/mempool/live-moment.ts'
@@ -24,6 +24,8 @@ export class CorpusNode extends FakeDaemon {
   tip = ''
   /** How many transactions were asked for. */
   asked = 0
+  /** How many were to be sent. */
+  broadcasts = 0
 
   add({ hex, hash }: Pick<CorpusBlock, 'hex' | 'hash'>): void {
     const block = parseBlock(fromHex(hex))
@@ -58,6 +60,23 @@ export class CorpusNode extends FakeDaemon {
       const found = this.#mempool.find(({ txid }) => txid === id)
       return found === undefined ? undefined : fromHex(found.hex)
     }) as never
+  }
+
+  /** Refuses everything, with bitcoind's codes: garbage, what is confirmed, and the rest for what it spends. */
+  override broadcast(raw: string): Promise<never> {
+    this.broadcasts += 1
+    return Promise.reject(this.#refusal(raw))
+  }
+
+  #refusal(raw: string): DaemonError {
+    try {
+      const { txid } = parseWholeTx(fromHex(raw))
+      if (this.#raws.has(toDisplayHex(txid))) return new DaemonError(-27, 'Transaction outputs already in utxo set')
+      return new DaemonError(-25, 'bad-txns-inputs-missingorspent')
+    } catch (error) {
+      if (error instanceof ParseError) return new DaemonError(-22, 'TX decode failed')
+      throw error
+    }
   }
 
   override rawTransaction(txid: string): Promise<Uint8Array<ArrayBuffer>> {

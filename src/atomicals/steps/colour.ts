@@ -13,6 +13,8 @@ export interface TxOperation {
   /** See operation.ts: most operations count with 0 only. */
   readonly inputIndex: number
   readonly payload: CborMap
+  /** As pushed; only where somebody shows it. */
+  readonly payloadBytes?: Uint8Array
 }
 
 export interface Coloured {

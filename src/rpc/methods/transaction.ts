@@ -205,6 +205,16 @@ function idFromPos(proofs: BlockProofs): RpcMethod {
   })
 }
 
+/** Gives a transaction to the node, for the client. Throws RefusedByNode. */
+export async function sendTransaction({ daemon, signal, client }: RpcContext, raw: string): Promise<string> {
+  const txid = await relayed('the transaction', `\n[${raw}]`, () => daemon.broadcast(raw, signal))
+  client.sentTransactions(1)
+  return txid
+}
+
+/** Of a transaction that a client gives. */
+export const broadcastCost = (raw: string): number => sizeCost([raw])
+
 /** Wallets look for bitcoind's own words in the message of a refusal. */
 async function relayed<T>(what: string, after: string, relay: () => Promise<T>): Promise<T> {
   try {
@@ -220,14 +230,10 @@ const broadcast = defineMethod({
   summary: "Gives a transaction to the network. A refusal is code 1 with bitcoind's words in the message.",
   params: z.object({ raw_tx: HexTx }),
   result: Hash,
-  cost: ({ raw_tx: raw }) => sizeCost([raw]),
+  cost: ({ raw_tx: raw }) => broadcastCost(raw),
   since: [1, 0, 0],
   example: { params: [EXAMPLE_TX], result: EXAMPLE_TXID },
-  handler: async ({ daemon, signal, client }, { raw_tx: raw }) => {
-    const txid = await relayed('the transaction', `\n[${raw}]`, () => daemon.broadcast(raw, signal))
-    client.sentTransactions(1)
-    return txid
-  },
+  handler: (ctx, { raw_tx: raw }) => sendTransaction(ctx, raw),
 })
 
 const broadcastPackage = defineMethod({

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChainView } from '../../../src/db/view.ts'
+import { ERROR_CODES } from '../../../src/errors.ts'
 import { type Json, MAX_DEPTH, readJsonText } from '../../../src/rpc/json.ts'
 import { atomicalsMethods } from '../../../src/rpc/methods/atomicals/table.ts'
 import { canonical, sortUnconfirmed, uncoloured } from '../../support/atomicals-compare.ts'
@@ -117,6 +118,8 @@ function idsOf(judged: readonly Judged[], verdict: Verdict): number[] {
 /** What each row of the corpus was answered: as recorded, and rightly where the recording is wrong. */
 const COUNTS: Readonly<Record<string, readonly [equal: number, right: number]>> = {
   'atomicals.at_location': [920, 15],
+  'atomicals.decode_psbt': [29, 11],
+  'atomicals.decode_tx': [121, 34],
   'atomicals.find_containers': [7, 6],
   'atomicals.find_realms': [6, 7],
   'atomicals.find_subrealms': [45, 3],
@@ -153,8 +156,13 @@ const COUNTS: Readonly<Record<string, readonly [equal: number, right: number]>> 
   'atomicals.transaction_by_scripthash': [136, 1],
   'atomicals.transaction_global': [9, 1],
   'atomicals.transactions': [5, 8],
+  'atomicals.validate': [57, 8],
+  'atomicals.validate_psbt_blueprint': [23, 17],
+  'atomicals.validate_tx_blueprint': [43, 22],
   'scripthash.listunspent': [253, 0],
   'server.info': [1, 0],
+  'transaction.broadcast': [4, 7],
+  'transaction.broadcast_force': [8, 2],
 }
 
 describe('answers of corpus A through the registry', () => {
@@ -243,7 +251,33 @@ describe('answers of corpus A through the registry', () => {
 
   it('refuse malformed parameters with code 1 or -32602, never as an internal error', () => {
     const refused = judged.filter(({ own }) => own.error !== undefined)
-    expect(refused.filter(({ own }) => ![1, 2, -32602].includes(own.error ?? 0)).map(({ row }) => row.id)).toEqual([])
+    const known = [1, 2, -32602, ERROR_CODES.atomicalsRule.code]
+    expect(refused.filter(({ own }) => !known.includes(own.error ?? 0)).map(({ row }) => row.id)).toEqual([])
+  })
+
+  it('refuse what burns tokens with 800422 and the token by name, where the reference does and nowhere else', () => {
+    const code = ERROR_CODES.atomicalsRule.code
+    const burning = judged.filter(({ row, own }) => row.error?.code === code || own.error === code)
+    expect(burning.map(({ own }) => own.error)).toEqual(burning.map(({ row }) => row.error?.code))
+    expect(burning.length).toBeGreaterThan(6)
+    for (const { own } of burning)
+      expect(own.message).toMatch(/\n\d+ of \d+ units of [0-9a-f]{64}i\d+ find no output\n/)
+  })
+
+  it('give the node what is to be sent, unless it burns tokens', () => {
+    const sent = judged.filter(({ row, own }) => row.method.includes('.broadcast') && own.message?.includes('network'))
+    expect(sent.length).toBeGreaterThan(5)
+    expect(node.broadcasts).toBe(sent.length)
+  })
+
+  it('show mints that are not confirmed, where the reference has an internal error', () => {
+    const mints = judged.filter(({ row }) => row.defect === 'decode-unconfirmed-mint')
+    expect(mints.filter(({ own }) => own.result === undefined).map(({ row }) => row.id)).toEqual([])
+    const minting = mints.filter(({ own }) => {
+      const { outputs } = (own.result as { result: { outputs: { [index: string]: { [id: string]: Json } } } }).result
+      return Object.keys(outputs['0'] ?? {}).length > 0
+    })
+    expect(minting.length).toBeGreaterThan(5)
   })
 
   it('give at most as many items of a container as were asked for', () => {

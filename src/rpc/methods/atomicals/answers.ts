@@ -64,6 +64,8 @@ export class AtomicalsAnswers {
   readonly ctx: RpcContext
   readonly view: ChainView
   readonly queries: AtomicalsQueries
+  /** Of the view; each read is charged. */
+  readonly rows: ViewRows
   readonly shown = new ShownValues()
   readonly #collaborators: AtomicalsCollaborators
   readonly #format: AtomicalFormat
@@ -73,8 +75,8 @@ export class AtomicalsAnswers {
     this.ctx = ctx
     this.view = ctx.moment.view
     this.#collaborators = collaborators
-    const rows = new ViewRows(this.view, (count) => ctx.charge(count * ROW_COST))
-    this.queries = new AtomicalsQueries({ height: this.view.tip.height }, rows)
+    this.rows = new ViewRows(this.view, (count) => ctx.charge(count * ROW_COST))
+    this.queries = new AtomicalsQueries({ height: this.view.tip.height }, this.rows)
     this.#format = new AtomicalFormat(this.queries, this.view, this.shown)
   }
 

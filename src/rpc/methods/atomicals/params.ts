@@ -100,6 +100,12 @@ export const NameParam = lenient((value) => (typeof value === 'string' ? value :
   type: 'string',
 })
 
+/** What is in it is looked at by the method. */
+export const PsbtParam = lenient((value) => (typeof value === 'string' ? value : undefined), 'should be a PSBT', {
+  description: 'A PSBT of version 0 or 2, in hex or base64.',
+  type: 'string',
+})
+
 /** A text or null; empty counts as null. */
 export function TextOrNull(description: string) {
   return lenient(

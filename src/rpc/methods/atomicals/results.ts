@@ -59,6 +59,9 @@ export const NextCursor = z.string().nullable().optional().meta({ description: '
 export const EXAMPLE_TXID = 'b7086d4d8d626e2296067f3b46af52a12ddaeddf6cb9a3eac92ba91c4e7e4a6b'
 export const EXAMPLE_ID = `${EXAMPLE_TXID}i0`
 export const EXAMPLE_SCRIPTHASH = '8b01df4e368ea28f8dc0423bcf7a4923e3a12d307c875e47a0cfbf90b5c39161'
+export const EXAMPLE_TX = `0100000001${'11'.repeat(32)}000000000151ffffffff01e803000000000000015100000000`
+const EXAMPLE_UNSIGNED = `0100000001${'11'.repeat(32)}0000000000ffffffff01e803000000000000015100000000`
+export const EXAMPLE_PSBT = `70736274ff01003d${EXAMPLE_UNSIGNED}000000`
 const EXAMPLE_HASH = 'cde26bffc2bfe8a083a10302438854e26b0889c93cc3ed2d338016e52647bc7b'
 
 export const exampleGlobal = {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Clock, systemClock } from '../../../lib/clock.ts'
 import { defineMethod, type RpcMethod } from '../../method.ts'
 import { AtomicalsAnswers, type AtomicalsSettings } from './answers.ts'
+import { broadcastMethods } from './broadcast.ts'
 import { containerMethods } from './containers.ts'
 import { HoldingsCache } from './holdings.ts'
 import type { AtomicalsKit } from './kit.ts'
@@ -10,6 +11,7 @@ import { nameMethods } from './names.ts'
 import { scriptMethods } from './scripts.ts'
 import { singleMethods } from './single.ts'
 import { transactionMethods } from './transactions.ts'
+import { trialMethods } from './trials.ts'
 import { unspentMethods } from './unspent.ts'
 
 export interface AtomicalsMethodsOptions extends AtomicalsSettings {
@@ -32,7 +34,7 @@ const info = defineMethod({
   handler: (ctx) => ({ aip_implemented: AIP_IMPLEMENTED, version: ctx.server.software }),
 })
 
-/** The Atomicals protocol, read side. Some of its rows take the place of Electrum's: see withMethods. */
+/** The Atomicals protocol. Some of its rows take the place of Electrum's: see withMethods. */
 export function atomicalsMethods(
   { holdingsCacheBytes = 64 * 2 ** 20, ...settings }: AtomicalsMethodsOptions,
   { clock = systemClock }: { readonly clock?: Clock } = {},
@@ -48,5 +50,7 @@ export function atomicalsMethods(
     ...nameMethods(kit),
     ...containerMethods(kit),
     ...transactionMethods(kit),
+    ...trialMethods(kit),
+    ...broadcastMethods(kit),
   ]
 }

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { parseWholeTx, type Tx } from '../../../chain/tx.ts'
+import { ParseError } from '../../../errors.ts'
+import { fromHex } from '../../../lib/bytes.ts'
+import { defineMethod, type RpcContext, type RpcMethod } from '../../method.ts'
+import { Hash, HexTx } from '../../schemas.ts'
+import { broadcastCost, sendTransaction } from '../transaction.ts'
+import { type AtomicalsKit } from './kit.ts'
+import { EXAMPLE_TX, EXAMPLE_TXID } from './results.ts'
+import { attempt, requireNothingBurnt } from './trying.ts'
+
+/** The transaction, or undefined for bytes that are none: the node has words for those that wallets know. */
+function readable(raw: string): Tx | undefined {
+  try {
+    return parseWholeTx(fromHex(raw))
+  } catch (error) {
+    if (error instanceof ParseError) return undefined
+    throw error
+  }
+}
+
+function broadcast(kit: AtomicalsKit): RpcMethod {
+  return defineMethod({
+    name: 'blockchain.transaction.broadcast',
+    summary:
+      "Gives a transaction to the network. A refusal is code 1 with bitcoind's words in the message. With Atomicals " +
+      'switched on, a transaction that would burn tokens is refused with 800422 and the node never sees it; what it ' +
+      'spends of the mempool counts.',
+    params: z.object({ raw_tx: HexTx }),
+    result: Hash,
+    cost: ({ raw_tx: raw }) => broadcastCost(raw),
+    since: [1, 0, 0],
+    example: { params: [EXAMPLE_TX], result: EXAMPLE_TXID },
+    handler: async (ctx: RpcContext, { raw_tx: raw }) => {
+      const tx = readable(raw)
+      if (tx !== undefined) requireNothingBurnt((await attempt(kit.answers(ctx), tx)).judged)
+      return sendTransaction(ctx, raw)
+    },
+  })
+}
+
+const broadcastForce = defineMethod({
+  name: 'blockchain.transaction.broadcast_force',
+  summary: 'Gives a transaction to the network whatever it does to tokens.',
+  params: z.object({ raw_tx: HexTx }),
+  result: Hash,
+  cost: ({ raw_tx: raw }) => broadcastCost(raw),
+  since: [1, 0, 0],
+  example: { params: [EXAMPLE_TX], result: EXAMPLE_TXID },
+  handler: (ctx: RpcContext, { raw_tx: raw }) => sendTransaction(ctx, raw),
+})
+
+/** Sending with and without a look at what would be burnt. */
+export function broadcastMethods(kit: AtomicalsKit): readonly RpcMethod[] {
+  return [broadcast(kit), broadcastForce]
+}
