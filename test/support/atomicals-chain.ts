@@ -110,6 +110,8 @@ export interface SpendPlan {
   readonly opInput?: number
   /** Hex digits that the txid has to begin with. */
   readonly work?: string
+  /** The first locktime that is tried for it. Default: 1; nodes take those from 500,000,000 on at any height. */
+  readonly locktime?: number
 }
 
 const OP_RETURN = Uint8Array.of(0x6a, 1, 0x78)
@@ -135,12 +137,12 @@ export function spend(plan: SpendPlan): Tx {
     witness: i === (plan.opInput ?? 0) ? witness : [],
   }))
   const outputs = plan.to.map((to, i) => (typeof to === 'number' ? { value: BigInt(to), script: scriptOf(i) } : to))
-  return buildTx(inputs, outputs, plan.work === undefined ? 0 : grind(inputs, outputs, plan.work))
+  return buildTx(inputs, outputs, plan.work === undefined ? 0 : grind(inputs, outputs, plan.work, plan.locktime ?? 1))
 }
 
-function grind(inputs: readonly TxInput[], outputs: readonly TxOutput[], work: string): number {
+function grind(inputs: readonly TxInput[], outputs: readonly TxOutput[], work: string, first: number): number {
   const bytes = serializeTx({ version: 2, inputs, outputs, locktime: 0 }, { witness: false })
-  for (let locktime = 1; locktime < 0x1000_0000; locktime++) {
+  for (let locktime = first; locktime < first + 0x1000_0000; locktime++) {
     writeUint32LE(bytes, locktime, bytes.length - 4)
     const once = createHash('sha256').update(bytes).digest()
     const hash = createHash('sha256').update(once).digest()

@@ -1,0 +1,251 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { addressOf, BITCOIN_ADDRESSES } from '../../../src/chain/address.ts'
+import { parseWholeTx, serializeTx, type Tx, type TxOutput } from '../../../src/chain/tx.ts'
+import { ERROR_CODES } from '../../../src/errors.ts'
+import { concat, fromHex, toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
+import {
+  compactAt,
+  encodeCbor,
+  envelopeWitness,
+  type Outpoint,
+  out,
+  type Plain,
+  spend,
+} from '../../support/atomicals-chain.ts'
+import { scriptOf } from '../../support/chain-builder.ts'
+import { entry, psbt0, psbt2 } from '../../support/psbt-builder.ts'
+import type { WireClient } from '../../support/wire-client.ts'
+import { Station } from '../protocol/station.ts'
+
+const WORK = '1234'
+/** Taproot: what commits pay to. */
+const COMMIT: Uint8Array = concat(fromHex('5120'), new Uint8Array(32).fill(7))
+const BURNS = { code: ERROR_CODES.atomicalsRule.code }
+
+interface Decoded {
+  readonly op: readonly string[]
+  readonly burned: Readonly<Record<string, number>>
+  readonly op_payload?: unknown
+  readonly atomicals: readonly { readonly atomical_id: string; readonly confirmed: boolean }[]
+  readonly inputs: Readonly<Record<string, Readonly<Record<string, number>>>>
+  readonly outputs: Readonly<Record<string, Readonly<Record<string, number>>>>
+}
+
+/** The whole server over the built-in node, with mints made by real commits and reveals. */
+describe('transactions that are looked at before they are sent', () => {
+  let station: Station
+  let client: WireClient
+  let tickers = 0
+
+  beforeAll(async () => {
+    station = await Station.start({ SERVICES: 'tcp://127.0.0.1:0,rpc://127.0.0.1:0' })
+    client = await station.client()
+  })
+
+  afterAll(async () => {
+    await station.stop()
+  })
+
+  const ask = (method: string, ...params: unknown[]): Promise<unknown> => client.request(`blockchain.${method}`, params)
+  const broadcast = (tx: Tx): Promise<unknown> => ask('transaction.broadcast', toHex(tx.raw))
+
+  async function decoded(method: string, text: string): Promise<Decoded> {
+    return ((await ask(`atomicals.${method}`, text)) as { readonly result: Decoded }).result
+  }
+
+  /** An output of the faucet, confirmed. */
+  async function fund(satoshis = 100_000n): Promise<Outpoint> {
+    const script = scriptOf(77)
+    const txid = station.node.send(addressOf(script, BITCOIN_ADDRESSES.regtest)!, satoshis)
+    const tx = parseWholeTx(fromHex(String(await station.rpc('getrawtransaction', txid))))
+    await station.mine(1)
+    return out(
+      tx,
+      tx.outputs.findIndex((output) => toHex(output.script) === toHex(script)),
+    )
+  }
+
+  const commitOutput = (value: number): TxOutput => ({ value: BigInt(value), script: COMMIT })
+
+  /** Commit and reveal of a token of `units`, sent and not mined. */
+  async function mintToken(units: number): Promise<{ readonly reveal: Tx; readonly id: string }> {
+    const from = [await fund()]
+    const commit = spend({ from, to: [commitOutput(units + 5_000)], work: WORK, locktime: 500_000_000 })
+    tickers += 1
+    const payload: Plain = { args: { request_ticker: `tick${tickers}`, bitworkc: WORK } }
+    const reveal = spend({ from: [out(commit)], to: [units], op: 'ft', payload })
+    expect(await broadcast(commit)).toBe(toDisplayHex(commit.txid))
+    expect(await broadcast(reveal)).toBe(toDisplayHex(reveal.txid))
+    return { reveal, id: compactAt(commit) }
+  }
+
+  async function mintNft(): Promise<{ readonly reveal: Tx; readonly id: string }> {
+    const commit = spend({ from: [await fund()], to: [commitOutput(10_000)] })
+    const reveal = spend({ from: [out(commit)], to: [5_000], op: 'nft', payload: { a: 1 } })
+    await broadcast(commit)
+    await broadcast(reveal)
+    return { reveal, id: compactAt(commit) }
+  }
+
+  async function isInMempool(tx: Tx): Promise<boolean> {
+    return ((await station.rpc('getrawmempool')) as string[]).includes(toDisplayHex(tx.txid))
+  }
+
+  it('are refused with 800422 before the node sees them if they burn tokens, and taken if they do not', async () => {
+    const { reveal, id } = await mintToken(6_000)
+    await station.mine(1)
+    const burning = spend({ from: [out(reveal)], to: [2_500] })
+    const message = expect.stringMatching(
+      `rejected by atomicals rules\\.\\n\\n3500 of 6000 units of ${id} find no output`,
+    ) as string
+    await expect(broadcast(burning)).rejects.toMatchObject({ ...BURNS, message })
+    await expect(ask('atomicals.validate', toHex(burning.raw))).rejects.toMatchObject({ ...BURNS, message })
+    expect(await isInMempool(burning)).toBe(false)
+    expect((await decoded('decode_tx', toHex(burning.raw))).burned).toEqual({ [id]: 3_500 })
+
+    const good = spend({ from: [out(reveal), await fund()], to: [2_000, 4_000, 90_000] })
+    expect(await ask('atomicals.validate', toHex(good.raw))).toBe(toDisplayHex(good.txid))
+    expect(await isInMempool(good)).toBe(false)
+    expect(await broadcast(good)).toBe(toDisplayHex(good.txid))
+    expect(await isInMempool(good)).toBe(true)
+  })
+
+  it('are judged by what they spend of the mempool, and forced all the same', async () => {
+    const { reveal, id } = await mintToken(8_000)
+    expect(await isInMempool(reveal)).toBe(true)
+    const middle = spend({ from: [out(reveal), await fund()], to: [3_000, 5_000, 90_000] })
+    // The fund was mined, and the mint with it: the next one goes on unconfirmed.
+    await broadcast(middle)
+    const burning = spend({ from: [out(middle, 1)], to: [1_000] })
+    await expect(broadcast(burning)).rejects.toMatchObject(BURNS)
+    const { inputs, atomicals } = await decoded('decode_tx', toHex(burning.raw))
+    expect(inputs).toEqual({ '0': { [id]: 5_000 } })
+    expect(atomicals[0]).toMatchObject({ atomical_id: id, confirmed: true })
+
+    const force = await ask('transaction.broadcast_force', toHex(burning.raw))
+    expect(force).toBe(toDisplayHex(burning.txid))
+    expect(await isInMempool(burning)).toBe(true)
+    await station.mine(1)
+    const mined = await ask('atomicals.transaction', toDisplayHex(burning.txid))
+    expect(mined).toMatchObject({ transfers: { is_burned: true, burned_fts: { [id]: 4_000 } } })
+  })
+
+  it('are coloured by mints that are not confirmed either', async () => {
+    const { reveal, id } = await mintToken(9_000)
+    const burning = spend({ from: [out(reveal)], to: [1_000] })
+    await expect(broadcast(burning)).rejects.toMatchObject(BURNS)
+    const { inputs, outputs, atomicals, burned } = await decoded('decode_tx', toHex(burning.raw))
+    expect(inputs).toEqual({ '0': { [id]: 9_000 } })
+    expect(outputs).toEqual({ '0': { [id]: 1_000 } })
+    expect(burned).toEqual({ [id]: 8_000 })
+    expect(atomicals).toEqual([{ atomical_id: id, type: 'FT', confirmed: false }])
+  })
+
+  it('show what they mint before they are sent', async () => {
+    const commit = spend({ from: [await fund()], to: [commitOutput(10_000)] })
+    await broadcast(commit)
+    const reveal = spend({ from: [out(commit)], to: [5_000], op: 'nft', payload: { a: 1 } })
+    const { op, op_payload, outputs } = await decoded('decode_tx', toHex(reveal.raw))
+    expect({ op, op_payload, outputs }).toEqual({
+      op: ['nft'],
+      op_payload: { a: 1 },
+      outputs: { '0': { [compactAt(commit)]: 5_000 } },
+    })
+    // A name without the work for it is no mint.
+    const unnamed = spend({ from: [out(commit)], to: [5_000], op: 'nft', payload: { args: { request_realm: 'abc' } } })
+    expect((await decoded('decode_tx', toHex(unnamed.raw))).outputs).toEqual({})
+  })
+
+  it('that lose an NFT by z are taken, as the reference does, and say that it is burnt', async () => {
+    const { reveal, id } = await mintNft()
+    await station.mine(1)
+    const losing = spend({ from: [out(reveal)], to: [1_000], op: 'z', payload: { other: 1 } })
+    expect((await decoded('decode_tx', toHex(losing.raw))).burned).toEqual({ [id]: 5_000 })
+    expect(await ask('atomicals.validate', toHex(losing.raw))).toBe(toDisplayHex(losing.txid))
+    const { result } = (await ask('atomicals.validate_tx_blueprint', toHex(losing.raw))) as {
+      readonly result: Readonly<Record<string, unknown>>
+    }
+    expect(result).toMatchObject({
+      operation_found_at_inputs: { op: 'z', input_index: 0, payload: { other: 1 } },
+      nft_output_blueprint: { outputs: {}, nfts_burned: { [id]: 5_000 } },
+    })
+    const moved = spend({ from: [out(reveal)], to: [1_000] })
+    expect((await decoded('decode_tx', toHex(moved.raw))).outputs).toEqual({ '0': { [id]: 5_000 } })
+  })
+
+  it('say the same as PSBT of either version, in hex and in base64', async () => {
+    const { reveal, id } = await mintToken(7_000)
+    const tx = spend({ from: [out(reveal)], to: [1_000, 5_500] })
+    const whole = await decoded('decode_tx', toHex(tx.raw))
+    const blueprint = await ask('atomicals.validate_tx_blueprint', toHex(tx.raw))
+    expect(whole.outputs).toEqual({ '0': { [id]: 1_000 }, '1': { [id]: 5_500 } })
+    for (const psbt of [psbt0(tx), psbt2(tx)]) {
+      for (const text of [toHex(psbt), Buffer.from(psbt).toString('base64')]) {
+        expect(await decoded('decode_psbt', text)).toEqual(whole)
+        expect(await ask('atomicals.validate_psbt_blueprint', text)).toEqual(blueprint)
+      }
+    }
+  })
+
+  it('show the operation of a PSBT by its leaf script, and by the witness of an input that is final', async () => {
+    const { reveal, id } = await mintToken(7_000)
+    const payload = { [id]: { '1': 4_000 } }
+    const tx = spend({ from: [out(reveal)], to: [1_000, 4_000] })
+    const witness = envelopeWitness('z', encodeCbor(payload))
+    const leaf = entry(0x15, concat(witness[1]!, Uint8Array.of(0xc0)), new Uint8Array(33))
+    const final = entry(0x08, serializedWitness(tx, witness))
+    for (const inputs of [[leaf], [final]]) {
+      for (const make of [psbt0, psbt2]) {
+        const { op, op_payload, outputs, burned } = await decoded('decode_psbt', toHex(make(tx, { inputs })))
+        expect({ op, op_payload, outputs, burned }).toEqual({
+          op: ['z'],
+          op_payload: payload,
+          outputs: { '1': { [id]: 4_000 } },
+          burned: { [id]: 3_000 },
+        })
+      }
+    }
+  })
+
+  it('are refused by the node with code 1, and garbage as well', async () => {
+    const unknown = spend({ from: [{ txid: new Uint8Array(32).fill(9), vout: 0 }], to: [1_000] })
+    const message = expect.stringContaining('missing') as string
+    await expect(broadcast(unknown)).rejects.toMatchObject({ code: 1, message })
+    for (const garbage of ['00', 'deadbeef']) {
+      await expect(ask('transaction.broadcast', garbage)).rejects.toMatchObject({ code: 1 })
+      await expect(ask('transaction.broadcast_force', garbage)).rejects.toMatchObject({ code: 1 })
+      for (const method of [
+        'validate',
+        'validate_tx_blueprint',
+        'decode_tx',
+        'validate_psbt_blueprint',
+        'decode_psbt',
+      ]) {
+        const unreadable = { code: 1, message: expect.stringMatching(/cannot be read/) as string }
+        await expect(ask(`atomicals.${method}`, garbage)).rejects.toMatchObject(unreadable)
+      }
+    }
+  })
+
+  it('are refused with code 1 if they spend an output twice or stand on too many that are unknown', async () => {
+    const { reveal } = await mintToken(6_000)
+    const twice = spend({ from: [out(reveal), out(reveal)], to: [1_000] })
+    await expect(ask('atomicals.decode_tx', toHex(twice.raw))).rejects.toMatchObject({
+      code: 1,
+      message: expect.stringContaining('twice') as string,
+    })
+    const many = Array.from({ length: 101 }, (_, i) => ({ txid: new Uint8Array(32).fill(i + 1), vout: 0 }))
+    await expect(ask('atomicals.validate', toHex(spend({ from: many, to: [1_000] }).raw))).rejects.toMatchObject({
+      code: 1,
+      message: expect.stringContaining('more than 100 transactions') as string,
+    })
+  })
+})
+
+/** The witness alone, as it is written behind the outputs. */
+function serializedWitness(tx: Tx, witness: readonly Uint8Array[]): Uint8Array {
+  const inputs = tx.inputs.map((input) => ({ ...input, witness }))
+  const { version, outputs, locktime } = tx
+  const bytes = serializeTx({ version, inputs, outputs, locktime })
+  return bytes.subarray(tx.baseSize - 4 + 2, -4)
+}
