@@ -22,7 +22,7 @@ const INPUTS_PER_TURN = 200
  * Tokens times outputs of a transaction that is judged: each token may have units at each output. Nobody paid for a
  * transaction that is only asked about, so what a block may cost is too much here.
  */
-const MAX_ASSIGNMENTS = 250_000
+const MAX_ASSIGNMENTS = 50_000
 
 /** What a transaction would do. */
 export interface Judged {
