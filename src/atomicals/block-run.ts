@@ -7,15 +7,13 @@ import { applyTx } from './apply-tx.ts'
 import type { AtomicalsHeights } from './constants.ts'
 import type { PlaceFilter } from './filter.ts'
 import { type AtomicalsRules, rulesAt } from './height-rules.ts'
+import { MARKER } from './interest.ts'
 import { ACTIVITY, LOCATIONS, type PlaceKey } from './layout.ts'
 import { type Ledger, type PlacedTx, placeText } from './ledger.ts'
 import { findOperation } from './operation.ts'
 import type { TickerMemory } from './steps/distribute.ts'
 import type { CommitPlace } from './steps/mint.ts'
-import { holdingsOf, type SpentAt, spentOutput } from './steps/spend.ts'
 
-/** `04 atom`: what envelopes and payment markers have in common. */
-const MARKER = Buffer.from('0461746f6d', 'hex')
 const HASHX_SIZE = 11
 
 /** One block on its way through the rules: only the transactions that can matter are looked at. */
@@ -86,7 +84,7 @@ export class BlockRun {
     const tx = txAt(block, index)
     const placed: PlacedTx = { tx, txid: txidAt(block, index), txNum: firstTxNum + index, height }
     const found = findOperation(tx, { argsMayHaveBytes: this.#rules.density })
-    const spent = index === 0 ? [] : this.#spend(placed)
+    const spent = index === 0 ? [] : this.#ledger.spendInputs(placed)
     const input = { placed, spent, operation: found, commitOf: () => this.#commitOf(index) }
     const result = await applyTx(this.#ledger, input, this.#tickers, this.#rules)
     const { counts, activity, operation, listedUnder } = result
@@ -102,16 +100,6 @@ export class BlockRun {
     const hashX = toLatin1(sha256d(fromLatin1(id)).subarray(0, HASHX_SIZE))
     this.#context.list(hashX, txNum)
     this.#context.touched.add(hashX)
-  }
-
-  /** Spends what sits at the inputs. */
-  #spend({ tx, txNum }: PlacedTx): SpentAt[] {
-    return [...tx.inputs.keys()].flatMap((input) => {
-      const output = spentOutput((place) => this.#ledger.location(place), tx, input)
-      if (output === undefined) return []
-      this.#ledger.spend(output.place, output.row, output.location, txNum)
-      return holdingsOf(output)
-    })
   }
 
   /** Where the transaction stands whose output the first input of a transaction spends. */

@@ -60,6 +60,11 @@ export class AtomicalsIndexer implements Indexer {
     }
   }
 
+  /** False of an outpoint (36 bytes) that nothing sits at in any view of the database. */
+  mayCarry(outpoint: Uint8Array): boolean {
+    return this.#filter?.mayHave(outpoint, 0) !== false
+  }
+
   /**
    * Fills the filter from the database that this indexer serves, so that most outputs need not be looked up; until it is
    * done, and without it, all that a block spends are. `reader` is the store as it is now, before the next block.

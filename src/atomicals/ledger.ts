@@ -34,6 +34,7 @@ import { dmintAfter, type Past, RecordedPast, rulesAfter } from './past.ts'
 import type { EditableRows } from './rows.ts'
 import type { Rule } from './rules.ts'
 import { initialState, type StateChange } from './state.ts'
+import { holdingsOf, type SpentAt, spentOutput } from './steps/spend.ts'
 import type { IdText } from './transfer/holding.ts'
 
 /** A transaction at its place in the chain. */
@@ -48,7 +49,7 @@ export interface PlacedTx {
 /** What the ledger keeps of an operation. */
 export type RecordedOperation = Pick<Operation, 'op' | 'inputIndex' | 'payload' | 'payloadBytes'>
 
-/** Rows of the Atomicals index as one block sees and writes them. */
+/** Rows of the Atomicals index as one block, or what is to be one, sees and writes them. */
 export class Ledger implements Past {
   readonly #overlay: EditableRows
   readonly #past: RecordedPast
@@ -145,6 +146,16 @@ export class Ledger implements Past {
   spend(place: PlaceKey, row: LocationRow, location: IdText, txNum: number): void {
     this.#overlay.put(LOCATIONS, place, { ...row, spentBy: txNum })
     for (const { id } of row.held) this.#overlay.remove(HOLDERS, { id, location })
+  }
+
+  /** Spends what sits at the inputs of a transaction. */
+  spendInputs({ tx, txNum }: PlacedTx): SpentAt[] {
+    return [...tx.inputs.keys()].flatMap((input) => {
+      const output = spentOutput((place) => this.location(place), tx, input)
+      if (output === undefined) return []
+      this.spend(output.place, output.row, output.location, txNum)
+      return holdingsOf(output)
+    })
   }
 
   /** Writes what a step of a transaction does. `operation`: that of the transaction. */

@@ -11,7 +11,7 @@ export interface RowSource {
   rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]>
 }
 
-/** Rows that can be written: the overlay of a block, or what is only tried out (see trial-rows.ts). */
+/** Rows that transactions write: the overlay of a block, the mempool, or what is only tried out. */
 export interface EditableRows extends RowSource {
   put<K, V>(space: KeySpace<K, V>, key: K, value: V): void
   remove<K, V>(space: KeySpace<K, V>, key: K): void

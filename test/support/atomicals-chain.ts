@@ -110,7 +110,7 @@ export interface SpendPlan {
   readonly opInput?: number
   /** Hex digits that the txid has to begin with. */
   readonly work?: string
-  /** The first locktime that is tried for it. Default: 1; nodes take those from 500,000,000 on at any height. */
+  /** The first locktime that is tried for it. Default: 500,000,000, a time long past: nodes take it at any height. */
   readonly locktime?: number
 }
 
@@ -137,7 +137,11 @@ export function spend(plan: SpendPlan): Tx {
     witness: i === (plan.opInput ?? 0) ? witness : [],
   }))
   const outputs = plan.to.map((to, i) => (typeof to === 'number' ? { value: BigInt(to), script: scriptOf(i) } : to))
-  return buildTx(inputs, outputs, plan.work === undefined ? 0 : grind(inputs, outputs, plan.work, plan.locktime ?? 1))
+  return buildTx(
+    inputs,
+    outputs,
+    plan.work === undefined ? 0 : grind(inputs, outputs, plan.work, plan.locktime ?? 500_000_000),
+  )
 }
 
 function grind(inputs: readonly TxInput[], outputs: readonly TxOutput[], work: string, first: number): number {
@@ -174,13 +178,15 @@ const FUND = 10_000_000n
 /** A chain of blocks made by hand, with its index. */
 export class AtomicalsChain {
   readonly db: IndexDatabase
+  readonly indexer: AtomicalsIndexer
   readonly #store: MemoryStore
   readonly #blocks: BuiltBlock[]
   #funds: Outpoint[] = []
   #salt = 0
 
-  private constructor(db: IndexDatabase, store: MemoryStore, genesis: BuiltBlock) {
+  private constructor(db: IndexDatabase, indexer: AtomicalsIndexer, store: MemoryStore, genesis: BuiltBlock) {
     this.db = db
+    this.indexer = indexer
     this.#store = store
     this.#blocks = [genesis]
   }
@@ -194,6 +200,7 @@ export class AtomicalsChain {
 
   static async #over(directory: string, genesis: BuiltBlock, heights: AtomicalsHeights): Promise<AtomicalsChain> {
     const stores: MemoryStore[] = []
+    const indexer = new AtomicalsIndexer({ heights, filterBits: 1 << 14 })
     const db = await IndexDatabase.open(
       {
         directory,
@@ -205,7 +212,7 @@ export class AtomicalsChain {
         pendingBytes: 64 << 20,
       },
       {
-        indexers: indexersWith(new AtomicalsIndexer({ heights, filterBits: 1 << 14 })),
+        indexers: indexersWith(indexer),
         openStore: (_directory, _options, disk) => {
           const store = new MemoryStore(disk)
           stores.push(store)
@@ -214,7 +221,7 @@ export class AtomicalsChain {
       },
     )
     await db.advance(parseBlock(genesis.raw), 0)
-    return new AtomicalsChain(db, stores[0]!, genesis)
+    return new AtomicalsChain(db, indexer, stores[0]!, genesis)
   }
 
   get height(): number {

@@ -7,9 +7,9 @@ import { type IndexCollaborators, IndexDatabase, type IndexOptions } from '../..
 import { invariant } from '../../src/errors.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { AtomicalsChain, heightsFrom } from './atomicals-chain.ts'
-import { RandomAtomicals } from './atomicals-random.ts'
 import { type BuiltBlock, seededRandom } from './chain-builder.ts'
 import { advanceBy, dumpOf, withDirectory } from './chain-index.ts'
+import { RandomAtomicals } from './random-atomicals.ts'
 
 /** What an index is made to do; blocks are on the way for good once a flush says so. */
 export type Step =

@@ -5,9 +5,9 @@ import type { HeldKind } from '../../../src/atomicals/layout.ts'
 import { HOLDERS, LOCATIONS } from '../../../src/atomicals/layout.ts'
 import { toLatin1 } from '../../../src/lib/bytes.ts'
 import { AtomicalsChain, heightsFrom } from '../../support/atomicals-chain.ts'
-import { RandomAtomicals } from '../../support/atomicals-random.ts'
 import { seededRandom } from '../../support/chain-builder.ts'
 import { withDirectory } from '../../support/chain-index.ts'
+import { RandomAtomicals } from '../../support/random-atomicals.ts'
 
 interface Seat {
   readonly id: string

@@ -28,13 +28,18 @@ export class RandomAtomicals {
   }
 
   async block(): Promise<void> {
+    await this.#chain.mine(...this.txs())
+  }
+
+  /** Those of a block, in its order. */
+  txs(): Tx[] {
     const txs: Tx[] = []
     for (let i = this.#below(5); i > 0; i--) {
       const tx = this.#random() < 0.3 ? this.#mint(txs) : this.#move()
       txs.push(tx)
       this.#outputs.push(...tx.outputs.flatMap(({ script }, vout) => (script[0] === 0x6a ? [] : [out(tx, vout)])))
     }
-    await this.#chain.mine(...txs)
+    return txs
   }
 
   /** Forgets outputs of blocks that are lost. */
