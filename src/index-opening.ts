@@ -1,6 +1,7 @@
 import type { AtomicalsHeights } from './atomicals/constants.ts'
 import { heightSettings } from './atomicals/height-rules.ts'
 import { AtomicalsIndexer } from './atomicals/indexer.ts'
+import { AtomicalsInterest } from './atomicals/interest.ts'
 import type { Coin } from './coins/coin.ts'
 import type { Settings } from './config.ts'
 import { IndexDatabase } from './db/index-db.ts'
@@ -24,10 +25,14 @@ export interface IndexMemory {
 }
 
 /**
- * Opens the index in DB_DIRECTORY, or makes one. Throws ConfigError as atomicalsHeights() does, and StorageError as
+ * Opens the index in DB_DIRECTORY, or makes one. `indexers`: those of coinIndexers(), for who wants to know them. Throws ConfigError as atomicalsHeights() does, and StorageError as
  * IndexDatabase.open() does.
  */
-export async function openIndex({ settings, coin }: IndexPlace, memory: IndexMemory): Promise<IndexDatabase> {
+export async function openIndex(
+  { settings, coin }: IndexPlace,
+  memory: IndexMemory,
+  indexers: readonly Indexer[] = coinIndexers({ settings, coin }),
+): Promise<IndexDatabase> {
   const heights = atomicalsHeights({ settings, coin })
   try {
     return await IndexDatabase.open(
@@ -40,7 +45,7 @@ export async function openIndex({ settings, coin }: IndexPlace, memory: IndexMem
         ...memory,
         settings: heights === undefined ? {} : heightSettings(heights),
       },
-      { indexers: coinIndexers({ settings, coin }) },
+      { indexers },
     )
   } catch (error) {
     if (!(error instanceof StorageError && error.code === 'settings')) throw error
@@ -54,6 +59,12 @@ export async function openIndex({ settings, coin }: IndexPlace, memory: IndexMem
 export function coinIndexers(place: IndexPlace): readonly Indexer[] {
   const heights = atomicalsHeights(place)
   return heights === undefined ? [] : [new AtomicalsIndexer({ heights })]
+}
+
+/** Which transactions the mempool keeps whole for these indexers; undefined where none matters to any. */
+export function mempoolInterest(indexers: readonly Indexer[]): AtomicalsInterest | undefined {
+  const atomicals = indexers.find((indexer) => indexer instanceof AtomicalsIndexer)
+  return atomicals === undefined ? undefined : new AtomicalsInterest({ filter: atomicals })
 }
 
 /**

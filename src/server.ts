@@ -8,8 +8,9 @@ import type { Settings } from './config.ts'
 import { SECURE_KINDS } from './config-values.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
 import type { IndexDatabase } from './db/index-db.ts'
+import type { Indexer } from './db/indexer.ts'
 import { ChainError, isAbort } from './errors.ts'
-import { atomicalsHeights, openIndex } from './index-opening.ts'
+import { atomicalsHeights, coinIndexers, mempoolInterest, openIndex } from './index-opening.ts'
 import { systemClock } from './lib/clock.ts'
 import type { Service } from './lib/service.ts'
 import type { Logger } from './log.ts'
@@ -141,11 +142,12 @@ class Server {
     const reorgLimit = settings.reorgLimit ?? coin.reorgLimit
     await mkdir(settings.dbDirectory, { recursive: true })
 
-    const db = await this.#openIndex()
+    const indexers = coinIndexers({ settings, coin })
+    const db = await this.#openIndex(indexers)
     const node = await this.#builtInNode(signal)
     const daemon = new Bitcoind(this.#daemonOptions(node), { log, clock, observer: this.#daemonTally })
 
-    const mempool = new Mempool({}, { log })
+    const mempool = new Mempool({}, { log, interest: mempoolInterest(indexers) })
     const historyLimit = Math.floor((settings.maxSend - HISTORY_FRAME_BYTES) / HISTORY_ITEM_BYTES)
     const scriptCacheBytes = settings.cacheMb * MIB * SHARE.scripts
     const hub = new MomentHub({ historyLimit, scriptCacheBytes }, { mempool, caches: this.#caches })
@@ -279,14 +281,18 @@ class Server {
     await service.start(signal)
   }
 
-  async #openIndex(): Promise<IndexDatabase> {
+  async #openIndex(indexers: readonly Indexer[]): Promise<IndexDatabase> {
     const { dbDirectory, cacheMb } = this.#settings
     const place = { settings: this.#settings, coin: this.#coin }
-    const db = await openIndex(place, {
-      cacheBytes: cacheMb * MIB * SHARE.database,
-      txidCacheBytes: cacheMb * MIB * SHARE.txids,
-      pendingBytes: cacheMb * MIB * SHARE.pendingBlocks,
-    })
+    const db = await openIndex(
+      place,
+      {
+        cacheBytes: cacheMb * MIB * SHARE.database,
+        txidCacheBytes: cacheMb * MIB * SHARE.txids,
+        pendingBytes: cacheMb * MIB * SHARE.pendingBlocks,
+      },
+      indexers,
+    )
     db.warm()
     this.#back.push({ name: 'index', start: () => Promise.resolve(), stop: () => db.close() })
     const atomicals = atomicalsHeights(place) ?? 'off'

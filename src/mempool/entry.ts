@@ -37,6 +37,8 @@ export interface MempoolEntry {
   /** Satoshis. */
   readonly fee: number
   readonly vsize: number
+  /** Place in the order in which the mempool's transactions came. */
+  readonly order: number
 }
 
 /** A transaction fetched whose inputs are still to be looked up. */
@@ -50,6 +52,8 @@ export interface Candidate {
   /** Satoshis of all outputs, also of those that no index keeps. */
   readonly paid: number
   readonly vsize: number
+  /** Only where somebody wants to know what matters: the bytes, and whether they are known to. */
+  interest?: { readonly raw: Uint8Array; matters: boolean }
 }
 
 /** Reads a transaction from the node's mempool. Throws ParseError, also if it is another than `txid` says. */
@@ -86,7 +90,7 @@ export function readCandidate(
 }
 
 /** The entry of a candidate of which every input is known. Throws InvariantError if one is not. */
-export function toEntry(candidate: Candidate): MempoolEntry {
+export function toEntry(candidate: Candidate, order = 0): MempoolEntry {
   const { txid, prevouts, outputHashXs, outputValues, paid, vsize } = candidate
   const inputValues: number[] = []
   let inputHashXs = ''
@@ -99,7 +103,7 @@ export function toEntry(candidate: Candidate): MempoolEntry {
   }
   // The node takes none that pays out more than it has; never negative, as ElectrumX.
   const fee = Math.max(0, funded - paid)
-  return { txid, prevouts, inputHashXs: flat(inputHashXs), inputValues, outputHashXs, outputValues, fee, vsize }
+  return { txid, prevouts, inputHashXs: flat(inputHashXs), inputValues, outputHashXs, outputValues, fee, vsize, order }
 }
 
 /** Key of the outpoint that input `index` spends. */

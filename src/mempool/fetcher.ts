@@ -7,6 +7,7 @@ import { throwIfAborted } from '../lib/abort.ts'
 import { toLatin1 } from '../lib/bytes.ts'
 import type { Logger } from '../log.ts'
 import { type Candidate, keyBytes, type OutputKey, prevoutAt, readCandidate, txidOf } from './entry.ts'
+import type { Interest } from './kept.ts'
 
 /** Outpoints that the index is asked for at a time. */
 const LOOKUPS = 4_096
@@ -29,6 +30,7 @@ export interface FetcherCollaborators {
   readonly parse: (raw: Uint8Array) => Tx
   /** True if the mempool has a transaction: what it pays is not looked up in the index. */
   readonly has: (txid: string) => boolean
+  readonly interest?: Interest | undefined
 }
 
 /** Fetches transactions, reads them, and finds what their inputs spend among the confirmed outputs. */
@@ -38,6 +40,7 @@ export class Fetcher {
   readonly #keyOf: OutputKey
   readonly #parse: (raw: Uint8Array) => Tx
   readonly #has: (txid: string) => boolean
+  readonly #interest: Interest | undefined
   /** Ids of transactions that cannot be read: told of once and not to be asked for again. */
   readonly unreadable = new Set<string>()
 
@@ -47,6 +50,7 @@ export class Fetcher {
     this.#keyOf = collaborators.keyOf
     this.#parse = collaborators.parse
     this.#has = collaborators.has
+    this.#interest = collaborators.interest
   }
 
   /** Candidates of those of `txids` that the node still has, and `waiting`, each with the confirmed coins it spends. */
@@ -83,13 +87,21 @@ export class Fetcher {
 
   #read(txid: string, raw: Uint8Array): Candidate | undefined {
     try {
-      return readCandidate(txid, raw, this.#keyOf, this.#parse)
+      const candidate = readCandidate(txid, raw, this.#keyOf, this.#parse)
+      const interest = this.#interest
+      return interest === undefined ? candidate : { ...candidate, interest: { raw, matters: interest.marks(raw) } }
     } catch (error) {
       if (!(error instanceof ParseError)) throw error
       this.unreadable.add(txid)
       this.#log.warn({ txid, reason: error.message }, 'mempool transaction cannot be read')
       return undefined
     }
+  }
+
+  /** A candidate spends a confirmed outpoint. */
+  #look({ interest }: Candidate, outpoint: Uint8Array | undefined, view: ChainView): void {
+    if (interest === undefined || outpoint === undefined || interest.matters) return
+    interest.matters = this.#interest?.carries(view, outpoint) === true
   }
 
   async #findConfirmed(candidates: readonly Candidate[], view: ChainView, signal: AbortSignal): Promise<void> {
@@ -111,6 +123,7 @@ export class Fetcher {
         const output = found[i]
         if (output !== undefined) {
           candidate.coins[input] = { hashX: toLatin1(output.hashX), value: Number(output.value) }
+          this.#look(candidate, outpoints[i], view)
         }
       }
     }

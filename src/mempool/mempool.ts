@@ -11,6 +11,7 @@ import {
   coinAt,
   forEachHashX,
   indexOf,
+  keyBytes,
   type MempoolEntry,
   type OutputKey,
   prevoutAt,
@@ -20,6 +21,7 @@ import {
 import { type CompactHistogram, FeeHistogram } from './fee-histogram.ts'
 import { Fetcher, type Sources } from './fetcher.ts'
 import { MempoolGraph } from './graph.ts'
+import { type Interest, KeptTxs } from './kept.ts'
 import { Orphans } from './orphans.ts'
 import { MempoolSnapshot, RECENT_KEPT } from './snapshot.ts'
 
@@ -36,15 +38,19 @@ export interface MempoolOptions {
   readonly inFlight: number
   /** Transactions kept that wait for a parent. */
   readonly orphans: number
+  /** Bytes of transactions that are kept whole: see KeptTxs. */
+  readonly keptBytes: number
 }
 
-export const MEMPOOL_DEFAULTS: MempoolOptions = { batch: 200, inFlight: 5, orphans: 10_000 }
+export const MEMPOOL_DEFAULTS: MempoolOptions = { batch: 200, inFlight: 5, orphans: 10_000, keptBytes: 64 * 2 ** 20 }
 
 export interface MempoolCollaborators {
   readonly log: Logger
   /** hashX of output scripts: the same that the index uses. */
   readonly keyOf?: OutputKey
   readonly parse?: (raw: Uint8Array) => Tx
+  /** Which transactions are kept whole. None without it. */
+  readonly interest?: Interest | undefined
 }
 
 /** Transactions, as displayed, that came into the node's mempool and left it otherwise than by a block. */
@@ -88,6 +94,8 @@ export class Mempool {
   readonly #fetcher: Fetcher
   readonly #graph = new MempoolGraph()
   readonly #orphans: Orphans
+  readonly #interest: Interest | undefined
+  readonly #kept: KeptTxs
   readonly #fees = new FeeHistogram()
   /** In the order in which they came, with some that are gone. */
   #arrivals: MempoolEntry[] = []
@@ -96,13 +104,19 @@ export class Mempool {
   #virtualBytes = 0
   /** Ids of what came, went, or changed its height since somebody took them. */
   #stirred = new Set<string>()
+  /** Transactions that ever came. */
+  #came = 0
+  /** True from a block that was taken back until everything was looked at again for what matters. */
+  #interestStale = false
 
   constructor(options: Partial<MempoolOptions>, collaborators: MempoolCollaborators) {
     this.#options = { ...MEMPOOL_DEFAULTS, ...options }
     this.#log = collaborators.log
-    const { log, keyOf = indexedKey, parse = parseWholeTx } = collaborators
-    this.#fetcher = new Fetcher(this.#options, { log, keyOf, parse, has: (txid) => this.#graph.has(txid) })
+    const { log, keyOf = indexedKey, parse = parseWholeTx, interest } = collaborators
+    this.#fetcher = new Fetcher(this.#options, { log, keyOf, parse, interest, has: (txid) => this.#graph.has(txid) })
     this.#orphans = new Orphans(this.#options.orphans)
+    this.#interest = interest
+    this.#kept = new KeptTxs({ maxBytes: this.#options.keptBytes })
   }
 
   get size(): number {
@@ -126,7 +140,12 @@ export class Mempool {
 
   /** What readers see from now on; of one instant, for as long as they keep it. */
   snapshot(): MempoolSnapshot {
-    const facts = { complete: this.#complete, histogram: this.#histogram, recent: this.#recent() }
+    const facts = {
+      complete: this.#complete,
+      histogram: this.#histogram,
+      recent: this.#recent(),
+      kept: this.#kept.list(),
+    }
     return new MempoolSnapshot(facts, this.#graph.freeze())
   }
 
@@ -135,6 +154,11 @@ export class Mempool {
     const stirred = this.#stirred
     this.#stirred = new Set()
     return stirred
+  }
+
+  /** A block was taken back: what its outputs carry may change, so transactions that did not matter may do so now. */
+  rolledBack(): void {
+    this.#interestStale = this.#interest !== undefined
   }
 
   /** Makes the fee histogram anew for the snapshots to come. */
@@ -151,6 +175,7 @@ export class Mempool {
     // Asked after the ids: if this tip is the view's, so it was when the ids were listed.
     const node = await daemon.chainInfo(signal)
     if (!standsOn(view, node)) return behind(node)
+    await this.#renewInterest(view, signal)
     const { gone, fresh } = await this.#compare(txids, signal)
     const result = await this.#takeIn(gone, fresh, { view, daemon, signal, step })
     if (result.outcome === 'current') this.#complete = true
@@ -268,9 +293,10 @@ export class Mempool {
         this.#defer(candidate, missing)
         continue
       }
-      const entry = toEntry(candidate)
+      const entry = toEntry(candidate, this.#came++)
       for (let i = 0; i < entry.inputValues.length; i++) this.#dropSpender(prevoutAt(entry.prevouts, i), touched)
       this.#insert(entry, touched)
+      this.#keepIfItMatters(entry, candidate.interest)
       work.push(...this.#orphans.takeChildren(entry.txid))
     }
   }
@@ -303,6 +329,44 @@ export class Mempool {
     this.#touch(entry, touched)
   }
 
+  #keepIfItMatters(entry: MempoolEntry, interest: Candidate['interest']): void {
+    if (interest === undefined || !(interest.matters || this.#hasKeptParent(entry))) return
+    this.#keep(entry, interest.raw)
+  }
+
+  #hasKeptParent({ prevouts, inputValues }: MempoolEntry): boolean {
+    if (this.#kept.size === 0) return false
+    for (let i = 0; i < inputValues.length; i++) if (this.#kept.has(txidOf(prevoutAt(prevouts, i)))) return true
+    return false
+  }
+
+  /** Keeps it and, after a reorganisation, what was there before its parent. */
+  #keep(entry: MempoolEntry, raw?: Uint8Array): void {
+    this.#kept.add({ txid: entry.txid, order: entry.order, raw })
+    for (const { txid, order } of this.#graph.descendants(entry)) this.#kept.add({ txid, order, raw: undefined })
+  }
+
+  async #renewInterest(view: ChainView, signal: AbortSignal): Promise<void> {
+    if (!this.#interestStale) return
+    let looked = 0
+    for (const txid of this.#graph.txids()) {
+      if (++looked % ACCEPTED_AT_ONCE === 0) await nextTurn()
+      const entry = this.#graph.get(txid)
+      if (entry !== undefined && !this.#kept.has(txid) && this.#spendsCarrier(entry, view)) this.#keep(entry)
+    }
+    throwIfAborted(signal)
+    this.#interestStale = false
+  }
+
+  #spendsCarrier({ prevouts, inputValues }: MempoolEntry, view: ChainView): boolean {
+    for (let i = 0; i < inputValues.length; i++) {
+      const outpoint = prevoutAt(prevouts, i)
+      if (this.#graph.has(txidOf(outpoint))) continue
+      if (this.#interest?.carries(view, keyBytes(outpoint)) === true) return true
+    }
+    return false
+  }
+
   /** Takes out a transaction if it is there, and leaves its dependents: those of a confirmed one stay. */
   #drop(txid: string, touched: Set<string>): void {
     this.#orphans.delete(txid)
@@ -310,6 +374,7 @@ export class Mempool {
     if (entry === undefined) return
     this.#touch(entry, touched)
     this.#graph.remove(entry)
+    this.#kept.delete(txid)
     this.#fees.remove(entry.fee, entry.vsize)
     this.#virtualBytes -= entry.vsize
     if (this.#arrivals.length > 2 * this.#graph.size + 8 * RECENT_KEPT) {

@@ -2,6 +2,7 @@ import type { ChainView, Tip, Utxo } from '../db/view.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import type { HistoryMemo } from './confirmed-history.ts'
 import type { HistoryList } from './history-list.ts'
+import type { KeptList } from './kept.ts'
 import type { OutputsMemo } from './script-cache.ts'
 
 /** An unconfirmed transaction as clients are told of it. `txid` as displayed. */
@@ -33,6 +34,10 @@ export interface MempoolView {
   readonly complete: boolean
   readonly size: number
   has(txid: string): boolean
+  /** Transactions that matter to an index that the coin adds. */
+  readonly kept: KeptList
+  /** Place of a transaction (`txid` as displayed) in the order in which all came; undefined if it is not here. */
+  orderOf(txid: string): number | undefined
   /** Items that touch a script in canonical order: height 0 before -1, then by txid as displayed. */
   items(hashX: Uint8Array): readonly MempoolItem[]
   /** Unspent outputs of a script made in the mempool. */

@@ -2,6 +2,7 @@ import { toLatin1 } from '../lib/bytes.ts'
 import { coinAt, deltaOf, indexOf, keyBytes, type MempoolEntry, outpointsOf } from './entry.ts'
 import type { CompactHistogram } from './fee-histogram.ts'
 import { type GraphReader, heightIn } from './graph.ts'
+import type { KeptList } from './kept.ts'
 import type { MempoolItem, MempoolOutput, MempoolUtxo, MempoolView } from './moment.ts'
 
 /** `mempool.recent` (protocol 1.7) tells of the last ten. */
@@ -12,12 +13,14 @@ export interface SnapshotFacts {
   readonly histogram: CompactHistogram
   /** Newest first. */
   readonly recent: readonly MempoolEntry[]
+  readonly kept: KeptList
 }
 
 /** The mempool as it was when the snapshot was taken. Costs nothing to take; later changes keep what it has to know. */
 export class MempoolSnapshot implements MempoolView {
   readonly complete: boolean
   readonly size: number
+  readonly kept: KeptList
   readonly #graph: GraphReader
   readonly #histogram: CompactHistogram
   readonly #recent: readonly MempoolEntry[]
@@ -25,6 +28,7 @@ export class MempoolSnapshot implements MempoolView {
   constructor(facts: SnapshotFacts, graph: GraphReader) {
     this.complete = facts.complete
     this.size = graph.size
+    this.kept = facts.kept
     this.#graph = graph
     this.#histogram = facts.histogram
     this.#recent = facts.recent
@@ -32,6 +36,10 @@ export class MempoolSnapshot implements MempoolView {
 
   has(txid: string): boolean {
     return this.#graph.get(txid) !== undefined
+  }
+
+  orderOf(txid: string): number | undefined {
+    return this.#graph.get(txid)?.order
   }
 
   /** How many items a script (11 characters) has, without making them. */

@@ -219,6 +219,7 @@ export class Follower implements Service {
         rolledBack: (block) => {
           if (!this.#hub.ready) return
           this.#touch(block.touched)
+          this.#mempool.rolledBack()
           this.#reorgSince ??= this.#now
           // Whatever branch wins, its mempool is taken from the list.
           this.#schedule.startOver(this.#now)

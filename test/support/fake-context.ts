@@ -5,6 +5,7 @@ import { concat, equalBytes, fromHex, toDisplayHex, toHex, toLatin1 } from '../.
 import { sha256, sha256d } from '../../src/lib/hash.ts'
 import { merkleBranch, merkleRoot } from '../../src/lib/merkle.ts'
 import { HistoryList } from '../../src/mempool/history-list.ts'
+import { KeptList } from '../../src/mempool/kept.ts'
 import type {
   MempoolItem,
   MempoolOutput,
@@ -159,6 +160,8 @@ function fakeMempool(moment: FakeMoment): MempoolView {
     items: (hashX) => moment.script(hashX).mempool ?? [],
     utxos: (hashX) => moment.script(hashX).mempoolUtxos ?? [],
     isSpent: () => false,
+    kept: KeptList.EMPTY,
+    orderOf: () => undefined,
     spenderOf: (outpoint) => moment.mempoolSpenders.get(toLatin1(outpoint)),
     output: (txid, vout) => moment.mempoolOutputs.get(txid)?.[vout],
     balanceDelta: (hashX) => moment.script(hashX).delta ?? 0n,
