@@ -1,3 +1,4 @@
+import { AtomicalsInterest } from '../../src/atomicals/interest.ts'
 import { BITCOIN_ADDRESSES } from '../../src/chain/address.ts'
 import { parseBlock, txAt, txidAt } from '../../src/chain/block.ts'
 import { headerHash } from '../../src/chain/headers.ts'
@@ -116,7 +117,7 @@ export class AtomicalsHost {
 
   static async over(view: ChainView, node: CorpusNode): Promise<AtomicalsHost> {
     node.tip = toDisplayHex(headerHash(view.header(view.tip.height)!))
-    const mempool = new Mempool({}, { log: silentLogger() })
+    const mempool = new Mempool({}, { log: silentLogger(), interest: new AtomicalsInterest() })
     await mempool.refresh(view, node, new AbortController().signal)
     const parts = { view, mempool: mempool.snapshot(), scripts: new ScriptCache({ maxBytes: 1 << 24 }) }
     return new AtomicalsHost(new LiveMoment({ historyLimit: 10_000 }, parts), node)

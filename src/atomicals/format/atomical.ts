@@ -42,7 +42,10 @@ export class AtomicalFormat {
     this.#shown = shown
   }
 
-  /** The atomical with its names, or undefined if nobody minted it. */
+  /**
+   * The atomical with its names, or undefined if nobody minted it. One whose reveal is not in the view's chain has the
+   * number -1 and null for what is not known of blocks yet.
+   */
   async atomical(id: IdText): Promise<AtomicalWire | undefined> {
     const row = this.#queries.atomical(id)
     if (row === undefined) return undefined
@@ -50,12 +53,13 @@ export class AtomicalFormat {
     const args = argsOf(payload) ?? new CborMap()
     const extras = this.#mintExtras(row, args)
     const request = await this.#queries.request(id)
+    const confirmed = this.#isConfirmed(row.txNum)
     return {
       atomical_id: compactOfIdText(id),
-      atomical_number: row.number,
+      atomical_number: confirmed ? row.number : -1,
       atomical_ref: atomicalRef(txidOfIdText(id)),
       type: row.type === 'nft' ? 'NFT' : 'FT',
-      confirmed: true,
+      confirmed,
       mint_info: { ...this.#mintInfo(id, row, payload, args), ...requestFields(row, args), ...extras },
       ...this.#tokenFields(row, args),
       ...extras,
@@ -67,28 +71,39 @@ export class AtomicalFormat {
   }
 
   #mintInfo(id: IdText, row: AtomicalRow, payload: CborMap, args: CborMap): WireObject {
-    const header = this.#view.header(row.height) ?? new Uint8Array(0)
     const commit = compactOfIdText(id)
+    const isCommitted = this.#isConfirmed(row.commitTxNum)
     return {
       commit_txid: toDisplayHex(txidOfIdText(id)),
       commit_index: indexOfIdText(id),
       commit_location: commit,
-      commit_tx_num: row.commitTxNum,
-      commit_height: row.commitHeight,
+      commit_tx_num: isCommitted ? row.commitTxNum : null,
+      commit_height: isCommitted ? row.commitHeight : null,
       reveal_location_txid: toDisplayHex(row.revealTxid),
       reveal_location_index: 0,
       reveal_location: compactOfIdText(idText(row.revealTxid, 0)),
-      reveal_location_tx_num: row.txNum,
-      reveal_location_height: row.height,
-      reveal_location_header: toHex(header),
-      // As hashed, not as displayed: so the reference has it.
-      reveal_location_blockhash: toHex(headerHash(header)),
+      ...this.#revealBlock(row),
       reveal_location_scripthash: scriptHashText(row.script),
       reveal_location_script: toHex(row.script),
       reveal_location_value: row.satoshis,
       args: this.#wire(args),
       meta: this.#wire(mapOrEmpty(payload.get('meta'))),
       ctx: this.#wire(mapOrEmpty(payload.get('ctx'))),
+    }
+  }
+
+  #isConfirmed(txNum: number): boolean {
+    return txNum < this.#view.tip.txCount
+  }
+
+  #revealBlock({ txNum, height }: AtomicalRow): WireObject {
+    const header = this.#isConfirmed(txNum) ? (this.#view.header(height) ?? new Uint8Array(0)) : undefined
+    return {
+      reveal_location_tx_num: header === undefined ? null : txNum,
+      reveal_location_height: header === undefined ? null : height,
+      reveal_location_header: header === undefined ? null : toHex(header),
+      // As hashed, not as displayed: so the reference has it.
+      reveal_location_blockhash: header === undefined ? null : toHex(headerHash(header)),
     }
   }
 

@@ -40,20 +40,18 @@ const UNMARKED: ReadonlyMap<number, string> = new Map([
   [11950, 'find-containers-items'],
 ])
 
-/** All rows about methods in the table, but for mints that are not confirmed: those are not a part of them yet. */
+/** All rows about methods in the table. */
 function rowsOf(file: 'expected' | 'branch'): Row[] {
-  const rows = fixture('corpus-a', `${file}.jsonl.gz`)
-    .toString()
-    .trim()
-    .split('\n')
-    // Not JSON: what the reference answers where a payload has such numbers.
-    .map((line) => line.replace(/: ?(?:NaN|-?Infinity)/g, ':null'))
-    .map((line) => readJsonText(line, 10 * MAX_DEPTH) as unknown as Row)
-    .filter(({ method, via }) => OWN.has(method) && via === undefined)
-  const unconfirmed = new Set(
-    rows.filter(({ defect }) => defect === 'mempool-mint-detail').map(({ params }) => params[0]),
+  return (
+    fixture('corpus-a', `${file}.jsonl.gz`)
+      .toString()
+      .trim()
+      .split('\n')
+      // Not JSON: what the reference answers where a payload has such numbers.
+      .map((line) => line.replace(/: ?(?:NaN|-?Infinity)/g, ':null'))
+      .map((line) => readJsonText(line, 10 * MAX_DEPTH) as unknown as Row)
+      .filter(({ method, via }) => OWN.has(method) && via === undefined)
   )
-  return rows.filter(({ params }) => !unconfirmed.has(params[0]))
 }
 
 /** `right`: the reference is known to be wrong, and the answer is one that may stand in its place. */
@@ -88,8 +86,13 @@ function isAccepted(accept: string, row: Row, { result, error }: HostAnswer): bo
   if (accept === 'error') return error !== undefined
   if (result === undefined) return false
   if (accept === 'reordered') return canonical(result, true) === canonical(row.result ?? null, true)
-  if (accept === 'uncoloured') return canonical(uncoloured(result)) === canonical(uncoloured(row.result ?? null))
+  if (accept === 'uncoloured') return plain(result) === plain(row.result ?? null)
   return accept === 'result'
+}
+
+/** Without what sits at outputs in the mempool, and those in no order. */
+function plain(answer: Json): string {
+  return canonical(sortUnconfirmed(uncoloured(answer)))
 }
 
 async function replay(host: AtomicalsHost, rows: readonly Row[]): Promise<Judged[]> {
@@ -117,14 +120,14 @@ function idsOf(judged: readonly Judged[], verdict: Verdict): number[] {
 
 /** What each row of the corpus was answered: as recorded, and rightly where the recording is wrong. */
 const COUNTS: Readonly<Record<string, readonly [equal: number, right: number]>> = {
-  'atomicals.at_location': [920, 15],
+  'atomicals.at_location': [912, 26],
   'atomicals.decode_psbt': [29, 11],
   'atomicals.decode_tx': [121, 34],
   'atomicals.find_containers': [7, 6],
   'atomicals.find_realms': [6, 7],
   'atomicals.find_subrealms': [45, 3],
   'atomicals.find_tickers': [7, 6],
-  'atomicals.get': [1086, 23],
+  'atomicals.get': [1093, 23],
   'atomicals.get_block_hash': [208, 4],
   'atomicals.get_block_txs': [197, 15],
   'atomicals.get_by_container': [61, 0],
@@ -135,23 +138,23 @@ const COUNTS: Readonly<Record<string, readonly [equal: number, right: number]>> 
   'atomicals.get_by_subrealm': [172, 2],
   'atomicals.get_by_ticker': [282, 3],
   'atomicals.get_container_items': [64, 4],
-  'atomicals.get_dft_mints': [133, 15],
-  'atomicals.get_events': [164, 15],
+  'atomicals.get_dft_mints': [140, 15],
+  'atomicals.get_events': [166, 20],
   'atomicals.get_ft_balances_scripthash': [193, 0],
-  'atomicals.get_ft_info': [307, 192],
+  'atomicals.get_ft_info': [307, 199],
   'atomicals.get_global': [7, 2],
-  'atomicals.get_holders': [753, 31],
-  'atomicals.get_location': [743, 23],
+  'atomicals.get_holders': [760, 31],
+  'atomicals.get_location': [745, 28],
   'atomicals.get_nft_balances_scripthash': [193, 0],
   'atomicals.get_numbers': [15, 1],
   'atomicals.get_realm_info': [333, 0],
-  'atomicals.get_state': [743, 23],
-  'atomicals.get_state_history': [704, 22],
-  'atomicals.get_tx_history': [734, 26],
+  'atomicals.get_state': [745, 28],
+  'atomicals.get_state_history': [706, 27],
+  'atomicals.get_tx_history': [736, 31],
   'atomicals.list': [25, 4],
   'atomicals.listscripthash': [210, 9],
   'atomicals.transaction': [1802, 76],
-  'atomicals.transaction_by_atomical_id': [778, 24],
+  'atomicals.transaction_by_atomical_id': [785, 24],
   'atomicals.transaction_by_height': [67, 6],
   'atomicals.transaction_by_scripthash': [136, 1],
   'atomicals.transaction_global': [9, 1],
@@ -159,7 +162,7 @@ const COUNTS: Readonly<Record<string, readonly [equal: number, right: number]>> 
   'atomicals.validate': [57, 8],
   'atomicals.validate_psbt_blueprint': [23, 17],
   'atomicals.validate_tx_blueprint': [43, 22],
-  'scripthash.listunspent': [253, 0],
+  'scripthash.listunspent': [244, 9],
   'server.info': [1, 0],
   'transaction.broadcast': [4, 7],
   'transaction.broadcast_force': [8, 2],

@@ -3,6 +3,7 @@ import type { AtomicalsHeights } from '../../../atomicals/constants.ts'
 import { AtomicalFormat, type AtomicalWire, scriptHashText } from '../../../atomicals/format/atomical.ts'
 import { ShownValues, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
 import { compactOfIdText, idText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
+import { idOf as idBytes } from '../../../atomicals/ids.ts'
 import type { HeldRow } from '../../../atomicals/layout.ts'
 import type { RecordedChange } from '../../../atomicals/past.ts'
 import { AtomicalsQueries, type Holder } from '../../../atomicals/queries.ts'
@@ -11,13 +12,15 @@ import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { type AddressVersions, addressOf } from '../../../chain/address.ts'
 import type { ChainView, Utxo } from '../../../db/view.ts'
 import { ERROR_CODES, RpcError } from '../../../errors.ts'
-import { fromLatin1, toDisplayHex, toHex } from '../../../lib/bytes.ts'
+import { fromDisplayHex, fromLatin1, toDisplayHex, toHex } from '../../../lib/bytes.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { sha256d } from '../../../lib/hash.ts'
+import type { MempoolUtxo } from '../../../mempool/moment.ts'
 import { clip } from '../../failure.ts'
 import type { RpcContext } from '../../method.ts'
-import type { Holdings, HoldingsCache } from './holdings.ts'
+import { addUp, type Holdings, type HoldingsCache } from './holdings.ts'
 import type { AtomicalRef } from './params.ts'
+import type { UnconfirmedAtomicals, UnconfirmedRows } from './unconfirmed.ts'
 
 export interface AtomicalsSettings {
   /** What the reference calls coin and network: `Bitcoin`, `mainnet`; `BitcoinRegtest`, `regtest`. */
@@ -33,6 +36,7 @@ export interface AtomicalsSettings {
 export interface AtomicalsCollaborators {
   readonly clock: Clock
   readonly holdings: HoldingsCache
+  readonly unconfirmed: UnconfirmedAtomicals
 }
 
 /** Cost of a row that was read. */
@@ -45,13 +49,17 @@ const LISTED_LOCATIONS = 50
 const OUTPUTS_PER_TURN = 200
 const HASHX_SIZE = 11
 
+function notFound({ text }: AtomicalRef): RpcError {
+  return badRequest(`"${clip(text)}" is not found`)
+}
+
 export function badRequest(message: string): RpcError {
   return new RpcError(ERROR_CODES.badRequest.code, message)
 }
 
-/** An output of a script with what sits at it. */
+/** An output of a script with what sits at it. `height` 0 in the mempool. */
 export interface ColouredUtxo {
-  readonly utxo: Utxo
+  readonly utxo: Pick<Utxo, 'txid' | 'vout' | 'height' | 'value'>
   readonly held: readonly HeldRow[]
 }
 
@@ -69,14 +77,26 @@ export class AtomicalsAnswers {
   readonly shown = new ShownValues()
   readonly #collaborators: AtomicalsCollaborators
   readonly #format: AtomicalFormat
+  readonly #pending: UnconfirmedRows | undefined
 
-  constructor(settings: AtomicalsSettings, ctx: RpcContext, collaborators: AtomicalsCollaborators) {
+  /** `pending`: what is seen besides of the chain; then names are judged at the next height. */
+  constructor(
+    settings: AtomicalsSettings,
+    ctx: RpcContext,
+    collaborators: AtomicalsCollaborators,
+    pending?: UnconfirmedRows,
+  ) {
     this.settings = settings
     this.ctx = ctx
     this.view = ctx.moment.view
     this.#collaborators = collaborators
+    this.#pending = pending
     this.rows = new ViewRows(this.view, (count) => ctx.charge(count * ROW_COST))
-    this.queries = new AtomicalsQueries({ height: this.view.tip.height }, this.rows)
+    const { height } = this.view.tip
+    this.queries = new AtomicalsQueries(
+      { height: pending === undefined ? height : height + 1 },
+      pending?.over(this.rows) ?? this.rows,
+    )
     this.#format = new AtomicalFormat(this.queries, this.view, this.shown)
   }
 
@@ -115,10 +135,17 @@ export class AtomicalsAnswers {
     return id
   }
 
-  /** The id of an atomical that there is. Throws RpcError 1 for one that there is not. */
-  knownId(ref: AtomicalRef): IdText {
+  /** The same questions with the mempool as the next block; undefined if it does nothing to Atomicals. */
+  async unconfirmed(): Promise<AtomicalsAnswers | undefined> {
+    const rows = await this.#collaborators.unconfirmed.of(this.ctx)
+    return rows === undefined ? undefined : new AtomicalsAnswers(this.settings, this.ctx, this.#collaborators, rows)
+  }
+
+  /** The id of an atomical that there is, confirmed or not. Throws RpcError 1 for one that there is not. */
+  async knownId(ref: AtomicalRef): Promise<IdText> {
     const id = this.idOf(ref)
-    if (this.queries.atomical(id) === undefined) throw badRequest(`"${clip(ref.text)}" is not found`)
+    if (this.queries.atomical(id) !== undefined) return id
+    if ((await this.unconfirmed())?.queries.atomical(id) === undefined) throw notFound(ref)
     return id
   }
 
@@ -126,7 +153,7 @@ export class AtomicalsAnswers {
   async atomical(ref: AtomicalRef): Promise<{ readonly id: IdText; readonly wire: AtomicalWire }> {
     const id = this.idOf(ref)
     const wire = await this.#format.atomical(id)
-    if (wire === undefined) throw badRequest(`"${clip(ref.text)}" is not found`)
+    if (wire === undefined) throw notFound(ref)
     return { id, wire }
   }
 
@@ -135,6 +162,7 @@ export class AtomicalsAnswers {
   }
 
   holdings(id: IdText): Promise<Holdings> {
+    if (this.#pending !== undefined) return addUp(this.queries, id, this.ctx.signal)
     return this.#collaborators.holdings.of(this.queries, this.view.tip, id, this.ctx.signal)
   }
 
@@ -182,6 +210,13 @@ export class AtomicalsAnswers {
       .sort((a, b) => b.height - a.height)
   }
 
+  /** Transactions of the mempool in the history of an atomical, in the order in which they came. */
+  pendingHistory(id: IdText): WireObject[] {
+    const txids = this.#pending?.listedUnder(id) ?? []
+    this.ctx.charge(txids.length * ROW_COST)
+    return txids.map((txid) => ({ tx_hash: toDisplayHex(txid), height: 0 }))
+  }
+
   /** Confirmed outputs of a script with what sits at each, in chain order, whatever the mempool spends of them. */
   async outputsOf(hashX: Uint8Array): Promise<ColouredUtxo[]> {
     return this.coloured(await this.view.utxos(hashX))
@@ -195,6 +230,29 @@ export class AtomicalsAnswers {
       outputs.push({ utxo, held: this.heldAt(utxo.txid, utxo.vout) })
     }
     return outputs
+  }
+
+  /** Outputs that the mempool makes for a script with what sits at each, and those of `outputs` that it spends. */
+  async changesOf(hashX: Uint8Array, outputs: readonly ColouredUtxo[]): Promise<OutputChanges> {
+    const { mempool } = this.ctx.moment
+    if (mempool.items(hashX).length === 0) return { made: [], spent: new Map() }
+    const spent = new Map<ColouredUtxo, string>()
+    for (const output of outputs) {
+      const spender = mempool.spenderOf(idBytes(output.utxo.txid, output.utxo.vout))
+      if (spender !== undefined) spent.set(output, spender.txid)
+    }
+    return { made: await this.made(mempool.utxos(hashX)), spent }
+  }
+
+  /** Outputs that the mempool makes with what sits at each. */
+  async made(utxos: readonly MempoolUtxo[]): Promise<ColouredUtxo[]> {
+    const { kept } = this.ctx.moment.mempool
+    // Nothing sits at outputs of others.
+    const pending = utxos.some(({ txid }) => kept.has(txid)) ? await this.unconfirmed() : undefined
+    return utxos.map(({ txid, vout, value }) => {
+      const utxo = { txid: fromDisplayHex(txid), vout, value, height: 0 }
+      return { utxo, held: kept.has(txid) ? (pending?.heldAt(utxo.txid, vout) ?? []) : [] }
+    })
   }
 
   heldAt(txid: Uint8Array, vout: number): readonly HeldRow[] {
@@ -216,6 +274,13 @@ export interface GlobalWire extends WireObject {
   readonly atomicals_block_tip: string | null
   readonly atomical_count: number
   readonly atomicals_block_hashes: Readonly<Record<string, string | null>>
+}
+
+/** What the mempool makes of the outputs of a script. */
+export interface OutputChanges {
+  readonly made: readonly ColouredUtxo[]
+  /** Confirmed outputs by the id, as displayed, of what spends them. */
+  readonly spent: ReadonlyMap<ColouredUtxo, string>
 }
 
 /** The hashX that the transactions of an atomical are listed under. */

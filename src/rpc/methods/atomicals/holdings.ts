@@ -76,7 +76,8 @@ export class HoldingsCache {
   }
 }
 
-async function addUp(queries: AtomicalsQueries, id: IdText, signal: AbortSignal): Promise<Holdings> {
+/** Sums over all outputs of an atomical. */
+export async function addUp(queries: AtomicalsQueries, id: IdText, signal: AbortSignal): Promise<Holdings> {
   const sums = new Map<string, number>()
   let locations = 0
   let supply = 0

@@ -2,15 +2,16 @@ import { z } from 'zod'
 import type { Candidate as CandidateRow } from '../../../atomicals/candidates.ts'
 import { wireOfCandidate, wireOfHolder, wireOfRule } from '../../../atomicals/format/names.ts'
 import type { WireObject } from '../../../atomicals/format/values.ts'
-import { compactOfIdText } from '../../../atomicals/id-text.ts'
+import { compactOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
 import type { SubName, TopName } from '../../../atomicals/layout.ts'
 import type { NameAnswer } from '../../../atomicals/queries.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
+import { toDisplayHex } from '../../../lib/bytes.ts'
 import type { RpcMethod } from '../../method.ts'
 import { type AtomicalsAnswers, badRequest } from './answers.ts'
 import { type AtomicalsKit, atomicalsMethod } from './kit.ts'
 import { AtomicalRefParam, isAscii, NameParam } from './params.ts'
-import { AtomicalId, Candidate, EXAMPLE_ID, exampleCandidate, NameHolder } from './results.ts'
+import { AtomicalId, Candidate, EXAMPLE_ID, exampleCandidate, NameHolder, type PendingCandidate } from './results.ts'
 import { searchMethods } from './search.ts'
 
 /** Parts of a full name that are followed; the reference has no bound. */
@@ -46,6 +47,25 @@ export function wireOfName(
   }
 }
 
+/** A member of the same answers for claims whose reveals are in the mempool, in the order in which they would stand. */
+async function claimsInMempool(
+  answers: AtomicalsAnswers,
+  known: NameAnswer<CandidateRow>,
+  ask: (pending: AtomicalsAnswers) => Promise<NameAnswer<CandidateRow>>,
+): Promise<{ readonly unconfirmed?: { readonly candidates: z.input<typeof PendingCandidate>[] } }> {
+  const pending = await answers.unconfirmed()
+  if (pending === undefined) return {}
+  const ids = new Set(known.candidates.map(({ id }) => id))
+  const fresh = (await ask(pending)).candidates.filter(({ id }) => !ids.has(id))
+  if (fresh.length === 0) return {}
+  const candidates = fresh.map(({ id, txNum, commitHeight }) => ({
+    atomical_id: compactOfIdText(id),
+    txid: toDisplayHex(txidOfIdText(id)),
+    commit_height: txNum < answers.view.tip.txCount ? commitHeight : null,
+  }))
+  return { unconfirmed: { candidates } }
+}
+
 export function exampleHolder(type: string) {
   return {
     status: 'verified',
@@ -66,7 +86,9 @@ function getByName(kit: AtomicalsKit, kind: TopName): RpcMethod {
     example: { params: ['example'], result: { result: exampleHolder(kind) } },
     handler: async (ctx, { name }) => {
       const answers = kit.answers(ctx)
-      return { result: wireOfName(answers, kind, await topName(answers, kind, name)) }
+      const known = await topName(answers, kind, name)
+      const claims = await claimsInMempool(answers, known, (pending) => topName(pending, kind, name))
+      return { result: { ...wireOfName(answers, kind, known), ...claims } }
     },
   })
 }
@@ -81,7 +103,10 @@ function getBySubname(kit: AtomicalsKit, kind: SubName, parentWord: string): Rpc
     example: { params: [EXAMPLE_ID, 'example'], result: { result: exampleHolder(kind) } },
     handler: async (ctx, { parent, name }) => {
       const answers = kit.answers(ctx)
-      return { result: wireOfName(answers, kind, await subName(answers, kind, answers.idOf(parent), name)) }
+      const id = answers.idOf(parent)
+      const known = await subName(answers, kind, id, name)
+      const claims = await claimsInMempool(answers, known, (pending) => subName(pending, kind, id, name))
+      return { result: { ...wireOfName(answers, kind, known), ...claims } }
     },
   })
 }

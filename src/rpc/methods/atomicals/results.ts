@@ -21,12 +21,20 @@ export const Global = z.looseObject({
 
 export const Atomical = z.looseObject({
   atomical_id: AtomicalId,
-  atomical_number: z.int(),
-  atomical_ref: z.string(),
+  atomical_number: z.int().meta({ description: '-1 of a mint that is not in a block.' }),
+  atomical_ref: z.string().optional().meta({ description: 'Absent of a mint that is not in a block.' }),
   type: z.enum(['FT', 'NFT']),
   subtype: z.string().optional(),
   confirmed: z.boolean(),
-  mint_info: z.looseObject({}),
+  mint_info: z.looseObject({}).optional().meta({ description: 'As `atomical_ref`.' }),
+  unconfirmed: z
+    .looseObject({})
+    .optional()
+    .meta({
+      description:
+        'What the mempool does to it. Of a mint that is not in a block: what will be shown if it is mined as things stand. ' +
+        'Otherwise its transactions, and what the method adds as it will be with them.',
+    }),
 })
 
 export const Candidate = z.looseObject({
@@ -37,12 +45,22 @@ export const Candidate = z.looseObject({
   reveal_location_height: z.int().nullable(),
 })
 
+export const PendingCandidate = z.object({
+  atomical_id: AtomicalId,
+  txid: Hash,
+  commit_height: z.int().nullable().meta({ description: 'Null if the commit is in the mempool too.' }),
+})
+
 export const NameHolder = z.looseObject({
   status: z.string().nullable(),
   candidate_atomical_id: AtomicalId.nullable(),
   atomical_id: AtomicalId.nullable().meta({ description: 'Only once it is verified.' }),
   candidates: z.array(Candidate),
   type: z.string(),
+  unconfirmed: z
+    .object({ candidates: z.array(PendingCandidate) })
+    .meta({ description: 'Claims whose reveals are in the mempool; absent if there are none.' })
+    .optional(),
 })
 
 export const Location = z.looseObject({

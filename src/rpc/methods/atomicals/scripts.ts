@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import type { AtomicalWire } from '../../../atomicals/format/atomical.ts'
 import type { Wire, WireObject } from '../../../atomicals/format/values.ts'
+import type { HeldRow } from '../../../atomicals/layout.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
+import { invariant } from '../../../errors.ts'
 import { toDisplayHex } from '../../../lib/bytes.ts'
 import type { RpcMethod } from '../../method.ts'
 import { Hash, Satoshis, ScriptHash } from '../../schemas.ts'
-import { type AtomicalsAnswers, amountsOf, type ColouredUtxo } from './answers.ts'
+import { type AtomicalsAnswers, amountsOf, type ColouredUtxo, type OutputChanges } from './answers.ts'
 import { type AtomicalsKit, atomicalsMethod } from './kit.ts'
 import { TruthParam } from './params.ts'
 import {
@@ -31,12 +33,56 @@ async function outputsOf(answers: AtomicalsAnswers, hashX: Uint8Array): Promise<
   return outputs
 }
 
-/** Sums of what outputs hold by id, in the order of their first outputs. */
-function sumsOf(outputs: readonly ColouredUtxo[]): Map<IdText, number> {
-  const sums = new Map<IdText, number>()
-  for (const { held } of outputs) for (const { id, value } of held) sums.set(id, (sums.get(id) ?? 0) + value)
-  return sums
+/** What a script holds of an atomical: what is confirmed, and what the mempool adds to it or takes away. */
+interface Sum {
+  confirmed: number
+  unconfirmed: number
 }
+
+interface Balances {
+  readonly sums: ReadonlyMap<IdText, Sum>
+  /** Those of which something is confirmed, whether the mempool takes it away or not. */
+  readonly confirmed: ReadonlySet<IdText>
+  readonly changes: OutputChanges
+}
+
+/** By id, in the order of the first outputs; confirmed ones before those of the mempool. */
+async function balancesOf(
+  answers: AtomicalsAnswers,
+  hashX: Uint8Array,
+  outputs: readonly ColouredUtxo[],
+  wanted: (held: HeldRow) => boolean = () => true,
+): Promise<Balances> {
+  const changes = await answers.changesOf(hashX, outputs)
+  answers.ctx.charge(changes.made.length * OUTPUT_COST)
+  const sums = new Map<IdText, Sum>()
+  const add = ({ held }: ColouredUtxo, confirmed: 0 | 1, unconfirmed: -1 | 0 | 1): void => {
+    for (const row of held.filter(wanted)) {
+      const sum = sums.get(row.id) ?? { confirmed: 0, unconfirmed: 0 }
+      sum.confirmed += confirmed * row.value
+      sum.unconfirmed += unconfirmed * row.value
+      sums.set(row.id, sum)
+    }
+  }
+  for (const output of outputs) add(output, 1, changes.spent.has(output) ? -1 : 0)
+  const confirmed = new Set(sums.keys())
+  for (const output of changes.made) add(output, 0, 1)
+  return { sums, confirmed, changes }
+}
+
+/** The atomical as the chain has it, or as the mempool makes it. */
+async function wireOfAny(answers: AtomicalsAnswers, id: IdText): Promise<AtomicalWire> {
+  if (answers.queries.atomical(id) !== undefined) return answers.wireOf(id)
+  const pending = await answers.unconfirmed()
+  invariant(pending !== undefined, 'an atomical is nowhere')
+  return pending.wireOf(id)
+}
+
+const Unconfirmed = z
+  .int()
+  .meta({ description: 'What the mempool adds to it, negative where it takes away; to be added to `confirmed`.' })
+const Balance = z.looseObject({ id: AtomicalId, confirmed: z.int(), unconfirmed: Unconfirmed })
+type BalanceWire = WireObject & Sum & { readonly id: string }
 
 /** Members of an NFT in a balance, where it has them. */
 const NFT_MEMBERS = [
@@ -61,26 +107,38 @@ function balances(kit: AtomicalsKit, type: 'FT' | 'NFT'): RpcMethod {
     type === 'FT' ? { ticker: 'example', confirmed: 1000 } : { subtype: 'realm', realm: 'example', confirmed: 546 }
   return atomicalsMethod({
     name: `get_${type.toLowerCase()}_balances_scripthash`,
-    summary: `${type === 'FT' ? 'Tokens' : 'NFTs'} at the confirmed outputs of a script: how much, and under which names.`,
+    summary: `${type === 'FT' ? 'Tokens' : 'NFTs'} at the outputs of a script: how much, and under which names.`,
     params: z.object({ scripthash: ScriptHash }),
-    result: z.object({ balances: z.record(z.string(), z.looseObject({ id: AtomicalId, confirmed: z.int() })) }),
+    result: z.object({
+      balances: z.record(z.string(), Balance),
+      unconfirmed: z
+        .record(z.string(), Balance)
+        .meta({ description: 'The same of those of which nothing is confirmed here yet; absent if there are none.' })
+        .optional(),
+    }),
     cost: () => 1,
-    example: { params: [EXAMPLE_SCRIPTHASH], result: { balances: { [EXAMPLE_ID]: { id: EXAMPLE_ID, ...entry } } } },
+    example: {
+      params: [EXAMPLE_SCRIPTHASH],
+      result: { balances: { [EXAMPLE_ID]: { id: EXAMPLE_ID, ...entry, unconfirmed: 0 } } },
+    },
     handler: async (ctx, { scripthash: { hashX } }) => {
       const answers = kit.answers(ctx)
       const outputs = await outputsOf(answers, hashX)
-      const wanted = outputs.map(({ utxo, held }) => ({
-        utxo,
-        held: held.filter(({ kind }) => (kind === 'token') === (type === 'FT')),
-      }))
-      const found: [string, WireObject & { readonly id: string; readonly confirmed: number }][] = []
-      for (const [id, confirmed] of sumsOf(wanted)) {
+      const isWanted = ({ kind }: HeldRow): boolean => (kind === 'token') === (type === 'FT')
+      const { sums, confirmed } = await balancesOf(answers, hashX, outputs, isWanted)
+      const own: [string, BalanceWire][] = []
+      const others: [string, BalanceWire][] = []
+      for (const [id, sum] of sums) {
         ctx.signal.throwIfAborted()
-        const wire = await answers.wireOf(id)
+        const wire = await wireOfAny(answers, id)
         const names = type === 'FT' ? { ticker: wire['$ticker'] ?? null } : nftMembers(wire)
-        found.push([wire.atomical_id, { id: wire.atomical_id, ...names, confirmed }])
+        const list = confirmed.has(id) ? own : others
+        list.push([wire.atomical_id, { id: wire.atomical_id, ...names, ...sum }])
       }
-      return { balances: Object.fromEntries(found) }
+      return {
+        balances: Object.fromEntries(own),
+        ...(others.length === 0 ? {} : { unconfirmed: Object.fromEntries(others) }),
+      }
     },
   })
 }
@@ -119,36 +177,45 @@ function nameMembers(wire: AtomicalWire): WireObject {
   return { subtype: wire.subtype ?? null, ...Object.fromEntries(entries) }
 }
 
+const Listed = z.looseObject({
+  atomical_id: AtomicalId,
+  atomical_number: z.int(),
+  type: z.enum(['FT', 'NFT']),
+  confirmed: z.int(),
+  unconfirmed: Unconfirmed,
+  data: Atomical,
+})
+const ListedUtxo = z.object({
+  txid: Hash,
+  index: z.int(),
+  vout: z.int(),
+  height: z.int(),
+  value: Satoshis,
+  atomicals: Amounts,
+  unconfirmed: z
+    .object({ spent_by: Hash })
+    .meta({ description: 'Only of a confirmed output that the mempool spends.' })
+    .optional(),
+})
+
 function listScripthash(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'listscripthash',
-    summary: 'Atomicals at the confirmed outputs of a script, as `get` shows them, and the outputs that they sit at.',
+    summary: 'Atomicals at the outputs of a script, as `get` shows them, and the outputs that they sit at.',
     params: z.object({
       scripthash: ScriptHash,
       verbose: TruthParam('List outputs that nothing sits at too.').optional(),
     }),
     result: z.object({
       global: Global,
-      atomicals: z.record(
-        z.string(),
-        z.looseObject({
-          atomical_id: AtomicalId,
-          atomical_number: z.int(),
-          type: z.enum(['FT', 'NFT']),
-          confirmed: z.int(),
-          data: Atomical,
-        }),
-      ),
-      utxos: z.array(
-        z.object({
-          txid: Hash,
-          index: z.int(),
-          vout: z.int(),
-          height: z.int(),
-          value: Satoshis,
-          atomicals: Amounts,
-        }),
-      ),
+      atomicals: z.record(z.string(), Listed),
+      utxos: z.array(ListedUtxo),
+      unconfirmed: z
+        .object({ atomicals: z.record(z.string(), Listed), utxos: z.array(ListedUtxo) })
+        .meta({
+          description: 'Atomicals that come with the mempool, and unspent outputs that it makes; absent if none.',
+        })
+        .optional(),
     }),
     cost: () => 1,
     example: {
@@ -161,6 +228,7 @@ function listScripthash(kit: AtomicalsKit): RpcMethod {
             atomical_number: 0,
             type: 'NFT',
             confirmed: 1000,
+            unconfirmed: 0,
             data: exampleAtomical,
           },
         },
@@ -172,16 +240,26 @@ function listScripthash(kit: AtomicalsKit): RpcMethod {
     handler: async (ctx, { scripthash: { hashX }, verbose = false }) => {
       const answers = kit.answers(ctx)
       const outputs = await outputsOf(answers, hashX)
-      const atomicals: [string, ListedAtomical][] = []
-      for (const [id, confirmed] of sumsOf(outputs)) {
+      const { sums, confirmed, changes } = await balancesOf(answers, hashX, outputs)
+      const own: [string, ListedAtomical][] = []
+      const others: [string, ListedAtomical][] = []
+      for (const [id, sum] of sums) {
         ctx.signal.throwIfAborted()
-        const data = await answers.wireOf(id)
+        const data = await wireOfAny(answers, id)
         const { atomical_id, atomical_number, type } = data
-        const names = nameMembers(data)
-        atomicals.push([atomical_id, { atomical_id, atomical_number, type, confirmed, data, ...names }])
+        const entry = { atomical_id, atomical_number, type, ...sum, data, ...nameMembers(data) }
+        const list = confirmed.has(id) ? own : others
+        list.push([atomical_id, entry])
       }
-      const listed = verbose ? outputs : outputs.filter(({ held }) => held.length > 0)
-      return { global: answers.global(), atomicals: Object.fromEntries(atomicals), utxos: listed.map(wireOfUtxo) }
+      const isListed = ({ held }: ColouredUtxo): boolean => verbose || held.length > 0
+      const made = changes.made.filter(isListed).map((output) => wireOfUtxo(output))
+      const pending = { atomicals: Object.fromEntries(others), utxos: made }
+      return {
+        global: answers.global(),
+        atomicals: Object.fromEntries(own),
+        utxos: outputs.filter(isListed).map((output) => wireOfUtxo(output, changes.spent.get(output))),
+        ...(others.length + made.length === 0 ? {} : { unconfirmed: pending }),
+      }
     },
   })
 }
@@ -191,11 +269,21 @@ interface ListedAtomical extends WireObject {
   readonly atomical_number: number
   readonly type: 'FT' | 'NFT'
   readonly confirmed: number
+  readonly unconfirmed: number
   readonly data: AtomicalWire
 }
 
-function wireOfUtxo({ utxo: { txid, vout, height, value }, held }: ColouredUtxo) {
-  return { txid: toDisplayHex(txid), index: vout, vout, height, value: Number(value), atomicals: amountsOf(held) }
+/** `spender`: the id of what spends it in the mempool. */
+function wireOfUtxo({ utxo: { txid, vout, height, value }, held }: ColouredUtxo, spender?: string) {
+  return {
+    txid: toDisplayHex(txid),
+    index: vout,
+    vout,
+    height,
+    value: Number(value),
+    atomicals: amountsOf(held),
+    ...(spender === undefined ? {} : { unconfirmed: { spent_by: spender } }),
+  }
 }
 
 /** Methods about what scripts hold. */

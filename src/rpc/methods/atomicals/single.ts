@@ -8,10 +8,11 @@ import { atomicalRef } from '../../../atomicals/ids.ts'
 import type { Ramp } from '../../../atomicals/mint/dft.ts'
 import { rampedWork } from '../../../atomicals/mint/distributed.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
-import { concat, fromHex, isHex, toDisplayHex, toHex, writeUint64LE } from '../../../lib/bytes.ts'
+import { invariant } from '../../../errors.ts'
+import { concat, fromHex, fromLatin1, isHex, toDisplayHex, toHex, writeUint64LE } from '../../../lib/bytes.ts'
 import { sha256d } from '../../../lib/hash.ts'
 import type { RpcMethod } from '../../method.ts'
-import { Hex } from '../../schemas.ts'
+import { Hash, Hex } from '../../schemas.ts'
 import { type AtomicalsAnswers, badRequest } from './answers.ts'
 import type { Holding } from './holdings.ts'
 import { type AtomicalsKit, atomicalsMethod, badCursor, nextCursor } from './kit.ts'
@@ -102,7 +103,9 @@ const DETAILS: readonly Detail[] = [
     name: 'get_tx_history',
     summary: 'The same, and the transactions that it was minted and moved in, the last block first.',
     example: { tx: { history: [{ tx_hash: exampleLocation.txid, height: 113 }] } },
-    add: async (answers, id) => ({ tx: { history: await answers.txHistory(id) } }),
+    add: async (answers, id) => ({
+      tx: { history: [...(await answers.txHistory(id)), ...answers.pendingHistory(id)] },
+    }),
   },
   {
     name: 'get_ft_info',
@@ -127,10 +130,38 @@ function detailMethod(kit: AtomicalsKit, { name, summary, example, add }: Detail
     example: { params: [EXAMPLE_ID], result: { global: exampleGlobal, result: { ...exampleAtomical, ...example } } },
     handler: async (ctx, { atomical }) => {
       const answers = kit.answers(ctx)
-      const { id, wire } = await answers.atomical(atomical)
-      return { global: answers.global(), result: { ...wire, ...(await add(answers, id)) } }
+      const id = await answers.knownId(atomical)
+      if (answers.queries.atomical(id) === undefined) {
+        return { global: answers.global(), result: await pendingMint(answers, id, add) }
+      }
+      const wire = { ...(await answers.wireOf(id)), ...(await add(answers, id)) }
+      return { global: answers.global(), result: { ...wire, ...(await pendingChange(answers, id, add)) } }
     },
   })
+}
+
+/**
+ * A mint that is not in a block: what the reference shows of one, what the method adds, and under `unconfirmed` what
+ * will be shown if it is mined now.
+ */
+async function pendingMint(answers: AtomicalsAnswers, id: IdText, add: Detail['add']) {
+  const pending = await answers.unconfirmed()
+  invariant(pending !== undefined, 'a mint is nowhere')
+  const unconfirmed = await pending.wireOf(id)
+  const { atomical_id, atomical_number, type, confirmed } = unconfirmed
+  return { atomical_id, atomical_number, type, confirmed, ...(await add(pending, id)), unconfirmed }
+}
+
+/** What the mempool does to an atomical that is in a block: its transactions, and what the method will add once they are. */
+async function pendingChange(
+  answers: AtomicalsAnswers,
+  id: IdText,
+  add: Detail['add'],
+): Promise<{ readonly unconfirmed?: WireObject }> {
+  const pending = await answers.unconfirmed()
+  const transactions = pending?.pendingHistory(id) ?? []
+  if (pending === undefined || transactions.length === 0) return {}
+  return { unconfirmed: { transactions, ...(await add(pending, id)) } }
 }
 
 /** Throws RpcError 1 for what is no token. */
@@ -179,6 +210,10 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
       location_info: z
         .union([Location, z.object({}).strict()])
         .meta({ description: 'Empty if nothing ever sat there.' }),
+      unconfirmed: z
+        .object({ made: z.boolean(), spent_by: Hash.nullable() })
+        .meta({ description: 'Only where the mempool makes the output, or spends it.' })
+        .optional(),
       atomicals: z.array(
         z.looseObject({
           atomical_id: AtomicalId,
@@ -197,8 +232,12 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
         atomicals: [{ ...exampleAtomical, value: 1000 }],
       },
     },
-    handler: (ctx, { location: { id: location } }) => {
-      const { queries } = kit.answers(ctx)
+    handler: async (ctx, { location: { id: location } }) => {
+      const answers = kit.answers(ctx)
+      const { mempool } = ctx.moment
+      const made = mempool.has(toDisplayHex(txidOfIdText(location)))
+      const spender = mempool.spenderOf(fromLatin1(location))
+      const { queries } = (made ? await answers.unconfirmed() : undefined) ?? answers
       const row = queries.location(location)
       const held = row?.held ?? []
       // The reference takes an output of 0 satoshis for one that is not there.
@@ -215,12 +254,13 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
         : {}
       const atomicals = held.map(({ id, kind, value }) => ({
         atomical_id: compactOfIdText(id),
-        atomical_number: queries.atomical(id)?.number ?? -1,
+        atomical_number: answers.queries.atomical(id)?.number ?? -1,
         atomical_ref: atomicalRef(txidOfIdText(id)),
         type: kind === 'token' ? ('FT' as const) : ('NFT' as const),
         value,
       }))
-      return { location_info: info, atomicals }
+      const unconfirmed = { made, spent_by: spender?.txid ?? null }
+      return { location_info: info, atomicals, ...(made || spender !== undefined ? { unconfirmed } : {}) }
     },
   })
 }
@@ -246,7 +286,7 @@ function getHolders(kit: AtomicalsKit): RpcMethod {
     example: { params: [EXAMPLE_ID], result: [{ percent: 0.25, address: null, holding: 1000 }] },
     handler: async (ctx, { atomical_id: ref, limit: page, offset = 0, cursor }) => {
       const answers = kit.answers(ctx)
-      const id = answers.knownId(ref)
+      const id = await answers.knownId(ref)
       const holdings = await answers.holdings(id)
       const { limit } = page ?? { limit: 50 }
       const entry = holderEntry(answers, id)

@@ -12,6 +12,7 @@ import { scriptMethods } from './scripts.ts'
 import { singleMethods } from './single.ts'
 import { transactionMethods } from './transactions.ts'
 import { trialMethods } from './trials.ts'
+import { UnconfirmedAtomicals } from './unconfirmed.ts'
 import { unspentMethods } from './unspent.ts'
 
 export interface AtomicalsMethodsOptions extends AtomicalsSettings {
@@ -40,7 +41,8 @@ export function atomicalsMethods(
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): readonly RpcMethod[] {
   const holdings = new HoldingsCache({ maxBytes: holdingsCacheBytes })
-  const kit: AtomicalsKit = { answers: (ctx) => new AtomicalsAnswers(settings, ctx, { clock, holdings }) }
+  const unconfirmed = new UnconfirmedAtomicals(settings)
+  const kit: AtomicalsKit = { answers: (ctx) => new AtomicalsAnswers(settings, ctx, { clock, holdings, unconfirmed }) }
   return [
     info,
     ...unspentMethods(kit),

@@ -23,8 +23,8 @@ const ColouredUnspent = z.object({
   value: Satoshis,
   atomicals: z.union([z.record(AtomicalId, z.int()), z.array(AtomicalId)]).meta({
     description:
-      'Units of a token, satoshis of an NFT, by id; a list of ids where ATOMICALS_SHAPE says so. Nothing yet of outputs ' +
-      'in the mempool.',
+      'Units of a token, satoshis of an NFT, by id; a list of ids where ATOMICALS_SHAPE says so. At outputs in the ' +
+      'mempool what will sit there if its transactions are mined in the order in which they came.',
   }),
 })
 type Row = z.input<typeof ColouredUnspent>
@@ -66,11 +66,8 @@ async function unspentOf(answers: AtomicalsAnswers, { hashX }: ScriptRef): Promi
   const { shape = 'object' } = settings
   const { confirmed, mempool } = await ctx.moment.unspent(hashX)
   ctx.charge((confirmed.length + mempool.length) * OUTPUT_COST)
-  const coloured = await answers.coloured(confirmed)
-  return [
-    ...coloured.map(({ utxo, held }) => rowOf({ ...utxo, txid: toDisplayHex(utxo.txid) }, held, shape)),
-    ...mempool.map((utxo) => rowOf({ ...utxo, height: 0 }, [], shape)),
-  ]
+  const coloured = [...(await answers.coloured(confirmed)), ...(await answers.made(mempool))]
+  return coloured.map(({ utxo, held }) => rowOf({ ...utxo, txid: toDisplayHex(utxo.txid) }, held, shape))
 }
 
 /** listunspent with what sits at the outputs, in both of its forms. */

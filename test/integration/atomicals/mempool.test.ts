@@ -1,0 +1,311 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseWholeTx, type Tx, type TxOutput } from '../../../src/chain/tx.ts'
+import { fromHex, toDisplayHex } from '../../../src/lib/bytes.ts'
+import { compactAt, type Outpoint, out, type Plain, spend } from '../../support/atomicals-chain.ts'
+import type { WireClient } from '../../support/wire-client.ts'
+import { type Payee, payee, Station } from '../protocol/station.ts'
+
+interface Unspent {
+  readonly tx_hash: string
+  readonly tx_pos: number
+  readonly height: number
+  readonly atomicals: Readonly<Record<string, number>>
+}
+
+type Members = Readonly<Record<string, unknown>>
+
+interface Listing {
+  readonly atomicals: Readonly<Record<string, Members>>
+  readonly utxos: readonly Members[]
+  readonly unconfirmed?: { readonly atomicals: Readonly<Record<string, Members>>; readonly utxos: readonly Members[] }
+}
+
+const FUND = 1_000_000
+const FEE = 1_000
+
+/** Mints and moves Atomicals through a node, and asks the server what it makes of that. */
+class Wallet {
+  readonly station: Station
+  readonly client: WireClient
+  #people = 0
+
+  constructor(station: Station, client: WireClient) {
+    this.station = station
+    this.client = client
+  }
+
+  someone(): Payee {
+    this.#people += 1
+    return payee(`someone ${this.#people}`)
+  }
+
+  /** Confirmed coins of nobody in particular. */
+  async funds(count: number): Promise<Outpoint[]> {
+    const keeper = this.someone()
+    const txids = Array.from({ length: count }, () => this.station.node.send(keeper.address, BigInt(FUND)))
+    const raws = await Promise.all(txids.map((txid) => this.station.rpc('getrawtransaction', txid)))
+    await this.station.mine(1)
+    return raws.map((raw) => {
+      const tx = parseWholeTx(fromHex(String(raw)))
+      const vout = tx.outputs.findIndex(({ value }) => value === BigInt(FUND))
+      return out(tx, vout)
+    })
+  }
+
+  /** Puts a transaction into the node's mempool; settles once the server has it too. */
+  async send(tx: Tx, touches: Payee): Promise<Tx> {
+    expect(this.station.node.submitTx(tx.raw)).toMatchObject({ kind: 'accepted' })
+    await this.until(touches, (txids) => txids.includes(toDisplayHex(tx.txid)))
+    return tx
+  }
+
+  /** Settles once what the mempool has of a script is so. */
+  async until({ hash }: Payee, holds: (txids: readonly string[]) => boolean): Promise<void> {
+    for (;;) {
+      const items = (await this.ask('blockchain.scripthash.get_mempool', hash)) as readonly {
+        readonly tx_hash: string
+      }[]
+      if (holds(items.map(({ tx_hash: txid }) => txid))) return
+    }
+  }
+
+  ask(method: string, ...params: unknown[]): Promise<unknown> {
+    return this.client.request(method, params)
+  }
+
+  async atomicals(method: string, ...params: unknown[]): Promise<Members> {
+    return (await this.ask(`blockchain.atomicals.${method}`, ...params)) as Members
+  }
+
+  /** What sits at the unspent outputs of somebody, by place; undefined where nothing does. */
+  async held({ hash }: Payee): Promise<Record<string, Members>> {
+    const outputs = (await this.ask('blockchain.scripthash.listunspent', hash)) as readonly Unspent[]
+    return Object.fromEntries(
+      outputs.map(({ tx_hash: txid, tx_pos: vout, atomicals }) => [`${txid}i${vout}`, atomicals]),
+    )
+  }
+
+  async balances(type: 'ft' | 'nft', { hash }: Payee): Promise<Members> {
+    return this.atomicals(`get_${type}_balances_scripthash`, hash)
+  }
+
+  async listing({ hash }: Payee): Promise<Listing> {
+    return (await this.atomicals('listscripthash', hash)) as unknown as Listing
+  }
+}
+
+function to({ bytes }: Payee, satoshis: number): TxOutput {
+  return { value: BigInt(satoshis), script: bytes }
+}
+
+let station: Station
+let wallet: Wallet
+
+beforeAll(async () => {
+  station = await Station.start({ NET: 'regtest' })
+  wallet = new Wallet(station, await station.client('1.4'))
+}, 60_000)
+
+afterAll(() => station.stop())
+
+/** A mint of which the commit is confirmed; its reveal is not sent. */
+async function revealOf(op: string, payload: Plain, owner: Payee, units: number): Promise<{ id: string; reveal: Tx }> {
+  const [fund] = await wallet.funds(1)
+  const work = op === 'ft' ? '1234' : undefined
+  const maker = wallet.someone()
+  const plan = { from: [fund!], to: [to(maker, FUND - FEE)] }
+  const commit = await wallet.send(spend(work === undefined ? plan : { ...plan, work }), maker)
+  await station.mine(1)
+  const reveal = spend({ from: [out(commit)], to: [to(owner, units)], op, payload })
+  return { id: compactAt(commit), reveal }
+}
+
+const place = (tx: Tx, vout = 0): string => compactAt(tx, vout)
+
+describe('a mint in the mempool', () => {
+  it('is shown as not confirmed everywhere, and as an ordinary one once it is in a block', async () => {
+    const owner = wallet.someone()
+    const { id, reveal } = await revealOf('nft', { colour: 'red' }, owner, 5_000)
+    await expect(wallet.atomicals('get', id)).rejects.toMatchObject({ code: 1 })
+    await wallet.send(reveal, owner)
+
+    const { result: pending } = (await wallet.atomicals('get', id)) as { readonly result: Members }
+    expect(pending).toMatchObject({
+      atomical_id: id,
+      atomical_number: -1,
+      type: 'NFT',
+      confirmed: false,
+      unconfirmed: {
+        atomical_id: id,
+        confirmed: false,
+        mint_info: { reveal_location: place(reveal), reveal_location_height: null, reveal_location_value: 5_000 },
+        mint_data: { fields: { colour: 'red' } },
+      },
+    })
+    expect(await wallet.held(owner)).toEqual({ [place(reveal)]: { [id]: 5_000 } })
+    expect(await wallet.balances('nft', owner)).toMatchObject({
+      balances: {},
+      unconfirmed: { [id]: { id, confirmed: 0, unconfirmed: 5_000 } },
+    })
+    expect(await wallet.balances('ft', owner)).toEqual({ balances: {} })
+    const { atomicals, utxos, unconfirmed } = await wallet.listing(owner)
+    expect([atomicals, utxos]).toEqual([{}, []])
+    expect(unconfirmed).toMatchObject({
+      atomicals: { [id]: { atomical_number: -1, confirmed: 0, unconfirmed: 5_000, data: { confirmed: false } } },
+      utxos: [{ height: 0, value: 5_000, atomicals: { [id]: 5_000 } }],
+    })
+    expect(await wallet.atomicals('at_location', place(reveal))).toMatchObject({
+      location_info: { location: place(reveal), value: 5_000 },
+      atomicals: [{ atomical_id: id, atomical_number: -1, value: 5_000 }],
+      unconfirmed: { made: true, spent_by: null },
+    })
+    expect(await wallet.atomicals('get_state', id)).toMatchObject({
+      result: { confirmed: false, state: { latest: { colour: 'red' } }, location_info: [{ location: place(reveal) }] },
+    })
+    expect(await wallet.atomicals('get_tx_history', id)).toMatchObject({
+      result: { tx: { history: [{ tx_hash: toDisplayHex(reveal.txid), height: 0 }] } },
+    })
+
+    await station.mine(1)
+    const { result: mined } = (await wallet.atomicals('get', id)) as { readonly result: Members }
+    expect(mined).toMatchObject({ confirmed: true, mint_data: { fields: { colour: 'red' } } })
+    expect(mined['unconfirmed']).toBeUndefined()
+    expect(await wallet.balances('nft', owner)).toMatchObject({
+      balances: { [id]: { confirmed: 5_000, unconfirmed: 0 } },
+    })
+    expect((await wallet.listing(owner)).unconfirmed).toBeUndefined()
+  })
+
+  it('and its commit can both be unconfirmed', async () => {
+    const [fund] = await wallet.funds(1)
+    const owner = wallet.someone()
+    const maker = wallet.someone()
+    const commit = await wallet.send(spend({ from: [fund!], to: [to(maker, 50_000)] }), maker)
+    const reveal = await wallet.send(
+      spend({ from: [out(commit)], to: [to(owner, 2_000)], op: 'nft', payload: { a: 1 } }),
+      owner,
+    )
+    expect(await wallet.held(owner)).toEqual({ [place(reveal)]: { [compactAt(commit)]: 2_000 } })
+    expect(await wallet.atomicals('get', compactAt(commit))).toMatchObject({
+      result: { confirmed: false, unconfirmed: { mint_info: { commit_height: null, commit_tx_num: null } } },
+    })
+    await station.mine(1)
+    expect(await wallet.held(owner)).toEqual({ [place(reveal)]: { [compactAt(commit)]: 2_000 } })
+  })
+
+  it('claims its name for all to see, and has it three blocks later', async () => {
+    const owner = wallet.someone()
+    const payload = { args: { request_ticker: 'mempool', bitworkc: '1234' } }
+    const { id, reveal } = await revealOf('ft', payload, owner, 10_000)
+    await wallet.send(reveal, owner)
+    const { result } = (await wallet.atomicals('get_by_ticker', 'mempool')) as { readonly result: Members }
+    expect(result).toMatchObject({ status: null, candidates: [], unconfirmed: { candidates: [{ atomical_id: id }] } })
+    expect(await wallet.balances('ft', owner)).toMatchObject({ unconfirmed: { [id]: { unconfirmed: 10_000 } } })
+    await station.mine(3)
+    const { result: held } = (await wallet.atomicals('get_by_ticker', 'mempool')) as { readonly result: Members }
+    expect(held).toMatchObject({ status: 'verified', atomical_id: id })
+    expect(held['unconfirmed']).toBeUndefined()
+  })
+})
+
+describe('units in the mempool', () => {
+  /** A token of 10,000 units, confirmed, and where it sits. */
+  async function token(ticker: string): Promise<{ id: string; owner: Payee; at: Tx }> {
+    const owner = wallet.someone()
+    const { id, reveal } = await revealOf('ft', { args: { request_ticker: ticker, bitworkc: '1234' } }, owner, 10_000)
+    await wallet.send(reveal, owner)
+    await station.mine(3)
+    return { id, owner, at: reveal }
+  }
+
+  it('move from one to the next, and on to a third', async () => {
+    const { id, owner, at } = await token('moving')
+    const [bob, carol] = [wallet.someone(), wallet.someone()]
+    const [fund] = await wallet.funds(1)
+    const first = await wallet.send(
+      spend({ from: [out(at), fund!], to: [to(bob, 4_000), to(owner, 6_000), to(owner, 50_000)] }),
+      bob,
+    )
+    expect(await wallet.held(bob)).toEqual({ [place(first)]: { [id]: 4_000 } })
+    expect(await wallet.held(owner)).toEqual({ [place(first, 1)]: { [id]: 6_000 }, [place(first, 2)]: {} })
+    expect(await wallet.balances('ft', owner)).toMatchObject({
+      balances: { [id]: { ticker: 'moving', confirmed: 10_000, unconfirmed: -4_000 } },
+    })
+    const { utxos } = await wallet.listing(owner)
+    expect(utxos).toMatchObject([{ unconfirmed: { spent_by: toDisplayHex(first.txid) } }])
+    expect(await wallet.atomicals('at_location', place(at))).toMatchObject({
+      atomicals: [{ atomical_id: id, value: 10_000 }],
+      unconfirmed: { made: false, spent_by: toDisplayHex(first.txid) },
+    })
+    expect(await wallet.atomicals('get_location', id)).toMatchObject({
+      result: {
+        location_info: [{ location: place(at) }],
+        unconfirmed: { transactions: [{ tx_hash: toDisplayHex(first.txid), height: 0 }], location_counts: 2 },
+      },
+    })
+
+    const [more] = await wallet.funds(1)
+    const { at: settled, id: other, owner: holder } = await token('chained')
+    const [dan, erin] = [wallet.someone(), wallet.someone()]
+    const second = await wallet.send(
+      spend({ from: [out(settled), more!], to: [to(dan, 10_000), to(dan, 90_000)] }),
+      dan,
+    )
+    const third = await wallet.send(
+      spend({ from: [out(second), out(second, 1)], to: [to(erin, 7_000), to(carol, 3_000), to(carol, 20_000)] }),
+      erin,
+    )
+    expect(await wallet.held(dan)).toEqual({})
+    expect(await wallet.held(erin)).toEqual({ [place(third)]: { [other]: 7_000 } })
+    expect(await wallet.held(carol)).toEqual({ [place(third, 1)]: { [other]: 3_000 }, [place(third, 2)]: {} })
+    expect(await wallet.balances('ft', holder)).toMatchObject({
+      balances: { [other]: { confirmed: 10_000, unconfirmed: -10_000 } },
+    })
+    expect(await wallet.balances('ft', dan)).toEqual({ balances: {} })
+
+    const before = [await wallet.held(erin), await wallet.held(carol)]
+    await station.mine(1)
+    expect([await wallet.held(erin), await wallet.held(carol)]).toEqual(before)
+    expect(await wallet.balances('ft', holder)).toEqual({ balances: {} })
+  })
+
+  it('go where the transaction says that replaces another, with all that came after', async () => {
+    const { id, owner, at } = await token('replaced')
+    const [fund] = await wallet.funds(1)
+    const [bob, carol, dan] = [wallet.someone(), wallet.someone(), wallet.someone()]
+    const first = await wallet.send(spend({ from: [out(at), fund!], to: [to(bob, 10_000), to(bob, FUND - FEE)] }), bob)
+    await wallet.send(spend({ from: [out(first), out(first, 1)], to: [to(carol, 10_000), to(carol, 100_000)] }), carol)
+    expect(Object.values(await wallet.held(carol))).toEqual([{ [id]: 10_000 }, {}])
+
+    const rival = await wallet.send(spend({ from: [out(at), fund!], to: [to(dan, 10_000), to(dan, 5_000)] }), dan)
+    await wallet.until(carol, (txids) => txids.length === 0)
+    expect(await wallet.held(dan)).toEqual({ [place(rival)]: { [id]: 10_000 }, [place(rival, 1)]: {} })
+    expect([await wallet.held(bob), await wallet.held(carol)]).toEqual([{}, {}])
+    expect(await wallet.balances('ft', carol)).toEqual({ balances: {} })
+    await station.mine(1)
+    expect(await wallet.held(dan)).toEqual({ [place(rival)]: { [id]: 10_000 }, [place(rival, 1)]: {} })
+    expect(await wallet.balances('ft', owner)).toEqual({ balances: {} })
+  })
+
+  it('are where they were again after a reorganisation, and coloured in the mempool they went back to', async () => {
+    const { id, owner, at } = await token('reorged')
+    const [fund] = await wallet.funds(1)
+    const [bob, carol] = [wallet.someone(), wallet.someone()]
+    const first = await wallet.send(spend({ from: [out(at), fund!], to: [to(bob, 10_000), to(bob, 90_000)] }), bob)
+    await station.mine(1)
+    const second = await wallet.send(spend({ from: [out(first), out(first, 1)], to: [to(carol, 10_000)] }), carol)
+    const { result: tip } = (await wallet.atomicals('get_location', id)) as { readonly result: Members }
+    expect(tip).toMatchObject({ location_info: [{ location: place(first) }] })
+    station.node.reorganize(1)
+    await wallet.until(bob, (txids) => txids.length === 2)
+    expect(await wallet.held(carol)).toEqual({ [place(second)]: { [id]: 10_000 } })
+    expect(await wallet.balances('ft', owner)).toMatchObject({
+      balances: { [id]: { confirmed: 10_000, unconfirmed: -10_000 } },
+    })
+    await station.mine(1)
+    expect(await wallet.held(carol)).toEqual({ [place(second)]: { [id]: 10_000 } })
+    expect(await wallet.balances('ft', carol)).toMatchObject({
+      balances: { [id]: { confirmed: 10_000, unconfirmed: 0 } },
+    })
+  })
+})
