@@ -35,6 +35,8 @@ const subscriptions = wholeFrom('BENCH_SUBSCRIPTIONS', 5)
 
 interface Setup extends FollowersAnswer {
   readonly kilobytesPerSession: number
+  /** Of them, pages of mapped files, as LevelDB's are: the system's cache, not what a session holds. */
+  readonly mappedPerSession: number
   readonly cpuSeconds: number
 }
 
@@ -60,15 +62,20 @@ async function setUp(child: Child, { pid, port }: Target, manifest: Manifest): P
   await askFollowers<FollowersAnswer>(child, first, SETUP_LIMIT_MS)
   await askFollowers<undefined>(child, { do: 'end' }, SETUP_LIMIT_MS)
   await delay(REST_MS)
-  const before = memory(pid).resident
+  const before = memory(pid)
   const cpu = cpuSeconds(pid)
   const question = { do: 'open', port, scripthashes, parallel: PARALLEL } as const
   const answer = await askFollowers<FollowersAnswer>(child, question, SETUP_LIMIT_MS)
   if (answer.errors > 0) throw new Error(`${answer.errors} requests were answered with an error`)
   const used = cpuSeconds(pid) - cpu
   await delay(REST_MS)
-  const kilobytesPerSession = (memory(pid).resident - before) / 1024 / count
-  return { ...answer, kilobytesPerSession, cpuSeconds: used }
+  const { resident, mapped } = memory(pid)
+  return {
+    ...answer,
+    kilobytesPerSession: (resident - before.resident) / 1024 / count,
+    mappedPerSession: (mapped - before.mapped) / 1024 / count,
+    cpuSeconds: used,
+  }
 }
 
 interface Round {
@@ -160,10 +167,11 @@ function report(echo: Setup, own: Setup, rounds: readonly Round[]): void {
     figure(setup.p99Ms),
     figure(setup.cpuSeconds),
     figure(setup.kilobytesPerSession),
+    figure(setup.mappedPerSession),
   ]
   print(`${whole(count)} sessions that follow headers and ${subscriptions} scripts each`)
   printTable([
-    ['', 'set up s', 'a second', 'p50 ms', 'p99 ms', 'CPU s', 'KB each'],
+    ['', 'set up s', 'a second', 'p50 ms', 'p99 ms', 'CPU s', 'KB each', 'mapped'],
     row('echo', echo),
     row('server', own),
   ])

@@ -63,7 +63,7 @@ export class BenchServer {
     const profiling = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
     const child = spawn(
       process.execPath,
-      ['--enable-source-maps', '--max-semi-space-size=32', ...profiling, options.server],
+      ['--enable-source-maps', ...options.nodeFlags, ...profiling, options.server],
       {
         env: {
           PATH: process.env['PATH'] ?? '',

@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly cache: string
   /** The server's main file. */
   readonly server: string
+  /** Flags of Node with which the server runs, as `npm start` has them. */
+  readonly nodeFlags: readonly string[]
   /** Directory for CPU profiles of the server, if they are wanted. */
   readonly profile: string | undefined
   /** More of the server's environment. */
@@ -23,6 +25,8 @@ export interface BenchOptions {
 
 /** Settings of the server that benches take over from their own environment. */
 const PASSED_ON = ['ATOMICALS', 'CACHE_MB', 'LOG_LEVEL'] as const
+
+const NODE_FLAGS = '--max-semi-space-size=32'
 
 /** Throws if something is not understood. */
 export function benchOptions(): BenchOptions {
@@ -40,6 +44,7 @@ export function benchOptions(): BenchOptions {
     txIndex: isOn('BENCH_TXINDEX'),
     cache: env('BENCH_CACHE') ?? join(tmpdir(), 'valence-bench'),
     server: resolve(env('BENCH_SERVER') ?? join(import.meta.dirname, '../../../dist/main.js')),
+    nodeFlags: (env('BENCH_NODE_FLAGS') ?? NODE_FLAGS).split(' '),
     profile: env('BENCH_PROFILE'),
     environment: Object.fromEntries(
       PASSED_ON.flatMap((name) => {

@@ -11,11 +11,18 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS
 }
 
+export interface Memory {
+  readonly resident: number
+  /** Of it, pages of mapped files, those of LevelDB and the program's own among them: the system's cache. */
+  readonly mapped: number
+  readonly peak: number
+}
+
 /** Bytes of memory that a process holds now and held at most. */
-export function memory(pid: number): { readonly resident: number; readonly peak: number } {
+export function memory(pid: number): Memory {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1')
   const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024
-  return { resident: kilobytes('VmRSS'), peak: kilobytes('VmHWM') }
+  return { resident: kilobytes('VmRSS'), mapped: kilobytes('RssFile'), peak: kilobytes('VmHWM') }
 }
 
 /** Processor seconds that the whole machine has used. */
