@@ -9,6 +9,7 @@ import { PlaceFilter } from './filter.ts'
 import { ATOMICALS_SPACES, BLOCKS, LOCATIONS } from './layout.ts'
 import { Ledger } from './ledger.ts'
 import { ParentMemory } from './parent-memory.ts'
+import { touchedNames } from './touched.ts'
 
 export interface AtomicalsIndexerOptions {
   readonly heights: AtomicalsHeights
@@ -63,6 +64,11 @@ export class AtomicalsIndexer implements Indexer {
   /** False of an outpoint (36 bytes) that nothing sits at in any view of the database. */
   mayCarry(outpoint: Uint8Array): boolean {
     return this.#filter?.mayHave(outpoint, 0) !== false
+  }
+
+  /** Names whose candidates have changed. */
+  touchedBy(rowKeys: Iterable<string>): Iterable<string> {
+    return touchedNames(rowKeys)
   }
 
   /**

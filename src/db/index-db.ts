@@ -95,7 +95,7 @@ export interface BlockChange {
   readonly from: Tip
   /** The tip now. */
   readonly to: Tip
-  /** hashXs (one character a byte) whose answers may have changed; some of them more than once. */
+  /** hashXs (one character a byte) whose answers may have changed, and what indexers name besides; some more than once. */
   readonly touched: Iterable<string>
 }
 
@@ -356,7 +356,7 @@ export class IndexDatabase {
       this.#files.append(delta, height === 0 ? new Uint8Array(0) : block.txids)
       this.#headers.append(block.header, tip.txCount, inputCount)
       this.#tip = tip
-      return { from: base, to: tip, touched: touchedBy(delta, touched) }
+      return { from: base, to: tip, touched: touchedBy(delta, [touched, this.#touchedRows(finished.redo)]) }
     })
   }
 
@@ -385,6 +385,7 @@ export class IndexDatabase {
         if (value === undefined) batch.del(Buffer.from(key, 'latin1'))
         else batch.put(Buffer.from(key, 'latin1'), Buffer.from(value, 'latin1'))
       }
+      for (const name of this.#touchedRows(row.writes)) touched.add(name)
       batch.del(HEADERS.keyBytes({ height: from.height }))
       batch.del(UNDO.keyBytes({ height: from.height }))
       batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(to, row.baseInputCount)))
@@ -509,6 +510,11 @@ export class IndexDatabase {
       if (height > 0 || indexer.wantsGenesis) await indexer.apply(context)
     }
     return { finished: overlay.finish(), delta: withListed(delta, listed), touched }
+  }
+
+  /** What the indexers say of rows that are written or taken back. */
+  *#touchedRows(rows: readonly { readonly key: string }[]): Generator<string> {
+    for (const indexer of this.#indexers) yield* indexer.touchedBy?.(keysOf(rows)) ?? []
   }
 
   #fundedBy({ block, spent }: BlockParts, input: number): number | undefined {
@@ -695,11 +701,15 @@ function firstLacking(headers: HeaderList, { txCount, inputCount }: FileCounts):
 }
 
 /** hashXs that a block pays to or spends from, and those that indexers have named. */
-function* touchedBy({ touches }: BlockDelta, named: ReadonlySet<string>): Generator<string> {
+function* touchedBy({ touches }: BlockDelta, named: readonly Iterable<string>[]): Generator<string> {
   for (let at = 0; at < touches.hashXs.length; at += HASHX_SIZE) {
     yield toLatin1(touches.hashXs.subarray(at, at + HASHX_SIZE))
   }
-  yield* named
+  for (const names of named) yield* names
+}
+
+function* keysOf(rows: readonly { readonly key: string }[]): Generator<string> {
+  for (const { key } of rows) yield key
 }
 
 function noSource(): never {

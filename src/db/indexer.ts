@@ -45,6 +45,11 @@ export interface Indexer {
   /** Writes what the block changes. Throws ChainError for a block that cannot stand on what is there. */
   apply(context: BlockContext): void | Promise<void>
   /**
+   * What the rows with these keys (one character a byte) stand for in MomentChange.touched besides hashXs; asked for
+   * blocks that come and for blocks that are taken back.
+   */
+  touchedBy?(rowKeys: Iterable<string>): Iterable<string>
+  /**
    * Reads what makes apply() faster, while blocks may go on coming; apply() does without it until it has settled.
    * `reader` is the store as it is before the next block. Rejects with the signal's reason.
    */

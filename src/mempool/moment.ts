@@ -110,7 +110,7 @@ export interface Moment {
 export interface MomentChange {
   /** The tip is another one: a new block, or the other side of a reorganisation. */
   readonly newTip: boolean
-  /** hashXs (11 bytes, one character a byte) whose answers may have changed. */
+  /** hashXs (11 bytes, one character a byte) whose answers may have changed, and what indexers of the coin name besides. */
   readonly touched: ReadonlySet<string>
 }
 

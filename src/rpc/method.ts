@@ -4,6 +4,7 @@ import type { Awaitable } from '../lib/awaitable.ts'
 import type { Moment } from '../mempool/moment.ts'
 import type { RawJson } from './json.ts'
 import type { FoundOutpoint, OutpointRef } from './outpoint.ts'
+import type { Topic, TopicStatus } from './topic.ts'
 
 /** [major, minor, patch] of the Electrum protocol. */
 export type ProtocolVersion = readonly [number, number, number]
@@ -74,6 +75,10 @@ export interface RpcClient {
   subscribeOutpoint(outpoint: OutpointRef, found: FoundOutpoint): void
   /** True if there was such a subscription. */
   unsubscribeOutpoint(outpoint: OutpointRef): boolean
+  /** From now on the client hears when the status of the topic changes from what was found. */
+  subscribeTopic(topic: Topic, found: TopicStatus): void
+  /** True if there was such a subscription. */
+  unsubscribeTopic(key: string): boolean
 }
 
 /** What the server says of itself. */

@@ -49,7 +49,7 @@ export const requestMetrics: readonly Metric<MetricSource>[] = [
     kind: 'counter',
     unit: 'notifications',
     sentence: 'Notifications sent, by what they are about.',
-    labels: [{ name: 'subject', values: ['tip', 'script', 'outpoint'] }],
+    labels: [{ name: 'subject', values: ['tip', 'script', 'outpoint', 'atomicals'] }],
     read: ({ tally }) => each(Object.entries(tally.notifications)),
   }),
   metric({

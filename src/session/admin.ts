@@ -239,6 +239,8 @@ const ADMINISTRATOR: RpcClient = {
   unsubscribeScript: noHandshake,
   subscribeOutpoint: noHandshake,
   unsubscribeOutpoint: noHandshake,
+  subscribeTopic: noHandshake,
+  unsubscribeTopic: noHandshake,
 }
 
 function asRpcMethod(method: AdminMethod): RpcMethod {

@@ -192,6 +192,14 @@ class HttpClient implements RpcClient {
   unsubscribeOutpoint(): boolean {
     return false
   }
+
+  subscribeTopic(): void {
+    throw streamOnly()
+  }
+
+  unsubscribeTopic(): boolean {
+    return false
+  }
 }
 
 function streamOnly(): RpcError {

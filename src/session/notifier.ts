@@ -8,6 +8,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { Moment, MomentNews, MomentSource } from '../mempool/moment.ts'
 import { findOutpoint, type OutpointRef, type OutpointScript } from '../rpc/outpoint.ts'
+import type { Topic } from '../rpc/topic.ts'
 import type { ScriptSubscription, Subscriptions, TipNotice } from './subscriptions.ts'
 
 export interface NotifierOptions {
@@ -97,6 +98,7 @@ export class Notifier {
     if (news.newTip) this.#tipDue = true
     // Before anything else happens: which outpoints it concerns depends on what is known of them now.
     for (const key of subscriptions.outpoints.among(news)) this.#due.add(key)
+    for (const key of subscriptions.topics.among(news)) this.#due.add(key)
     if (this.#news.length >= MOST_NEWS) this.#compareAtOnce()
     this.#news.push(news)
     this.#wake()
@@ -154,6 +156,8 @@ export class Notifier {
     try {
       return await this.#collaborators.moments.with(async (moment) => {
         if (tip) await this.#tellTip(moment, round)
+        if (tip)
+          for (const key of this.#collaborators.subscriptions.topics.unsettled(moment.tip.height)) this.#due.add(key)
         return this.#tellScripts(moment, keys, round)
       })
     } catch (error) {
@@ -216,7 +220,9 @@ export class Notifier {
   #find(moment: Moment, key: string, round: number): Awaitable<Found> {
     const outpoint = this.#collaborators.subscriptions.outpoints.get(key)
     if (outpoint !== undefined) return this.#outpointStatus(moment, key, outpoint, round)
-    // An outpoint that nobody follows any more.
+    const topic = key.length === HASHX_SIZE ? undefined : this.#collaborators.subscriptions.topics.get(key)
+    if (topic !== undefined) return this.#topicStatus(moment, topic)
+    // An outpoint or a topic that nobody follows any more.
     if (key.length !== HASHX_SIZE) return { status: null }
     return moment.status(fromLatin1(key))
   }
@@ -239,6 +245,12 @@ export class Notifier {
     // What came meanwhile touched a script that was not known to be this one's.
     if (settled && round !== this.#sequence) this.#due.add(key)
     return { status: JSON.stringify(found.status) }
+  }
+
+  async #topicStatus(moment: Moment, topic: Topic): Promise<Found> {
+    const found = await topic.find({ moment, signal: this.#signal, charge: free })
+    this.#collaborators.subscriptions.topics.settle(topic.key, found, moment.tip.height)
+    return found
   }
 
   /** Counts a send; true if others are to have a turn. */

@@ -71,20 +71,22 @@ export class OutpointWatch {
   }
 }
 
-function append(index: Map<string, Set<string>>, place: string, key: string): void {
+/** Puts `key` under `place`. */
+export function append(index: Map<string, Set<string>>, place: string, key: string): void {
   const keys = index.get(place)
   if (keys === undefined) index.set(place, new Set([key]))
   else keys.add(key)
 }
 
-function remove(index: Map<string, Set<string>>, place: string, key: string): void {
+/** Takes it away again. */
+export function remove(index: Map<string, Set<string>>, place: string, key: string): void {
   const keys = index.get(place)
   keys?.delete(key)
   if (keys?.size === 0) index.delete(place)
 }
 
 /** What is in both; takes the time of the smaller one. */
-function* common(some: ReadonlySet<string>, index: ReadonlyMap<string, unknown>): Iterable<string> {
+export function* common(some: ReadonlySet<string>, index: ReadonlyMap<string, unknown>): Iterable<string> {
   if (some.size <= index.size) {
     for (const key of some) if (index.has(key)) yield key
   } else {

@@ -8,6 +8,7 @@ import { failureOf, type RpcFailure } from '../rpc/failure.ts'
 import { RawJson } from '../rpc/json.ts'
 import { compareVersions, type ProtocolVersion, type RpcClient, type RpcContext } from '../rpc/method.ts'
 import { type FoundOutpoint, type OutpointRef, outpointBytes } from '../rpc/outpoint.ts'
+import type { Topic, TopicStatus } from '../rpc/topic.ts'
 import { V1_7 } from '../rpc/versions.ts'
 import { SessionCore, type SessionKeeper } from './core.ts'
 import type { RequestHooks, Waiting } from './requests.ts'
@@ -135,6 +136,12 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
       this.#shared.tally.notifications.outpoint++
       const params = [outpoint.txid, outpoint.vout, new RawJson(status ?? '{}')]
       this.#send(this.#envelope.notification('blockchain.outpoint.subscribe', params))
+      return
+    }
+    const topic = this.#shared.subscriptions.topics.get(subscription.key)
+    if (topic !== undefined) {
+      this.#shared.tally.notifications.atomicals++
+      this.#send(this.#envelope.notification(topic.method, [...topic.params, new RawJson(status ?? 'null')]))
       return
     }
     this.#shared.tally.notifications.script++
@@ -317,6 +324,16 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
     this.#follow(exchange, { key: toLatin1(bytes), alias: '', status: JSON.stringify(status), since, outpoint })
   }
 
+  /** The same of a topic, found as it was at a height. */
+  followTopic(
+    exchange: Exchange,
+    topic: { readonly topic: Topic; readonly found: TopicStatus; readonly height: number },
+    since: number,
+  ): void {
+    const { key } = topic.topic
+    this.#follow(exchange, { key, alias: '', status: topic.found.status, since, topic })
+  }
+
   #follow(exchange: Exchange, news: SubscriptionNews): void {
     if (this.core.state === 'closed') return
     const { since } = news
@@ -329,6 +346,10 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
 
   unfollowScript(hashX: Uint8Array): boolean {
     return this.#shared.subscriptions.remove(this, toLatin1(hashX))
+  }
+
+  unfollowTopic(key: string): boolean {
+    return this.#shared.subscriptions.remove(this, key)
   }
 
   unfollowOutpoint(ref: OutpointRef): boolean {
@@ -423,5 +444,13 @@ class StreamClient implements RpcClient {
 
   unsubscribeOutpoint(outpoint: OutpointRef): boolean {
     return this.#session.unfollowOutpoint(outpoint)
+  }
+
+  subscribeTopic(topic: Topic, found: TopicStatus): void {
+    this.#session.followTopic(this.#exchange, { topic, found, height: this.#moment.tip.height }, this.#since)
+  }
+
+  unsubscribeTopic(key: string): boolean {
+    return this.#session.unfollowTopic(key)
   }
 }

@@ -1,6 +1,9 @@
+import { HASHX_SIZE } from '../chain/script.ts'
 import { ERROR_CODES, type LimitName, RpcError } from '../errors.ts'
 import type { OutpointRef, OutpointScript } from '../rpc/outpoint.ts'
+import type { Topic, TopicStatus } from '../rpc/topic.ts'
 import { OutpointWatch } from './outpoint-watch.ts'
+import { TopicWatch } from './topic-watch.ts'
 
 /** A client as those see it who have something to tell it. */
 export interface Subscriber {
@@ -20,12 +23,12 @@ export interface TipNotice {
   readonly params: string
 }
 
-/** What one client follows, a script or an outpoint, and what it knows of it. */
+/** What one client follows, a script, an outpoint or a topic, and what it knows of it. */
 export interface ScriptSubscription {
   readonly subscriber: Subscriber
-  /** hashX (11 bytes) or outpoint (36 bytes), one character a byte. */
+  /** hashX (11 bytes), outpoint (36 bytes) or key of a topic, one character a byte. */
   readonly key: string
-  /** The outpoint, if it is none of a script. Its statuses are JSON text. */
+  /** The outpoint, if it is one of an outpoint. Its statuses are JSON text, as those of a topic. */
   readonly outpoint: OutpointRef | undefined
   /** What the client calls the script. */
   alias: string
@@ -63,9 +66,11 @@ export interface SubscriptionNews {
   readonly since: number
   /** Where it is an outpoint that is followed, and what was found of it. */
   readonly outpoint?: { readonly ref: OutpointRef; readonly script: OutpointScript }
+  /** Where it is a topic, and what was found of it at which height. */
+  readonly topic?: { readonly topic: Topic; readonly found: TopicStatus; readonly height: number }
 }
 
-/** Who follows which script and which outpoint. */
+/** Who follows which script, which outpoint and which topic. */
 export class Subscriptions {
   readonly #options: SubscriptionOptions
   /** Most scripts have one follower, and a map for each of them would cost more than the subscription. */
@@ -74,6 +79,8 @@ export class Subscriptions {
   readonly #tipFollowers = new Set<Subscriber>()
   /** Outpoints that somebody follows. */
   readonly outpoints = new OutpointWatch()
+  /** Topics that somebody follows. */
+  readonly topics = new TopicWatch()
   #total = 0
 
   constructor(options: SubscriptionOptions) {
@@ -85,7 +92,7 @@ export class Subscriptions {
     return this.#total
   }
 
-  /** Different scripts and outpoints that somebody follows. */
+  /** Different scripts, outpoints and topics that somebody follows. */
   get scripts(): number {
     return this.#byKey.size
   }
@@ -109,6 +116,7 @@ export class Subscriptions {
   add(subscriber: Subscriber, news: SubscriptionNews): ScriptSubscription {
     const known = this.#find(subscriber, news.key)
     if (known !== undefined) {
+      this.#watchTopic(news)
       known.alias = news.alias
       known.told = news.status
       known.since = news.since
@@ -138,6 +146,7 @@ export class Subscriptions {
     this.#bySubscriber.set(subscriber, own)
     this.#index(subscription)
     if (news.outpoint !== undefined) this.outpoints.add(key, news.outpoint.ref, news.outpoint.script)
+    this.#watchTopic(news)
     this.#total++
     return subscription
   }
@@ -180,6 +189,10 @@ export class Subscriptions {
     }
   }
 
+  #watchTopic({ topic: followed }: SubscriptionNews): void {
+    if (followed !== undefined) this.topics.add(followed.topic, followed.found, followed.height)
+  }
+
   #assertRoom(own: number): void {
     const { maxPerSession, maxTotal } = this.#options
     if (maxPerSession > 0 && own >= maxPerSession) throw tooMany('MAX_SUBSCRIPTIONS_PER_SESSION')
@@ -208,9 +221,9 @@ export class Subscriptions {
       found.delete(subscription.subscriber)
       if (found.size === 0) this.#byKey.delete(subscription.key)
     }
-    if (subscription.outpoint !== undefined && !this.#byKey.has(subscription.key)) {
-      this.outpoints.delete(subscription.key)
-    }
+    if (subscription.key.length === HASHX_SIZE || this.#byKey.has(subscription.key)) return
+    this.outpoints.delete(subscription.key)
+    this.topics.delete(subscription.key)
   }
 }
 

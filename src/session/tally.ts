@@ -18,7 +18,7 @@ export class SessionTally {
   readonly methods: ReadonlyMap<string, MethodTally>
   readonly unknown: MethodTally
   readonly families: ReadonlyMap<string, Histogram>
-  readonly notifications = { tip: 0, script: 0, outpoint: 0 }
+  readonly notifications = { tip: 0, script: 0, outpoint: 0, atomicals: 0 }
   /** Errors answered, by code. */
   readonly errors = new Map<number, number>()
   readonly limits: Record<LimitName, number>

@@ -22,6 +22,7 @@ import {
   type ServerInfo,
 } from '../../src/rpc/method.ts'
 import type { FoundOutpoint, OutpointRef } from '../../src/rpc/outpoint.ts'
+import type { Topic, TopicStatus } from '../../src/rpc/topic.ts'
 
 /** 32 bytes that differ for each text. */
 export function someHash(text: string): Uint8Array {
@@ -326,6 +327,13 @@ export class FakeClient implements RpcClient {
   }
   unsubscribeScript(hashX: Uint8Array): boolean {
     return this.scripts.delete(toLatin1(hashX))
+  }
+  readonly topics = new Map<string, TopicStatus>()
+  subscribeTopic({ key }: Topic, found: TopicStatus): void {
+    this.topics.set(key, found)
+  }
+  unsubscribeTopic(key: string): boolean {
+    return this.topics.delete(key)
   }
   subscribeOutpoint({ txid, vout }: OutpointRef, found: FoundOutpoint): void {
     this.outpoints.set(`${txid}:${vout}`, found)

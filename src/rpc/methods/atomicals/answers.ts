@@ -40,7 +40,7 @@ export interface AtomicalsCollaborators {
 }
 
 /** Cost of a row that was read. */
-const ROW_COST = 0.002
+export const ROW_COST = 0.002
 /** Hashes of blocks that `global` shows at most. */
 const MOST_HASHES = 100
 /** Outputs of an atomical that its location info lists. */

@@ -10,6 +10,7 @@ import { listMethods } from './lists.ts'
 import { nameMethods } from './names.ts'
 import { scriptMethods } from './scripts.ts'
 import { singleMethods } from './single.ts'
+import { subscriptionMethods } from './subscriptions.ts'
 import { transactionMethods } from './transactions.ts'
 import { trialMethods } from './trials.ts'
 import { UnconfirmedAtomicals } from './unconfirmed.ts'
@@ -54,5 +55,6 @@ export function atomicalsMethods(
     ...transactionMethods(kit),
     ...trialMethods(kit),
     ...broadcastMethods(kit),
+    ...subscriptionMethods(kit),
   ]
 }

@@ -1,0 +1,142 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { MAX_PAYMENT_DELAY } from '../../../atomicals/constants.ts'
+import { wireOfHolder, wireOfStatus } from '../../../atomicals/format/names.ts'
+import { compactOfIdText, idText } from '../../../atomicals/id-text.ts'
+import { AtomicalsQueries } from '../../../atomicals/queries.ts'
+import { ViewRows } from '../../../atomicals/rows.ts'
+import { type AskedName, touchOfName } from '../../../atomicals/touched.ts'
+import type { IdText } from '../../../atomicals/transfer/holding.ts'
+import { ERROR_CODES, RpcError } from '../../../errors.ts'
+import { toDisplayHex, toHex, toLatin1 } from '../../../lib/bytes.ts'
+import { sha256 } from '../../../lib/hash.ts'
+import type { Topic, TopicSources } from '../../topic.ts'
+import { historyKey, ROW_COST } from './answers.ts'
+
+/*
+ * What of Atomicals clients can follow. Statuses are of confirmed data alone: SHA-256, as hex in its own order, of a text
+ * that answers of other methods are enough to make; null where there is nothing. docs/PROTOCOL.md has the texts from the
+ * summaries of the methods.
+ */
+
+/** Outputs that are looked at for the status of a script. */
+const MOST_OUTPUTS = 10_000
+const OUTPUTS_PER_TURN = 200
+/** Cost of an output, as of those that listunspent reads. */
+const OUTPUT_COST = 1 / 50
+/** After so many blocks from its commit on nothing of a claim changes by time alone. */
+const CLAIM_SETTLED = MAX_PAYMENT_DELAY + 1
+
+function queriesOf(sources: TopicSources): AtomicalsQueries {
+  const { view, tip } = sources.moment
+  const rows = new ViewRows(view, (count) => sources.charge(count * ROW_COST))
+  return new AtomicalsQueries({ height: tip.height }, rows)
+}
+
+/** JSON text of the status that a text has. */
+function statusOf(text: string): string {
+  return text === '' ? 'null' : `"${toHex(sha256(Buffer.from(text)))}"`
+}
+
+/** What sits at the outputs of a script. `hashX` 11 bytes; `scripthash` as displayed. */
+export function scriptTopic(hashX: Uint8Array, scripthash: string): Topic {
+  const concern = toLatin1(hashX)
+  return {
+    key: `S${concern}`,
+    concern,
+    method: 'blockchain.atomicals.scripthash.subscribe',
+    params: [scripthash],
+    find: async (sources) => ({ status: statusOf(await holdingsText(hashX, sources)), settledAt: 0 }),
+  }
+}
+
+async function holdingsText(hashX: Uint8Array, sources: TopicSources): Promise<string> {
+  const utxos = await sources.moment.view.utxos(hashX, MOST_OUTPUTS)
+  if (utxos.length > MOST_OUTPUTS) {
+    throw new RpcError(ERROR_CODES.historyTooLong.code, `more than ${MOST_OUTPUTS} unspent outputs`)
+  }
+  sources.charge(utxos.length * OUTPUT_COST)
+  const queries = queriesOf(sources)
+  let text = ''
+  for (const [i, { txid, vout }] of utxos.entries()) {
+    if (i % OUTPUTS_PER_TURN === OUTPUTS_PER_TURN - 1) {
+      await nextTurn()
+      // Many topics are worked out under one signal: none of them listens to it.
+      sources.signal.throwIfAborted()
+    }
+    const held = queries.location(idText(txid, vout))?.held ?? []
+    for (const { id, value } of held) text += `${toDisplayHex(txid)}:${vout}:${compactOfIdText(id)}:${value}:`
+  }
+  return text
+}
+
+/** One atomical: its transactions, and what became of the name that it asks for. */
+export function atomicalTopic(id: IdText): Topic {
+  const compact = compactOfIdText(id)
+  return {
+    key: `A${id}`,
+    // Every transaction that moves, changes, seals or mints it is listed under this.
+    concern: toLatin1(historyKey(id)),
+    method: 'blockchain.atomicals.subscribe',
+    params: [compact],
+    find: async (sources) => {
+      const queries = queriesOf(sources)
+      const row = queries.atomical(id)
+      if (row === undefined) return { status: statusOf(''), settledAt: 0 }
+      const { status, characters } = await sources.moment.status(historyKey(id))
+      sources.charge(characters * HISTORY_CHARACTER_COST)
+      const request = await queries.request(id)
+      const { status: claim } = request === undefined ? { status: '' } : wireOfStatus(request, id)
+      return {
+        status: statusOf(`${compact}:${status ?? ''}:${typeof claim === 'string' ? claim : ''}:`),
+        settledAt: request === undefined ? 0 : row.commitHeight + CLAIM_SETTLED,
+      }
+    },
+  }
+}
+
+const HISTORY_CHARACTER_COST = 0.000_02
+
+/** A name: who asks for it, and who has it. `parent` as requests name it. */
+export function nameTopic(asked: AskedName): Topic {
+  const key = touchOfName(asked)
+  return {
+    key,
+    concern: key,
+    method: 'blockchain.atomicals.name.subscribe',
+    params: [asked.kind, asked.name, 'parent' in asked ? compactOfIdText(asked.parent) : null],
+    find: async (sources) => {
+      const queries = queriesOf(sources)
+      const { candidates, holder } = await ('parent' in asked
+        ? queries.claims(asked.kind, asked.parent, asked.name)
+        : queries.name(asked.kind, asked.name))
+      const last = candidates.reduce((height, { commitHeight }) => Math.max(height, commitHeight + CLAIM_SETTLED), 0)
+      if (candidates.length === 0) return { status: statusOf(''), settledAt: 0 }
+      const { status, candidate_atomical_id: first } = wireOfHolder(holder)
+      const list = candidates.map(({ id, commitHeight }) => `${compactOfIdText(id)}:${commitHeight}:`).join('')
+      return { status: statusOf(`${status ?? ''}:${first ?? ''}:${list}`), settledAt: last }
+    },
+  }
+}
+
+export interface GlobalTip {
+  readonly height: number
+  readonly block_hash: string
+  readonly atomicals_hash: string | null
+}
+
+/** The Atomicals hash of the tip as displayed; null below the start of the protocol. */
+export function globalTip(sources: TopicSources): GlobalTip {
+  const { height, hash } = sources.moment.tip
+  const row = queriesOf(sources).block(height)
+  return { height, block_hash: toDisplayHex(hash), atomicals_hash: row === undefined ? null : toDisplayHex(row.hash) }
+}
+
+/** Every new tip, with its Atomicals hash. */
+export const globalTopic: Topic = {
+  key: 'G',
+  concern: 'G',
+  method: 'blockchain.atomicals.global.subscribe',
+  params: [],
+  find: (sources) =>
+    Promise.resolve({ status: JSON.stringify(globalTip(sources)), settledAt: Number.POSITIVE_INFINITY }),
+}
