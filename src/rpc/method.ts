@@ -14,6 +14,9 @@ export function compareVersions(a: ProtocolVersion, b: ProtocolVersion): number 
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
 }
 
+/** Form of `atomicals` in unspent outputs: id to amount, or a list of ids as before atomicals-electrumx 1.5. */
+export type AtomicalsShape = 'object' | 'list'
+
 /** One row of the method table. Dispatch, limits, docs and tests all read this and nothing else. */
 export interface RpcMethod<P extends z.ZodObject = z.ZodObject, R extends z.ZodType = z.ZodType> {
   readonly name: string
@@ -29,6 +32,8 @@ export interface RpcMethod<P extends z.ZodObject = z.ZodObject, R extends z.ZodT
   readonly until?: ProtocolVersion
   /** Subscriptions make no sense over HTTP. */
   readonly over?: 'stream'
+  /** The answer follows from the parameters and the last block alone: the same as long as that is the last one. */
+  readonly followsFrom?: 'tip'
   /** From this version on it may also come as a notification; otherwise a message without id is an unknown method. */
   readonly notification?: ProtocolVersion
   /** Further arguments, by position or by name, are no error; the handler does not see them. */
@@ -54,6 +59,10 @@ export interface RpcClient {
   readonly software: string | undefined
   /** True where the server can send by itself (TCP, SSL, WS, WSS). */
   readonly stream: boolean
+  /** The form it has asked for; undefined for that of the server. */
+  readonly shape: AtomicalsShape | undefined
+  /** From now on unspent outputs come to it in this form. Throws RpcError 1 where every request says so by itself. */
+  chooseShape(shape: AtomicalsShape): void
   /** The IP address it comes from, as far as trusted proxies tell. */
   readonly address: string
   /** Settles the handshake. Throws RpcError 1 if it was settled before or no version fits. */

@@ -231,6 +231,8 @@ const ADMINISTRATOR: RpcClient = {
   software: 'administrator',
   stream: true,
   address: '127.0.0.1',
+  shape: undefined,
+  chooseShape: noHandshake,
   identify: noHandshake,
   becomePeer: noHandshake,
   sentTransactions: noHandshake,

@@ -2,7 +2,7 @@ import { ERROR_CODES, RpcError } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import type { PendingCall } from '../rpc/envelope.ts'
 import type { RpcFailure } from '../rpc/failure.ts'
-import { compareVersions, type ProtocolVersion, type RpcContext } from '../rpc/method.ts'
+import { type AtomicalsShape, compareVersions, type ProtocolVersion, type RpcContext } from '../rpc/method.ts'
 import { formatVersion, V1_6 } from '../rpc/versions.ts'
 import { CostMeter, type CostOptions, type CostSurroundings } from './cost.ts'
 import type { GroupMember, SessionGroup } from './groups.ts'
@@ -72,6 +72,8 @@ export class SessionCore implements GroupMember, CostSurroundings {
   /** Requests by name; unknown names count together. */
   readonly calls = new Map<string, number>()
   groups: readonly SessionGroup[] = NO_GROUPS
+  /** Form of `atomicals` that it has asked for. */
+  shape: AtomicalsShape | undefined
   readonly #shared: SharedSession
   readonly #keeper: SessionKeeper
   readonly #slots: Slots

@@ -5,7 +5,7 @@ import { addTraffic, noTraffic, type SessionCore, type SessionKeeper, type Traff
 import { type CostOptions, unlimited } from './cost.ts'
 import type { SessionCounter } from './counter.ts'
 import { type GroupOptions, SessionGroups } from './groups.ts'
-import { HttpSession } from './http-session.ts'
+import { HttpSession } from './http/session.ts'
 import { Listeners, type ListenTarget } from './listeners.ts'
 import { ElectrumXSession } from './session.ts'
 import type { SharedSession } from './shared.ts'

@@ -6,7 +6,13 @@ import type { Moment } from '../mempool/moment.ts'
 import type { Answer, EnvelopeSession, PendingCall, RequestHost } from '../rpc/envelope.ts'
 import { failureOf, type RpcFailure } from '../rpc/failure.ts'
 import { RawJson } from '../rpc/json.ts'
-import { compareVersions, type ProtocolVersion, type RpcClient, type RpcContext } from '../rpc/method.ts'
+import {
+  type AtomicalsShape,
+  compareVersions,
+  type ProtocolVersion,
+  type RpcClient,
+  type RpcContext,
+} from '../rpc/method.ts'
 import { type FoundOutpoint, type OutpointRef, outpointBytes } from '../rpc/outpoint.ts'
 import type { Topic, TopicStatus } from '../rpc/topic.ts'
 import { V1_7 } from '../rpc/versions.ts'
@@ -416,6 +422,14 @@ class StreamClient implements RpcClient {
     wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion },
   ): ProtocolVersion {
     return this.#session.core.identify(software, wanted)
+  }
+
+  get shape(): AtomicalsShape | undefined {
+    return this.#session.core.shape
+  }
+
+  chooseShape(shape: AtomicalsShape): void {
+    this.#session.core.shape = shape
   }
 
   becomePeer(): boolean {

@@ -67,6 +67,7 @@ export class SharedSession implements SharedCollaborators {
   readonly requestId: () => string
   /** What all sessions together have done. */
   readonly tally: SessionTally
+  #description: string | undefined
 
   constructor(options: SharedOptions, collaborators: SharedCollaborators) {
     this.options = options
@@ -81,6 +82,12 @@ export class SharedSession implements SharedCollaborators {
     this.log = collaborators.log
     this.requestId = () => collaborators.requestId()
     this.tally = new SessionTally(collaborators.registry.names)
+  }
+
+  /** What the methods are, for programs: made when it is first asked for. */
+  description(make: () => string): string {
+    this.#description ??= make()
+    return this.#description
   }
 
   /** An address as it may stand in the log. */

@@ -15,6 +15,7 @@ import type {
   StatusOfHistory,
 } from '../../src/mempool/moment.ts'
 import {
+  type AtomicalsShape,
   compareVersions,
   type ProtocolVersion,
   type RpcClient,
@@ -284,6 +285,7 @@ export class FakeClient implements RpcClient {
   stream = true
   address = '203.0.113.5'
   isPeer = false
+  shape: AtomicalsShape | undefined
   followsHeaders = false
   readonly scripts = new Map<string, { readonly alias: string; readonly status: string | null }>()
   readonly outpoints = new Map<string, FoundOutpoint>()
@@ -292,6 +294,10 @@ export class FakeClient implements RpcClient {
 
   constructor(server: Pick<ServerInfo, 'protocolMin' | 'protocolMax'>) {
     this.#server = server
+  }
+
+  chooseShape(shape: AtomicalsShape): void {
+    this.shape = shape
   }
 
   identify(software: string, { min, max }: { min: ProtocolVersion; max: ProtocolVersion }): ProtocolVersion {

@@ -244,6 +244,9 @@ export interface KitOptions {
   readonly clock?: Clock
   readonly log?: Logger
   readonly moments?: HandMoments
+  /** In addition to those of the kit. */
+  readonly methods?: readonly RpcMethod[]
+  readonly maxSend?: number
 }
 
 const TCP: ListenTarget = { kind: 'tcp', host: '127.0.0.1', port: 0 }
@@ -269,8 +272,11 @@ export class SessionKit {
     const { moments, subscriptions } = this
     const daemon = new FakeDaemon()
     this.notifier = new Notifier(DEFAULT_NOTIFIER, { moments, subscriptions, daemon, clock, log })
-    const registry = new MethodRegistry({}, kitMethods(this.held))
-    const envelope = new Envelope({ maxSend: 8_100_000, maxBatch: 100 }, { registry, log, requestId })
+    const registry = new MethodRegistry({}, [...kitMethods(this.held), ...(options.methods ?? [])])
+    const envelope = new Envelope(
+      { maxSend: options.maxSend ?? 8_100_000, maxBatch: 100 },
+      { registry, log, requestId },
+    )
     this.shared = new SharedSession(
       { ...DEFAULT_TIMES, costs: DEFAULT_COSTS, anonymous: false, ...options.shared },
       {

@@ -134,12 +134,18 @@ export interface HttpRequest {
   readonly path: string
   readonly query: URLSearchParams
   readonly body: Uint8Array
+  /** The header If-None-Match. */
+  readonly ifNoneMatch?: string | undefined
 }
 
 export interface HttpReply {
   readonly status: number
-  readonly contentType: string
-  readonly body: string
+  /** Undefined where there is nothing of any type. */
+  readonly contentType: string | undefined
+  readonly body: string | Uint8Array
+  readonly etag?: string | undefined
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** A keep-alive connection that carries HTTP requests, as the session layer sees it. */

@@ -15,6 +15,7 @@ import type {
   TransportKind,
 } from './connection.ts'
 import { reasonOf } from './flow.ts'
+import { AnswerPacker } from './http-coding.ts'
 import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
 import { NO_PROXIES } from './proxies.ts'
 
@@ -22,12 +23,17 @@ const MAX_HEADER_BYTES = 16_384
 const CORS = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Allow-Methods': 'GET, POST, OPTIONS',
-  'Access-Control-Allow-Headers': 'Content-Type, Authorization',
+  'Access-Control-Allow-Headers': 'Content-Type, Authorization, If-None-Match',
+  'Access-Control-Expose-Headers': 'ETag',
   'Access-Control-Max-Age': '86400',
 }
+const EMPTY: HttpReply = { status: 204, contentType: undefined, body: '' }
 const TOO_LARGE: HttpReply = { status: 413, contentType: 'text/plain', body: 'request body too large\n' }
 const NO_PLACE: HttpReply = { status: 503, contentType: 'text/plain', body: 'no place at the moment\n' }
 const WRONG_TARGET: HttpReply = { status: 400, contentType: 'text/plain', body: 'no such address\n' }
+
+/** Headers that a page may ask for with its requests, as browsers list them. */
+const ASKED_HEADERS = /^[\w, -]{1,300}$/
 
 /** Who uses an HTTP connection: one client, or one after the other if a proxy of ours holds it. */
 class Tenant implements HttpCarrier {
@@ -92,6 +98,7 @@ export class HttpConnection {
   readonly #limits: ConnectionLimits
   readonly #socket: Socket
   readonly #reception: Reception
+  readonly #packer: AnswerPacker
   readonly #tenants = new Set<Tenant>()
   #tenant: Tenant | undefined
   #running = 0
@@ -99,10 +106,16 @@ export class HttpConnection {
   #reason: CloseReason | undefined
   #cutTimer: NodeJS.Timeout | undefined
 
-  constructor(kind: TransportKind, limits: ConnectionLimits, socket: Socket, reception: Reception) {
+  constructor(
+    kind: TransportKind,
+    limits: ConnectionLimits,
+    socket: Socket,
+    { reception, packer }: { readonly reception: Reception; readonly packer: AnswerPacker },
+  ) {
     this.kind = kind
     this.#limits = limits
     this.#socket = socket
+    this.#packer = packer
     this.#reception = reception
     socket.on('error', (error) => {
       this.#reason ??= reasonOf(error)
@@ -144,7 +157,7 @@ export class HttpConnection {
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const remote = this.#reception.clientOf(request)
     if (this.#tenant?.remote.host !== remote.host && !this.enter(remote)) {
-      this.#reply(response, NO_PLACE, true)
+      this.#send(response, NO_PLACE, true)
       return
     }
     const tenant = this.#tenant
@@ -169,36 +182,59 @@ export class HttpConnection {
     })
     const body = await readBody(request, this.#limits)
     this.#count(tenant)
-    if (body === undefined) this.#reply(response, TOO_LARGE, true)
-    else if (body !== 'gone') this.#reply(response, await this.#answer(tenant, request, body), false)
+    if (body === undefined) this.#send(response, TOO_LARGE, true)
+    else if (body === 'gone') return
+    else if (request.method === 'OPTIONS') this.#preflight(request, response)
+    else await this.#reply(request, response, await this.#answer(tenant, request, body))
   }
 
-  async #answer(tenant: Tenant, request: IncomingMessage, body: Uint8Array): Promise<HttpReply | undefined> {
-    if (request.method === 'OPTIONS') return undefined
+  async #answer(tenant: Tenant, request: IncomingMessage, body: Uint8Array): Promise<HttpReply> {
     const url = request.url?.startsWith('/') === true ? parseTarget(request.url) : undefined
     const { handler } = tenant
     if (url === undefined || handler === undefined) return WRONG_TARGET
     this.#socket.setTimeout(0)
     const reply = await handler.exchange({
-      method: request.method ?? 'GET',
+      method: request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET'),
       path: url.pathname,
       query: url.searchParams,
       body,
+      ifNoneMatch: request.headers['if-none-match'],
     })
     this.#socket.setTimeout(this.#limits.sendTimeout)
     return reply
   }
 
-  #reply(response: ServerResponse, reply: HttpReply | undefined, last: boolean): void {
+  /** What a browser asks before it lets a page of another origin send a request. */
+  #preflight(request: IncomingMessage, response: ServerResponse): void {
+    const asked = request.headers['access-control-request-headers']
+    if (typeof asked === 'string' && ASKED_HEADERS.test(asked)) {
+      response.setHeader('Vary', 'Access-Control-Request-Headers')
+      this.#send(response, { ...EMPTY, headers: { 'Access-Control-Allow-Headers': asked } }, false)
+    } else this.#send(response, EMPTY, false)
+  }
+
+  async #reply(request: IncomingMessage, response: ServerResponse, reply: HttpReply): Promise<void> {
+    const accept = request.headers['accept-encoding']
+    const whole = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body
+    const { body, coding } = await this.#packer.pack(whole, { contentType: reply.contentType, accept })
+    response.setHeader('Vary', 'Accept-Encoding')
+    if (coding !== undefined) response.setHeader('Content-Encoding', coding)
+    this.#send(response, { ...reply, body }, false)
+  }
+
+  #send(response: ServerResponse, reply: HttpReply, last: boolean): void {
     if (response.destroyed) return
     if (last || this.#reason !== undefined) response.setHeader('Connection', 'close')
-    if (reply === undefined) {
-      response.writeHead(204, CORS)
-      response.end()
-      return
-    }
-    const body = Buffer.from(reply.body)
-    response.writeHead(reply.status, { ...CORS, 'Content-Type': reply.contentType, 'Content-Length': body.length })
+    const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body
+    const { status, contentType, etag } = reply
+    response.writeHead(status, {
+      ...CORS,
+      ...(contentType === undefined ? {} : { 'Content-Type': contentType }),
+      ...(etag === undefined ? {} : { ETag: etag, 'Cache-Control': 'no-cache' }),
+      // These two have no body, and no length of one.
+      ...(status === 204 || status === 304 ? {} : { 'Content-Length': body.length }),
+      ...reply.headers,
+    })
     response.end(body)
   }
 
@@ -219,6 +255,7 @@ export async function listenHttp(
 ): Promise<SocketListener> {
   const { kind, proxies = NO_PROXIES } = options
   const connections = new WeakMap<Duplex, HttpConnection>()
+  const packer = new AnswerPacker()
   const http = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 0 }, (request, response) => {
     const connection = connections.get(request.socket)
     if (connection === undefined) {
@@ -237,7 +274,7 @@ export async function listenHttp(
   const listener = new SocketListener(options, doorkeeper, log, (socket, arrival) => {
     const { remote } = arrival
     let unused: Arrival | undefined = arrival
-    const connection = new HttpConnection(kind, limits, socket, {
+    const reception: Reception = {
       clientOf: (request) => proxies.clientOf(request.headers['x-forwarded-for'], remote),
       welcome: (tenant) => {
         const pass = passFor(tenant, unused, doorkeeper)
@@ -246,7 +283,8 @@ export async function listenHttp(
         unused = undefined
         return doorkeeper.welcomeHttp(tenant, pass)
       },
-    })
+    }
+    const connection = new HttpConnection(kind, limits, socket, { reception, packer })
     connections.set(socket, connection)
     // Whose request a proxy will bring shows with the request; until then the newcomer's time limit runs.
     if (!proxies.trusts(remote.host)) connection.enter(remote)

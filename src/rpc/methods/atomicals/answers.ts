@@ -17,7 +17,7 @@ import type { Clock } from '../../../lib/clock.ts'
 import { sha256d } from '../../../lib/hash.ts'
 import type { MempoolUtxo } from '../../../mempool/moment.ts'
 import { clip } from '../../failure.ts'
-import type { RpcContext } from '../../method.ts'
+import type { AtomicalsShape, RpcContext } from '../../method.ts'
 import { addUp, type Holdings, type HoldingsCache } from './holdings.ts'
 import type { AtomicalRef } from './params.ts'
 import type { UnconfirmedAtomicals, UnconfirmedRows } from './unconfirmed.ts'
@@ -28,7 +28,7 @@ export interface AtomicalsSettings {
   readonly network: string
   readonly addresses: AddressVersions
   /** Form of `atomicals` in unspent outputs: id to amount, or a list of ids. */
-  readonly shape?: 'object' | 'list' | undefined
+  readonly shape?: AtomicalsShape | undefined
   /** Those of the index. */
   readonly heights: AtomicalsHeights
 }

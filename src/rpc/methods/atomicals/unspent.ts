@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { compactOfIdText } from '../../../atomicals/id-text.ts'
 import type { HeldRow } from '../../../atomicals/layout.ts'
 import { toDisplayHex } from '../../../lib/bytes.ts'
-import { defineMethod, type RpcContext, type RpcMethod } from '../../method.ts'
+import { type AtomicalsShape, defineMethod, type RpcContext, type RpcMethod } from '../../method.ts'
 import { Hash, Satoshis, ScriptHash, ScriptPubKey, type ScriptRef } from '../../schemas.ts'
 import { BEFORE_1_7, V1_7 } from '../../versions.ts'
 import { type AtomicalsAnswers, amountsOf } from './answers.ts'
@@ -23,8 +23,9 @@ const ColouredUnspent = z.object({
   value: Satoshis,
   atomicals: z.union([z.record(AtomicalId, z.int()), z.array(AtomicalId)]).meta({
     description:
-      'Units of a token, satoshis of an NFT, by id; a list of ids where ATOMICALS_SHAPE says so. At outputs in the ' +
-      'mempool what will sit there if its transactions are mined in the order in which they came.',
+      'Units of a token, satoshis of an NFT, by id; a list of ids where ATOMICALS_SHAPE, ' +
+      'blockchain.atomicals.set_shape or the address /proxy-list says so. At outputs in the mempool what will sit there ' +
+      'if its transactions are mined in the order in which they came.',
   }),
 })
 type Row = z.input<typeof ColouredUnspent>
@@ -48,7 +49,7 @@ interface Place {
   readonly value: bigint
 }
 
-function rowOf({ txid, vout, height, value }: Place, held: readonly HeldRow[], shape: 'object' | 'list'): Row {
+function rowOf({ txid, vout, height, value }: Place, held: readonly HeldRow[], shape: AtomicalsShape): Row {
   return {
     txid,
     tx_hash: txid,
@@ -63,12 +64,31 @@ function rowOf({ txid, vout, height, value }: Place, held: readonly HeldRow[], s
 
 async function unspentOf(answers: AtomicalsAnswers, { hashX }: ScriptRef): Promise<Row[]> {
   const { ctx, settings } = answers
-  const { shape = 'object' } = settings
+  const shape = ctx.client.shape ?? settings.shape ?? 'object'
   const { confirmed, mempool } = await ctx.moment.unspent(hashX)
   ctx.charge((confirmed.length + mempool.length) * OUTPUT_COST)
   const coloured = [...(await answers.coloured(confirmed)), ...(await answers.made(mempool))]
   return coloured.map(({ utxo, held }) => rowOf({ ...utxo, txid: toDisplayHex(utxo.txid) }, held, shape))
 }
+
+/** For clients that test the length of `atomicals`, which an object does not have. */
+const setShape = defineMethod({
+  name: 'blockchain.atomicals.set_shape',
+  summary:
+    'From now on `atomicals` of unspent outputs comes to this session in this form: `object` (id to amount) or `list` ' +
+    '(ids). Over HTTP the address says it: /proxy-list/<method> or /proxy-object/<method>.',
+  params: z.object({ shape: z.enum(['object', 'list']) }),
+  result: z.enum(['object', 'list']),
+  cost: () => 0.1,
+  since: [1, 0, 0],
+  over: 'stream',
+  extraParams: 'ignored',
+  example: { params: ['list'], result: 'list' },
+  handler: (ctx: RpcContext, { shape }): AtomicalsShape => {
+    ctx.client.chooseShape(shape)
+    return shape
+  },
+})
 
 /** listunspent with what sits at the outputs, in both of its forms. */
 export function unspentMethods(kit: AtomicalsKit): readonly RpcMethod[] {
@@ -76,6 +96,7 @@ export function unspentMethods(kit: AtomicalsKit): readonly RpcMethod[] {
     'Unspent outputs of a script, without those that the mempool spends and with those that it makes; with Atomicals ' +
     'switched on, also what sits at them, and further names of the same members.'
   return [
+    setShape,
     defineMethod({
       name: 'blockchain.scripthash.listunspent',
       summary,
