@@ -459,8 +459,8 @@ export const SETTINGS = {
     allowed: 'object or list',
     fallback: 'object',
     sentence:
-      'Form of `atomicals` in `listunspent`: id to amount, or a list of ids as before 1.5, which the tools of Atomicals ' +
-      'up to 0.1.80 need in order not to spend what sits at an output.',
+      'Form of `atomicals` in `listunspent` for who asks for none: id to amount, or a list of ids as before 1.5, which ' +
+      'atomicals-js (0.1.80 and 0.1.84) needs in order not to spend what sits at an output. See docs/HTTP.md.',
   }),
   ...activationHeights(),
 } as const satisfies Readonly<Record<string, Setting>>

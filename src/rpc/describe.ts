@@ -17,11 +17,19 @@ export interface MethodDescription {
   readonly summary: string
   readonly params: readonly { readonly name: string; readonly required: boolean; readonly schema: JsonSchema }[]
   readonly result: { readonly name: string; readonly schema: JsonSchema }
-  readonly examples: readonly unknown[]
+  readonly paramStructure: 'either'
+  readonly examples: readonly ExamplePairing[]
   readonly 'x-since': string
   readonly 'x-until'?: string
   readonly 'x-stream-only'?: true
+  readonly 'x-earlier'?: readonly MethodDescription[]
   readonly 'x-notification-since'?: string
+}
+
+interface ExamplePairing {
+  readonly name: string
+  readonly params: readonly { readonly name: string; readonly value: unknown }[]
+  readonly result: { readonly name: string; readonly value: unknown }
 }
 
 export interface ProtocolDescription {
@@ -41,12 +49,12 @@ export function everyMethod(): readonly RpcMethod[] {
   return withMethods(electrumMethods(), atomicalsMethods(settings))
 }
 
-/** The table as OpenRPC has it, for programs. */
+/** The table as OpenRPC has it, for programs: `GET /openrpc.json` and docs/openrpc.json. */
 export function describeAsJson(methods: readonly RpcMethod[] = everyMethod()): ProtocolDescription {
   return {
     openrpc: '1.3.2',
     info: { title: 'Valence', version: VERSION },
-    methods: sorted(methods).map(describeMethod),
+    methods: withEarlier(sorted(methods).map(describeMethod)),
   }
 }
 
@@ -71,6 +79,18 @@ function sorted(methods: readonly RpcMethod[]): readonly RpcMethod[] {
   return methods.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
 }
 
+/** A name stands once in OpenRPC: what it meant at earlier versions goes with what it means at the newest. */
+function withEarlier(rows: readonly MethodDescription[]): readonly MethodDescription[] {
+  const byName = new Map<string, MethodDescription[]>()
+  for (const row of rows) byName.set(row.name, [...(byName.get(row.name) ?? []), row])
+  return [...byName.values()].flatMap((group) => {
+    const newest = group.find((row) => row['x-until'] === undefined) ?? group.at(-1)
+    if (newest === undefined) return []
+    const earlier = group.filter((row) => row !== newest)
+    return [earlier.length === 0 ? newest : { ...newest, 'x-earlier': earlier }]
+  })
+}
+
 function describeMethod(method: RpcMethod): MethodDescription {
   const { names, required } = paramNames(method)
   const params = names.map((name) => ({
@@ -83,7 +103,14 @@ function describeMethod(method: RpcMethod): MethodDescription {
     summary: method.summary,
     params,
     result: { name: 'result', schema: schemaOf(method.result) },
-    examples: [method.example],
+    paramStructure: 'either',
+    examples: [
+      {
+        name: 'example',
+        params: method.example.params.map((value, i) => ({ name: names[i] ?? String(i), value })),
+        result: { name: 'result', value: method.example.result },
+      },
+    ],
     'x-since': formatVersion(method.since),
     ...(method.until === undefined ? {} : { 'x-until': formatVersion(method.until) }),
     ...(method.over === 'stream' ? { 'x-stream-only': true as const } : {}),

@@ -56,6 +56,11 @@ export class CorpusNode extends FakeDaemon {
     return Promise.resolve({ txids: this.#mempool.map(({ txid }) => txid), sequence: undefined } as never)
   }
 
+  /** Whatever can be asked for by its id, as a node with an index of transactions. */
+  override confirmedTransaction(txid: string): Promise<Uint8Array<ArrayBuffer>> {
+    return this.rawTransaction(txid)
+  }
+
   override async mempoolTransactions(txids?: readonly string[]): Promise<never> {
     return (txids ?? []).map((id) => {
       const found = this.#mempool.find(({ txid }) => txid === id)

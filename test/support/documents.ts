@@ -5,7 +5,7 @@ import { FOREIGN_SETTINGS, SETTINGS, type Setting } from '../../src/config-table
 import { describeSchema, KEY_SPACES } from '../../src/db/layout.ts'
 import { ERROR_CODES } from '../../src/errors.ts'
 import type { MetricLabel } from '../../src/metrics.ts'
-import { describeMethods } from '../../src/rpc/describe.ts'
+import { describeAsJson, describeMethods } from '../../src/rpc/describe.ts'
 import { METRICS } from '../../src/server-metrics/table.ts'
 import { REFUSALS } from '../../src/session/admission.ts'
 import { CLOSE_REASONS } from '../../src/session/transports/connection.ts'
@@ -28,6 +28,7 @@ export function documents(): readonly Document[] {
     { path: 'docs/METRICS.md', text: metricsPage() },
     { path: 'docs/SCHEMA.md', text: page('Schema of the index', describeSchema([...KEY_SPACES, ...ATOMICALS_SPACES])) },
     { path: 'docs/PROTOCOL.md', text: page('Protocol', describeMethods()) },
+    { path: 'docs/openrpc.json', text: `${JSON.stringify(describeAsJson(), null, 1)}\n` },
     { path: 'config/electrumx.env.example', text: environmentExample() },
     { path: 'README.md', text: readme() },
     { path: 'CONTRIBUTING.md', text: contributing() },

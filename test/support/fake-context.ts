@@ -355,7 +355,7 @@ export class FakeServer implements ServerInfo {
   readonly protocolMax: ProtocolVersion = [1, 7, 0]
   readonly genesisHash = '0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206'
   readonly reorgLimit = 200
-  readonly donationAddress = 'bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq'
+  readonly donationAddress: string = 'bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq'
   features() {
     return { hosts: { 'electrum.example.org': { tcp_port: 50001 } }, services: ['tcp://electrum.example.org:50001'] }
   }

@@ -46,6 +46,7 @@ const Checkpoint = WholeNumber('Height that a merkle proof over headers leads to
 function blockHeader(present: HeaderPresenter): RpcMethod {
   return defineMethod({
     name: 'blockchain.block.header',
+    followsFrom: 'tip',
     summary: 'Header of a block, with the proof that it is under a checkpoint if one is named.',
     params: z.object({ height: Height, cp_height: Checkpoint }),
     result: z.union([Hex, z.object({ header: Hex, branch: Branch, root: Hash })]),
@@ -167,6 +168,7 @@ const headersCost = ({ count }: { readonly count: number }): number => Math.max(
 function blockHeadersInOne(present: HeaderPresenter, kept: KeptChunks): RpcMethod {
   return defineMethod({
     name: 'blockchain.block.headers',
+    followsFrom: 'tip',
     summary: 'Headers of blocks in a row, as one text.',
     params: headersParams,
     result: z.object({ ...partOfHeaders, hex: Hex }),
@@ -191,6 +193,7 @@ function blockHeadersInOne(present: HeaderPresenter, kept: KeptChunks): RpcMetho
 function blockHeadersAsList(present: HeaderPresenter, kept: KeptChunks): RpcMethod {
   return defineMethod({
     name: 'blockchain.block.headers',
+    followsFrom: 'tip',
     summary: 'Headers of blocks in a row, as a list.',
     params: headersParams,
     result: z.object({ ...partOfHeaders, headers: z.array(Hex) }),

@@ -162,6 +162,7 @@ function branchText(ctx: RpcContext, proofs: BlockProofs, ids: BlockIds, positio
 function getMerkle(proofs: BlockProofs): RpcMethod {
   return defineMethod({
     name: 'blockchain.transaction.get_merkle',
+    followsFrom: 'tip',
     summary: 'Proof that a transaction is in the block at a height.',
     params: z.object({ tx_hash: TxId, height: Height }),
     result: z.object({ block_height: z.int().min(0), merkle: Branch, pos: z.int().min(0) }),
@@ -183,6 +184,7 @@ function getMerkle(proofs: BlockProofs): RpcMethod {
 function idFromPos(proofs: BlockProofs): RpcMethod {
   return defineMethod({
     name: 'blockchain.transaction.id_from_pos',
+    followsFrom: 'tip',
     summary: 'The transaction at a position of a block, with its proof if that is asked for.',
     params: z.object({
       height: Height,

@@ -12,22 +12,18 @@ export interface Urn {
 }
 
 const LONGEST = 2000
-const URN = /^atom:btc:(?:(id|dat):([0-9a-f]{64}i\d{1,10})|(realm|container|arc):([^/$]{1,500}))(([/$])?.*)$/s
+const URN = /^atom:btc:(?:(id|dat):([0-9a-f]{64}i\d{1,10})|(realm|container|arc):([^/$]{1,500}))((?:[/$].*)?)$/s
 
 /** Undefined for what is no URN of Atomicals. */
 export function readUrn(text: string): Urn | undefined {
   const found = text.length > LONGEST ? null : URN.exec(text)
   if (found === null) return undefined
-  const [, hashKind, id, nameKind, name, path = '', pathType] = found
+  const [, hashKind, id, nameKind, name, path = ''] = found
   const kind = kindOf(hashKind ?? nameKind ?? '')
   const identifier = id ?? name
   if (kind === undefined || identifier === undefined) return undefined
-  return {
-    kind,
-    identifier,
-    pathType: pathType === '/' || pathType === '$' ? pathType : undefined,
-    path: path === '' ? undefined : path,
-  }
+  if (path === '') return { kind, identifier, pathType: undefined, path: undefined }
+  return { kind, identifier, pathType: path.startsWith('/') ? '/' : '$', path }
 }
 
 function kindOf(text: string): UrnKind | undefined {

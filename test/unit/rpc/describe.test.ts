@@ -38,7 +38,9 @@ describe('describeMethods', () => {
 describe('describeAsJson', () => {
   it('has every row, and survives JSON', () => {
     const description = describeAsJson()
-    expect(description.methods).toHaveLength(methods.length)
+    const rows = description.methods.flatMap((method) => [method, ...(method['x-earlier'] ?? [])])
+    expect(rows).toHaveLength(methods.length)
+    expect(new Set(description.methods.map(({ name }) => name)).size).toBe(description.methods.length)
     expect(JSON.parse(JSON.stringify(description))).toEqual(description)
     expect(description.methods.find(({ name }) => name === 'blockchain.transaction.get')?.params).toEqual([
       expect.objectContaining({
@@ -48,6 +50,6 @@ describe('describeAsJson', () => {
       }),
       expect.objectContaining({ name: 'verbose', required: false }),
     ])
-    expect(description.methods.find((method) => method['x-until'] === '1.5')?.name).toBe('blockchain.block.headers')
+    expect(rows.find((method) => method['x-until'] === '1.5')?.name).toBe('blockchain.block.headers')
   })
 })

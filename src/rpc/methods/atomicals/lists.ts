@@ -51,6 +51,7 @@ function listAtomicals(kit: AtomicalsKit): RpcMethod {
 function getNumbers(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'get_numbers',
+    followsFrom: 'tip',
     summary: 'Ids of atomicals by number.',
     params: z.object({ limit: LimitParam(0, MOST_NUMBERS), offset: From, asc: Ascending }),
     result: z.object({ global: Global, result: z.record(z.string(), AtomicalId) }),
@@ -70,6 +71,7 @@ function getNumbers(kit: AtomicalsKit): RpcMethod {
 function getBlockHash(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'get_block_hash',
+    followsFrom: 'tip',
     summary: 'Atomicals hash of a block: two servers with the same one agree on every atomical up to it.',
     params: z.object({ height: HeightOrTip }),
     result: z.object({ result: Hash.nullable() }),
@@ -90,6 +92,7 @@ const HeightOrTip = z
 function getBlockTxs(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'get_block_txs',
+    followsFrom: 'tip',
     summary: 'The transactions that the Atomicals hash of a block is made of, in the order of the block.',
     params: z.object({ height: HeightParam }),
     result: z.object({ global: Global, result: z.array(Hash) }),

@@ -148,6 +148,7 @@ const examplePage = { result: [exampleDetail], total: 1, limit: 10, offset: 0 }
 function byHeight(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'transaction_by_height',
+    followsFrom: 'tip',
     summary: 'Transactions of a block that did something.',
     params: z.object({ height: HeightParam, ...pageParams }),
     result: Page,
