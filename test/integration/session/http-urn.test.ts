@@ -182,8 +182,8 @@ describe('a server with the corpus', () => {
       await wire.request('blockchain.atomicals.set_shape', ['object'])
       expect(await wire.request(list, params)).toEqual(result)
       await expect(wire.request('blockchain.atomicals.set_shape', ['other'])).rejects.toThrow()
-      wire.close()
-      other.close()
+      await wire.close()
+      await other.close()
     })
 
     it('is not chosen for a connection over HTTP, which may carry many clients', async () => {
@@ -196,6 +196,6 @@ describe('a server with the corpus', () => {
     const wire = await WireClient.connect({ kind: 'ws', port: server.port('ws') })
     const answer = (await wire.request('blockchain.atomicals.get', [ART])) as { result: { atomical_id: string } }
     expect(answer.result.atomical_id).toBe(ART)
-    wire.close()
+    await wire.close()
   })
 })
