@@ -119,6 +119,8 @@ describe('answers of corpus A over real sockets', () => {
     expect(counts(judged)).toMatchInlineSnapshot(`
       {
         "atomicals.at_location": "920 + 15",
+        "atomicals.decode_psbt": "29 + 11",
+        "atomicals.decode_tx": "121 + 34",
         "atomicals.find_containers": "7 + 6",
         "atomicals.find_realms": "6 + 7",
         "atomicals.find_subrealms": "45 + 3",
@@ -155,6 +157,9 @@ describe('answers of corpus A over real sockets', () => {
         "atomicals.transaction_by_scripthash": "136 + 1",
         "atomicals.transaction_global": "9 + 1",
         "atomicals.transactions": "5 + 8",
+        "atomicals.validate": "57 + 8",
+        "atomicals.validate_psbt_blueprint": "23 + 17",
+        "atomicals.validate_tx_blueprint": "43 + 22",
         "block.header": "334 + 0",
         "block.headers": "15 + 0",
         "headers.subscribe": "1 + 0",
@@ -203,6 +208,8 @@ describe('answers of corpus A over real sockets', () => {
     expect(counts(recorded)).toMatchInlineSnapshot(`
       {
         "atomicals.at_location": "4 + 0",
+        "atomicals.decode_psbt": "4 + 0",
+        "atomicals.decode_tx": "4 + 1",
         "atomicals.find_containers": "3 + 1",
         "atomicals.find_realms": "3 + 2",
         "atomicals.find_subrealms": "4 + 0",
@@ -239,6 +246,9 @@ describe('answers of corpus A over real sockets', () => {
         "atomicals.transaction_by_scripthash": "4 + 0",
         "atomicals.transaction_global": "4 + 0",
         "atomicals.transactions": "4 + 0",
+        "atomicals.validate": "4 + 0",
+        "atomicals.validate_psbt_blueprint": "3 + 1",
+        "atomicals.validate_tx_blueprint": "3 + 1",
         "block.header": "4 + 0",
         "block.headers": "4 + 0",
         "mempool.get_fee_histogram": "1 + 0",
