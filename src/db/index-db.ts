@@ -346,7 +346,8 @@ export class IndexDatabase {
       // Blocks that can be taken back are flushed apart from those that cannot.
       if (this.#unflushed.count > 0 && this.#unflushed.layer.perBlock !== revocable) await this.#beginFlush()
       if (this.#unflushed.count === 0 && this.#unflushed.layer.perBlock !== revocable) {
-        this.#unflushed = this.#noBlocks(revocable)
+        // What a flush is still writing is not in the store yet: rows of it have to be found all the same.
+        this.#unflushed = this.#noBlocks(revocable, this.#flushing?.blocks.rows)
       }
       const inputCount = this.#inputCount(base.height) + delta.inputCount
       const tip: Tip = { height, hash: block.hash, txCount: base.txCount + delta.txCount }

@@ -10,6 +10,7 @@ import type { Indexer } from '../../../src/db/indexer.ts'
 import { KeySpace, STATE, UNDO } from '../../../src/db/layout.ts'
 import { openLevelStore } from '../../../src/db/level-store.ts'
 import { SCHEMA_VERSION } from '../../../src/db/migrations.ts'
+import type { ChainView } from '../../../src/db/view.ts'
 import { ChainError, InvariantError, StorageError } from '../../../src/errors.ts'
 import { fromLatin1, toHex } from '../../../src/lib/bytes.ts'
 import {
@@ -431,6 +432,59 @@ describe('an index that a coin adds', () => {
         },
         { indexers: [notes] },
       )
+    }),
+  )
+
+  it.each([
+    ['which the first block of the other kind begins', 0],
+    ['which was begun before the first block of the other kind', 1],
+  ])('sees its rows of blocks too deep to be taken back while a flush writes them, %s', (_which, pendingBytes) =>
+    withDirectory(async (directory) => {
+      const [reorgLimit, deep] = [6, 9]
+      const chain = chainOf(deep)
+      // A block without transactions leaves most rows as the blocks before it wrote them.
+      chain.mine({ ...PLAN, txs: 0 })
+      for (let i = 0; i < 4; i++) chain.mine(PLAN)
+      let gate = Promise.resolve()
+      let open = (): void => undefined
+      const disk: Disk = { ...realDisk, commit: (write) => gate.then(write) }
+      const options = indexOptions(directory, chain, { reorgLimit, ...(pendingBytes > 0 && { pendingBytes }) })
+      const db = await IndexDatabase.open(options, { disk, indexers: [notes] })
+      try {
+        const nodeHeight = deep + reorgLimit
+        const sums = (view: ChainView, height: number): void => {
+          const counts = chain.blocks.slice(1, height + 1).map(({ txs }) => txs.length)
+          const ids = Array.from({ length: Math.max(...counts) }, (_, id) => id)
+          expect(ids.map((id) => view.row(NOTES, { id })?.sum)).toEqual(
+            ids.map((id) => counts.filter((count) => count > id).length),
+          )
+        }
+        for (const block of chain.blocks.slice(0, deep + 1)) await advance(db, block, nodeHeight)
+        gate = new Promise((resolve) => {
+          open = resolve
+        })
+        expect(await db.flushIfDue()).toBe(pendingBytes > 0)
+        // From the first of these on the flush hangs.
+        for (const block of chain.blocks.slice(deep + 1)) {
+          await advance(db, block, nodeHeight)
+          const view = db.acquireView()
+          sums(view, block.height)
+          view.release()
+        }
+        expect(db.flushedHeight).toBeLessThan(deep)
+        open()
+        await db.flush()
+        const view = db.acquireView()
+        sums(view, chain.height)
+        view.release()
+        while (db.tip.height > deep) await db.rollBack()
+        const before = db.acquireView()
+        sums(before, deep)
+        before.release()
+      } finally {
+        open()
+        await db.close()
+      }
     }),
   )
 })
