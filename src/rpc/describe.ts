@@ -178,7 +178,9 @@ function typeText(schema: JsonSchema): string {
   if (Array.isArray(values)) return values.map((value) => JSON.stringify(value)).join(' | ')
   if (schema['type'] === 'array') return listText(schema)
   if (schema['type'] === 'object') return objectText(schema)
-  return typeof schema['type'] === 'string' ? schema['type'] : 'any'
+  const { type } = schema
+  if (Array.isArray(type)) return type.join(' | ')
+  return typeof type === 'string' ? type : 'any'
 }
 
 function listText(schema: JsonSchema): string {
@@ -189,7 +191,7 @@ function listText(schema: JsonSchema): string {
 
 function objectText(schema: JsonSchema): string {
   const members = schema['properties']
-  if (!isSchema(members)) return 'object'
+  if (!isSchema(members) || Object.keys(members).length === 0) return 'object'
   const required: readonly unknown[] = Array.isArray(schema['required']) ? schema['required'] : []
   const texts = Object.entries(members).map(
     ([name, member]) => `${name}${required.includes(name) ? '' : '?'}: ${nested(member)}`,

@@ -47,6 +47,7 @@ export class ReadAhead {
     try {
       return await this.#parse(await fetchBlock(this.#daemon, hash, signal))
     } catch {
+      // Only tried: the block is asked for again in its turn, and whatever is wrong is told then.
       return undefined
     }
   }
