@@ -4,104 +4,38 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChainView } from '../../../src/db/view.ts'
 import { ERROR_CODES } from '../../../src/errors.ts'
-import { type Json, MAX_DEPTH, readJsonText } from '../../../src/rpc/json.ts'
+import type { Json } from '../../../src/rpc/json.ts'
 import { atomicalsMethods } from '../../../src/rpc/methods/atomicals/table.ts'
-import { canonical, sortUnconfirmed, uncoloured } from '../../support/atomicals-compare.ts'
+import { canonical } from '../../support/atomicals-compare.ts'
 import { AtomicalsHost, CORPUS_SETTINGS, CorpusNode, type HostAnswer } from '../../support/atomicals-host.ts'
-import { corpusBlocks, corpusConfig, fixture, Replay } from '../../support/atomicals-replay.ts'
+import { corpusBlocks, corpusConfig, Replay } from '../../support/atomicals-replay.ts'
 import { withDirectory } from '../../support/chain-index.ts'
-
-interface Row {
-  readonly id: number
-  readonly at?: string
-  readonly via?: string
-  readonly method: string
-  readonly params: readonly Json[]
-  readonly defect?: string
-  readonly accept?: string
-  readonly noanswer?: boolean
-  readonly suggest?: Json
-  readonly result?: Json
-  readonly error?: { readonly code: number }
-}
+import { type ClientAnswer, type CorpusRow, corpusRows, judge, type Verdict } from '../../support/corpus-rows.ts'
 
 const OWN = new Set(atomicalsMethods(CORPUS_SETTINGS).map(({ name }) => name))
 
-/**
- * Rows that the corpus does not mark, though they show the same defects as rows that it does: candidates of one name in
- * the order of the bytes of a little-endian number, and an item that a search for containers ran into.
- */
-const UNMARKED: ReadonlyMap<number, string> = new Map([
-  [11926, 'name-search-order'],
-  [11930, 'name-search-order'],
-  [11937, 'name-search-order'],
-  [11939, 'name-search-order'],
-  [11943, 'name-search-order'],
-  [11950, 'find-containers-items'],
-])
-
-/** All rows about methods in the table. */
-function rowsOf(file: 'expected' | 'branch'): Row[] {
-  return (
-    fixture('corpus-a', `${file}.jsonl.gz`)
-      .toString()
-      .trim()
-      .split('\n')
-      // Not JSON: what the reference answers where a payload has such numbers.
-      .map((line) => line.replace(/: ?(?:NaN|-?Infinity)/g, ':null'))
-      .map((line) => readJsonText(line, 10 * MAX_DEPTH) as unknown as Row)
-      .filter(({ method, via }) => OWN.has(method) && via === undefined)
-  )
+/** Rows about methods in the table, asked as a client on a socket asks. */
+function rowsOf(file: 'expected' | 'branch'): CorpusRow[] {
+  return corpusRows(file).filter(({ method, via }) => OWN.has(method) && via === undefined)
 }
 
-/** `right`: the reference is known to be wrong, and the answer is one that may stand in its place. */
-type Verdict = 'equal' | 'right' | 'different'
-
 interface Judged {
-  readonly row: Row
+  readonly row: CorpusRow
   readonly own: HostAnswer
   readonly verdict: Verdict
 }
 
-function judge(row: Row, own: HostAnswer): Verdict {
-  if (isEqual(row, own)) return 'equal'
-  const accepted = UNMARKED.has(row.id) ? ['result'] : row.defect === undefined ? [] : [row.accept ?? 'any'].flat()
-  return accepted.some((accept) => isAccepted(accept, row, own)) ? 'right' : 'different'
-}
-
-function isEqual(row: Row, { result, error }: HostAnswer): boolean {
-  if (row.error !== undefined) return error === row.error.code
-  const answered = row.result ?? row.suggest
-  if (result === undefined || answered === undefined) return false
-  return comparable(row, result) === comparable(row, answered)
-}
-
-function comparable({ method }: Row, answer: Json): string {
-  if (method === 'server.info') return canonical({ ...(answer as { [name: string]: Json }), version: '' })
-  return canonical(sortUnconfirmed(answer))
-}
-
-function isAccepted(accept: string, row: Row, { result, error }: HostAnswer): boolean {
-  if (accept === 'any') return true
-  if (accept === 'error') return error !== undefined
-  if (result === undefined) return false
-  if (accept === 'reordered') return canonical(result, true) === canonical(row.result ?? null, true)
-  if (accept === 'uncoloured') return plain(result) === plain(row.result ?? null)
-  return accept === 'result'
-}
-
-/** Without what sits at outputs in the mempool, and those in no order. */
-function plain(answer: Json): string {
-  return canonical(sortUnconfirmed(uncoloured(answer)))
-}
-
-async function replay(host: AtomicalsHost, rows: readonly Row[]): Promise<Judged[]> {
+async function replay(host: AtomicalsHost, rows: readonly CorpusRow[]): Promise<Judged[]> {
   const judged: Judged[] = []
   for (const row of rows) {
     const own = await host.ask(row.method, row.params)
-    judged.push({ row, own, verdict: judge(row, own) })
+    judged.push({ row, own, verdict: judge(row, answerOf(own)) })
   }
   return judged
+}
+
+function answerOf({ result, error, message = '' }: HostAnswer): ClientAnswer {
+  return error === undefined ? { result: result ?? null } : { error: { code: error, message } }
 }
 
 function countsByMethod(judged: readonly Judged[]): Record<string, readonly [equal: number, right: number]> {
