@@ -1,5 +1,5 @@
-import { readSettings, type Settings } from './config.ts'
-import { DEFAULT_PORTS } from './config-values.ts'
+import { readSettings, type Settings } from './config/settings.ts'
+import { DEFAULT_PORTS } from './config/values.ts'
 import { ConfigError } from './errors.ts'
 import { INDEX_USAGE, IndexUsageError, runIndexCommand } from './index-commands.ts'
 import { createLogger, terminalDestination } from './log.ts'

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import type { ServiceUrl } from './config-values.ts'
+import type { ServiceUrl } from './config/values.ts'
 
 /** The server's answer to a command of the operator: a result or an error as JSON-RPC gives them. */
 export type AdminAnswer =

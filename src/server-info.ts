@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Coin } from './coins/coin.ts'
-import { OPERATOR_KINDS, type ServiceUrl } from './config-values.ts'
+import { OPERATOR_KINDS, type ServiceUrl } from './config/values.ts'
 import type { Daemon } from './daemon/daemon.ts'
 import { DaemonUnavailableError } from './errors.ts'
 import type { ProtocolVersion, RpcClient, ServerInfo } from './rpc/method.ts'

@@ -1,4 +1,5 @@
-import { SETTINGS, type Setting } from '../../src/config-table.ts'
+import type { Setting } from '../../src/config/setting.ts'
+import { SETTINGS } from '../../src/config/table.ts'
 import type { LimitName } from '../../src/errors.ts'
 import { MAX_DEPTH } from '../../src/rpc/json.ts'
 import { DEFAULT_ADMIN } from '../../src/session/admin.ts'

@@ -8,7 +8,7 @@ import {
 } from '../../src/atomicals/constants.ts'
 import type { Coin } from '../../src/coins/coin.ts'
 import { coinOf } from '../../src/coins/registry.ts'
-import { type Environment, readSettings } from '../../src/config.ts'
+import { type Environment, readSettings } from '../../src/config/settings.ts'
 import { ConfigError } from '../../src/errors.ts'
 import { atomicalsHeights } from '../../src/index-opening.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { COINS, coinOf } from '../../src/coins/registry.ts'
-import { type Environment, readSettings } from '../../src/config.ts'
+import { type Environment, readSettings } from '../../src/config/settings.ts'
 import { silentLogger } from '../../src/log.ts'
 import { buildPeers, OUTBOUND_LIMITS } from '../../src/server-peers.ts'
 import { SessionCounter } from '../../src/session/counter.ts'

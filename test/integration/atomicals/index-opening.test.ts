@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { coinOf } from '../../../src/coins/registry.ts'
-import { type Environment, readSettings } from '../../../src/config.ts'
+import { type Environment, readSettings } from '../../../src/config/settings.ts'
 import { openIndex } from '../../../src/index-opening.ts'
 import { withDirectory } from '../../support/chain-index.ts'
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readSettings } from '../../../src/config.ts'
+import { readSettings } from '../../../src/config/settings.ts'
 import { createLogger } from '../../../src/log.ts'
 import { callAdmin } from '../../../src/rpc-client.ts'
 import { runServer } from '../../../src/server.ts'

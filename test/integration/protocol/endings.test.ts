@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Environment } from '../../../src/config.ts'
+import type { Environment } from '../../../src/config/settings.ts'
 import { CLOSE_REASONS, type CloseReason } from '../../../src/session/transports/connection.ts'
 import { WireClient } from '../../support/wire-client.ts'
 import { Station } from './station.ts'

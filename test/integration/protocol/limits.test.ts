@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Environment } from '../../../src/config.ts'
+import type { Environment } from '../../../src/config/settings.ts'
 import type { LimitName } from '../../../src/errors.ts'
 import type { FaultHook } from '../../../src/regtest/http.ts'
 import { proxyV1 } from '../../support/proxy-header.ts'

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Environment } from '../../../src/config.ts'
+import type { Environment } from '../../../src/config/settings.ts'
 import { METRICS_TYPE } from '../../../src/metrics.ts'
 import { METRICS } from '../../../src/server-metrics/table.ts'
 import { payee, Station } from './station.ts'

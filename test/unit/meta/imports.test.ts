@@ -14,8 +14,6 @@ const ORDER = [
   ['atomicals', 'mempool'],
   ['rpc'],
   ['coins'],
-  ['config-values'],
-  ['config-table'],
   ['config'],
   ['index-opening'],
   ['sync', 'session'],

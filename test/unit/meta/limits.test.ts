@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { SETTINGS } from '../../../src/config-table.ts'
+import { SETTINGS } from '../../../src/config/table.ts'
 import { LIMIT_NAMES } from '../../../src/errors.ts'
 import { METRICS } from '../../../src/server-metrics/table.ts'
 import { REFUSALS } from '../../../src/session/admission.ts'

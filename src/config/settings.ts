@@ -1,15 +1,9 @@
 import type { z } from 'zod'
-import { COINS } from './coins/registry.ts'
-import { FOREIGN_SETTINGS, SETTINGS, type Setting } from './config-table.ts'
-import {
-  DEFAULT_PORTS,
-  LOOPBACK,
-  OPERATOR_KINDS,
-  type ServiceKind,
-  type ServiceUrl,
-  USUAL_KINDS,
-} from './config-values.ts'
-import { ConfigError } from './errors.ts'
+import { COINS } from '../coins/registry.ts'
+import { ConfigError } from '../errors.ts'
+import type { Setting } from './setting.ts'
+import { FOREIGN_SETTINGS, SETTINGS } from './table.ts'
+import { DEFAULT_PORTS, LOOPBACK, OPERATOR_KINDS, type ServiceKind, type ServiceUrl, USUAL_KINDS } from './values.ts'
 
 type Parsed = { readonly [K in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[K]> }
 type ValueOf<E> = E extends Setting<infer S, infer F> ? z.output<S> | (F extends string ? never : undefined) : never
