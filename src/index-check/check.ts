@@ -1,35 +1,21 @@
-import { createHash } from 'node:crypto'
-import { outpointAt, type ParsedBlock, txidAt } from './chain/block.ts'
-import { HASHX_SIZE, hashXOf } from './chain/script.ts'
-import { parseWholeTx } from './chain/tx.ts'
-import type { Daemon } from './daemon/daemon.ts'
-import { HeaderTable } from './db/header-table.ts'
-import type { IndexDatabase } from './db/index-db.ts'
-import { type AnyKeySpace, HEADERS, OUTPUTS, STATE, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './db/layout.ts'
-import type { RebuiltRows } from './db/rebuilt-rows.ts'
-import type { SpentOutputs } from './db/spent.ts'
-import { SpentTexts } from './db/spent-texts.ts'
-import type { ChainView, Tip, TxPosition } from './db/view.ts'
-import { ChainError } from './errors.ts'
-import { throwIfAborted } from './lib/abort.ts'
-import { equalBytes, fromHex, fromLatin1, readUint32LE, toDisplayHex, toHex } from './lib/bytes.ts'
-import { readBlock } from './sync/parse.ts'
-import { PREFETCH_DEFAULTS, prefetchBlocks } from './sync/prefetcher.ts'
-
-/** What is compared, each by the height that it belongs to. */
-const KINDS = {
-  header: 'header row',
-  ids: 'transaction ids',
-  starts: 'input starts',
-  inputs: 'inputs',
-  tx: 'transaction lookup',
-  history: 'history',
-  utxo: 'unspent output',
-  output: 'listed output',
-  own: 'row of an index of the coin',
-} as const
-type Kind = keyof typeof KINDS
-const ALL_KINDS: readonly Kind[] = ['header', 'ids', 'starts', 'inputs', 'tx', 'history', 'utxo', 'output', 'own']
+import { outpointAt, type ParsedBlock, txidAt } from '../chain/block.ts'
+import { hashXOf } from '../chain/script.ts'
+import { parseWholeTx } from '../chain/tx.ts'
+import type { Daemon } from '../daemon/daemon.ts'
+import { HeaderTable } from '../db/header-table.ts'
+import type { IndexDatabase } from '../db/index-db.ts'
+import { type AnyKeySpace, HEADERS, OUTPUTS, STATE, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from '../db/layout.ts'
+import type { RebuiltRows } from '../db/rebuilt-rows.ts'
+import type { SpentOutputs } from '../db/spent.ts'
+import { SpentTexts } from '../db/spent-texts.ts'
+import type { ChainView, Tip, TxPosition } from '../db/view.ts'
+import { ChainError } from '../errors.ts'
+import { throwIfAborted } from '../lib/abort.ts'
+import { equalBytes, fromHex, fromLatin1, readUint32LE, toDisplayHex, toHex } from '../lib/bytes.ts'
+import { readBlock } from '../sync/parse.ts'
+import { PREFETCH_DEFAULTS, prefetchBlocks } from '../sync/prefetcher.ts'
+import { asSpentOutputs, type Output, outputsOf, spentAt, startsOf, tagsOf, unreversed } from './block-rows.ts'
+import { KINDS, type Kind, type Place, Sums, type Take } from './sums.ts'
 
 export interface Difference {
   /** Undefined for rows that name transactions which the chain does not have, 'any' for those that belong to no height. */
@@ -67,9 +53,6 @@ export interface OwnIndexes {
 const MOST_PLACES = 8
 const MOST_ROWS = 5
 const LOOKUPS_AT_ONCE = 256
-
-/** Where rows of one kind stand: a row is a text, the place a height; of the coin's own, the number of their key space. */
-type Take = (kind: Kind, height: number, row: string, sign: 1 | -1) => void
 
 /**
  * Compares everything that the index has with what the blocks of the node say it should have. Both are turned into rows of
@@ -222,7 +205,7 @@ export class IndexCheck {
       block,
       base,
       headers: headers.list(),
-      spent: new SpentTexts(block, lazily(first, outputs)),
+      spent: new SpentTexts(block, asSpentOutputs(first, outputs)),
       fundedBy: (input) => funding[input],
     })
     for (const { hashX, tx } of listed) {
@@ -258,7 +241,8 @@ export class IndexCheck {
         }
         // What the block itself makes is nobody's before it.
         if (place.height < height) funding[input] = place.txNum
-        const paid = parts.spent === undefined ? await this.#paidBy(txid, vout, place, signal) : at(parts.spent, input)
+        const paid =
+          parts.spent === undefined ? await this.#paidBy(txid, vout, place, signal) : spentAt(parts.spent, input)
         list.push({ ...paid, txid, vout, txNum: place.txNum })
       }
       spent.push(list)
@@ -394,89 +378,11 @@ interface BlockParts {
   readonly rebuilt: RebuiltRows
 }
 
-/** An output as its rows want it: hashX in hex, value in satoshis. */
-interface Output {
-  readonly txid: Uint8Array
-  readonly vout: number
-  readonly txNum: number
-  readonly hashX: string
-  readonly value: number
-}
-
-interface Place {
-  readonly kind: Kind
-  readonly height: number
-}
-
 const FILES: ReadonlyMap<string, Kind> = new Map([
   ['txids', 'ids'],
   ['inputstarts', 'starts'],
   ['inputs', 'inputs'],
 ])
-
-/** For each kind and height the sum of its rows' hashes, modulo 2^64. */
-class Sums {
-  readonly #sums: Readonly<Record<Kind, BigUint64Array>>
-
-  constructor(heights: number, ownSpaces: number) {
-    const sums = (): BigUint64Array => new BigUint64Array(heights)
-    this.#sums = {
-      header: sums(),
-      ids: sums(),
-      starts: sums(),
-      inputs: sums(),
-      tx: sums(),
-      history: sums(),
-      utxo: sums(),
-      output: new BigUint64Array(1),
-      own: new BigUint64Array(ownSpaces),
-    }
-  }
-
-  add(kind: Kind, height: number, row: string, sign: 1 | -1): void {
-    const hash = createHash('sha256').update(row).digest().readBigUInt64LE()
-    const at = kind === 'output' ? 0 : height
-    const sums = this.#sums[kind]
-    const sum = sums[at] ?? 0n
-    sums[at] = sign === 1 ? sum + hash : sum - hash
-  }
-
-  /** Where what is wanted is not what is stored, lowest first. */
-  places(): Place[] {
-    const places: Place[] = []
-    for (const kind of ALL_KINDS) {
-      for (const [height, sum] of this.#sums[kind].entries()) if (sum !== 0n) places.push({ kind, height })
-    }
-    return places.sort((a, b) => a.height - b.height)
-  }
-}
-
-function* outputsOf(block: ParsedBlock, tx: number): Generator<{ vout: number; hashX: string; value: number }> {
-  const start = block.outputStart[tx] ?? 0
-  for (let output = start; output < (block.outputStart[tx + 1] ?? 0); output++) {
-    if (block.unspendable[output] !== 0) continue
-    const hashX = toHex(block.hashXs.subarray(output * HASHX_SIZE, (output + 1) * HASHX_SIZE))
-    yield { vout: output - start, hashX, value: block.outputValues[output] ?? 0 }
-  }
-}
-
-function at({ hashXs, values }: SpentOutputs, input: number): { hashX: string; value: number } {
-  return { hashX: toHex(hashXs.subarray(input * HASHX_SIZE, (input + 1) * HASHX_SIZE)), value: values[input] ?? 0 }
-}
-
-/** What inputs from number `first` on spend, as arrays once somebody asks. */
-function lazily(first: number, outputs: readonly Output[]): SpentOutputs {
-  return {
-    get hashXs() {
-      const hashXs = new Uint8Array((first + outputs.length) * HASHX_SIZE)
-      for (const [i, { hashX }] of outputs.entries()) hashXs.set(fromHex(hashX), (first + i) * HASHX_SIZE)
-      return hashXs
-    },
-    get values() {
-      return Float64Array.from([...new Array<number>(first).fill(0), ...outputs.map(({ value }) => value)])
-    },
-  }
-}
 
 /** Where transactions are, some looked up at a time. */
 async function lookUp(
@@ -490,29 +396,6 @@ async function lookUp(
     found.push(...(await Promise.all(some.map((txid) => view.findTransaction(txid)))))
   }
   return found
-}
-
-/** u32 LE for each transaction: the inputs of the block before its own. */
-function startsOf({ inputStart, txCount }: ParsedBlock): string {
-  const bytes = Buffer.alloc(txCount * 4)
-  for (let tx = 0; tx < txCount; tx++) bytes.writeUInt32LE(inputStart[tx] ?? 0, tx * 4)
-  return bytes.toString('hex')
-}
-
-/** Eight bytes for each input: the first of the txid, the last four of them XORed with the output index (LE). */
-function tagsOf(block: ParsedBlock): string {
-  const bytes = Buffer.alloc(block.inputCount * 8)
-  for (let input = 0; input < block.inputCount; input++) {
-    const outpoint = outpointAt(block, input)
-    bytes.set(outpoint.subarray(0, 8), input * 8)
-    for (let i = 0; i < 4; i++) bytes[input * 8 + 4 + i] = (outpoint[4 + i] ?? 0) ^ (outpoint[32 + i] ?? 0)
-  }
-  return bytes.toString('hex')
-}
-
-/** The dump shows files reversed, as it shows hashes. */
-function unreversed(hex: string): string {
-  return toHex(fromHex(hex).reverse())
 }
 
 function difference(
