@@ -35,6 +35,10 @@ describe('parseBitwork', () => {
     '0'.repeat(65),
     ' a',
     'any',
+    'z',
+    '0.',
+    '0.17',
+    '00..0',
   ])('refuses %j', (text) => {
     expect(parseBitwork(text)).toBeUndefined()
   })
@@ -96,6 +100,43 @@ describe('work of perpetual tokens', () => {
     expect(nextBitwork('8888', { prefix: '8888', ext: undefined })).toBe('88880')
     expect(nextBitwork('8888', { prefix: '8'.repeat(31), ext: 1 })).toBe(`8888${'0'.repeat(28)}`)
     expect(nextBitwork('8888', { prefix: '8'.repeat(32), ext: 1 })).toBe(`8888${'0'.repeat(28)}`)
+  })
+
+  it.each([
+    ['a', 16],
+    ['a.0', 16],
+    ['a.1', 17],
+    ['a.2', 18],
+    ['a.15', 31],
+    ['ab', 32],
+    ['ab.0', 32],
+    ['abcd', 64],
+    ['abcd.1', 65],
+    ['abcd0123', 128],
+    ['abcd0123.5', 133],
+  ])('is derived from the difficulty that %s is of, %i sixteenths', (text, target) => {
+    const work = parseBitwork(text)
+    expect(work === undefined ? undefined : work.prefix.length * 16 + (work.ext ?? 0)).toBe(target)
+    expect(bitworkOfTarget(work?.prefix ?? '', target)).toBe(text.replace(/\.0$/, ''))
+  })
+
+  it.each([
+    ['', 0, '0'],
+    ['', 1, '00'],
+    ['', 2, '000'],
+    ['8', 0, '8'],
+    ['8', 1, '80'],
+    ['88', 0, '8'],
+    ['88', 1, '88'],
+    ['88', 2, '880'],
+    ['888', 2, '888'],
+    ['888', 3, '8880'],
+    ['8888', 2, '888'],
+    ['8888', 3, '8888'],
+    ['88888', 3, '8888'],
+    ['88888', 4, '88888'],
+  ])('next full digit of "%s" behind %i digits is %s', (vector, digits, work) => {
+    expect(nextBitwork(vector, { prefix: 'f'.repeat(digits), ext: undefined })).toBe(work)
   })
 
   it('a vector longer than 32 digits is used in full once 32 or more are asked for', () => {

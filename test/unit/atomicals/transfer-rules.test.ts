@@ -3,6 +3,7 @@ import { compactOfIdText, idText } from '../../../src/atomicals/id-text.ts'
 import type { OperationName } from '../../../src/atomicals/operation.ts'
 import { colour, type TxOperation } from '../../../src/atomicals/steps/colour.ts'
 import type { AtomicalKind, SpentHolding } from '../../../src/atomicals/transfer/holding.ts'
+import { fromHex } from '../../../src/lib/bytes.ts'
 import { CborMap } from '../../../src/lib/cbor/values.ts'
 import { decodeCbor } from '../../../src/lib/cbor.ts'
 import { burnOutput, encodeCbor, type PlainMap, spend } from '../../support/atomicals-chain.ts'
@@ -247,6 +248,18 @@ describe('z, the custom colouring', () => {
   it('reads keys and amounts as Python does', () => {
     const named = z({ [compact(1)]: { ' 0': '300', x: 5, '1': null } })
     expect(move([600, 600], [ft(1, 0, 1000)], NOW, named)?.tokens).toEqual([[0, 1, 300]])
+  })
+
+  it('takes an output named by an integer as one named by its digits', () => {
+    const text = Buffer.from(compact(1))
+    const named = (key: string): TxOperation => {
+      const payload = decodeCbor(Buffer.concat([fromHex('a17842'), text, fromHex(`a1${key}190222`)]))
+      if (!(payload instanceof CborMap)) throw new Error('not a map')
+      return { op: 'z', inputIndex: 0, payload }
+    }
+    for (const key of ['01', '6131']) {
+      expect(move([546, 546], [nft(1)], NOW, named(key))?.nfts).toEqual([[1, 1]])
+    }
   })
 
   it('an NFT that z names for several outputs goes to output 0; one that it does not name is lost', () => {
