@@ -66,7 +66,6 @@ const SHARE = {
   proofs: 1 / 4,
   answers: 1 / 8,
   blocks: 1 / 16,
-  holdings: 1 / 16,
 } as const
 
 export interface Surroundings {
@@ -348,7 +347,6 @@ class Server {
       addresses: coin.addressVersions,
       heights,
       shape: settings.atomicalsShape,
-      holdingsCacheBytes: settings.cacheMb * MIB * SHARE.holdings,
     }
     return atomicalsMethods(options)
   }

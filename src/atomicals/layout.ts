@@ -4,7 +4,7 @@ import { bytes, type Field, list, listToEnd, optional, sized, struct, text, u8, 
 import { type AnyKeySpace, KeySpace, TXID_KEY_SIZE } from '../db/layout.ts'
 import { ID_SIZE } from './ids.ts'
 import type { DftTerms } from './mint/dft.ts'
-import { flag, id, name, oneOf } from './row-fields.ts'
+import { descending, flag, id, name, oneOf } from './row-fields.ts'
 import type { IdText } from './transfer/holding.ts'
 
 /** What an atomical is, as rows of holdings repeat it. */
@@ -61,6 +61,42 @@ export const HOLDERS = new KeySpace<{ readonly id: IdText; readonly location: Id
   key: struct({ id, location: id }),
   value: struct({ value: varint, satoshis: varint, script: sized }),
   sentence: 'Where an atomical sits now: each unspent output with what it holds of it.',
+})
+
+/** Bytes of what stands for a script among the holders of a token: see holderOf in holder-sums. */
+export const HOLDER_KEY_SIZE = 16
+
+/** A script that holds units of a token. */
+export interface HolderKey {
+  readonly id: IdText
+  readonly holder: Uint8Array
+}
+
+export const BALANCES = new KeySpace<HolderKey, { readonly units: number; readonly outputs: number }>({
+  name: 'atomicals balances',
+  prefix: 'b',
+  key: struct({ id, holder: bytes(HOLDER_KEY_SIZE) }),
+  value: struct({ units: varint, outputs: varint }),
+  sentence: 'What a script holds of a token, and at how many unspent outputs.',
+})
+
+export const RANKS = new KeySpace<HolderKey & { readonly units: number }, { readonly script: Uint8Array }>({
+  name: 'atomicals ranks',
+  prefix: 'R',
+  key: struct({ id, units: descending, holder: bytes(HOLDER_KEY_SIZE) }),
+  value: struct({ script: sized }),
+  sentence: 'Holders of a token, those of most units first.',
+})
+
+export const TOTALS = new KeySpace<
+  { readonly id: IdText },
+  { readonly holders: number; readonly outputs: number; readonly units: number }
+>({
+  name: 'atomicals totals',
+  prefix: 't',
+  key: struct({ id }),
+  value: struct({ holders: varint, outputs: varint, units: varint }),
+  sentence: 'Scripts that hold a token, the unspent outputs that it sits at, and the units there.',
 })
 
 /** Names that are told apart by the name alone. */
@@ -356,6 +392,9 @@ export const BLOCKS = new KeySpace<{ readonly height: number }, BlockRow>({
 export const ATOMICALS_SPACES: readonly AnyKeySpace[] = [
   LOCATIONS,
   HOLDERS,
+  BALANCES,
+  RANKS,
+  TOTALS,
   ATOMICALS,
   NUMBERS,
   NAMES,

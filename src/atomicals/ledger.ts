@@ -4,6 +4,7 @@ import { invariant } from '../errors.ts'
 import { toLatin1 } from '../lib/bytes.ts'
 import type { Candidate, Claim } from './candidates.ts'
 import type { Effect } from './effects.ts'
+import { HolderSums } from './holder-sums.ts'
 import { idText } from './id-text.ts'
 import {
   ATOMICALS,
@@ -57,6 +58,7 @@ export class Ledger implements Past {
   /** Candidates that this block has asked for, by the text of their keys without the number. */
   readonly #candidates = new Map<string, Candidate[]>()
   readonly #claims = new Map<string, Claim[]>()
+  readonly #sums: HolderSums
   readonly #topRealms = new Map<IdText, IdText>()
   /** Outputs of this block that something sits at, by the text of their place. */
   readonly carriers = new Map<string, PlaceKey>()
@@ -70,6 +72,7 @@ export class Ledger implements Past {
     this.#overlay = collaborators.overlay
     this.#past = new RecordedPast(collaborators.overlay)
     this.#parents = collaborators.parents
+    this.#sums = new HolderSums(collaborators.overlay)
     this.#count = options.count
   }
 
@@ -142,20 +145,25 @@ export class Ledger implements Past {
     return this.#overlay.get(LOCATIONS, place)
   }
 
-  /** Notes that a transaction spends an output that something sits at. */
+  /** Notes that a transaction spends an output that something sits at; record() writes the sums over its holders. */
   spend(place: PlaceKey, row: LocationRow, location: IdText, txNum: number): void {
     this.#overlay.put(LOCATIONS, place, { ...row, spentBy: txNum })
-    for (const { id } of row.held) this.#overlay.remove(HOLDERS, { id, location })
+    for (const { id, kind, value } of row.held) {
+      this.#overlay.remove(HOLDERS, { id, location })
+      if (kind === 'token') this.#sums.add(id, row.script, { units: -value, outputs: -1 })
+    }
   }
 
   /** Spends what sits at the inputs of a transaction. */
   spendInputs({ tx, txNum }: PlacedTx): SpentAt[] {
-    return [...tx.inputs.keys()].flatMap((input) => {
+    const spent = [...tx.inputs.keys()].flatMap((input) => {
       const output = spentOutput((place) => this.location(place), tx, input)
       if (output === undefined) return []
       this.spend(output.place, output.row, output.location, txNum)
       return holdingsOf(output)
     })
+    this.#sums.settle()
+    return spent
   }
 
   /** Writes what a step of a transaction does. `operation`: that of the transaction. */
@@ -171,6 +179,7 @@ export class Ledger implements Past {
       else rows.push(effect.held)
     }
     for (const [output, rows] of held) this.#hold(placed, output, rows)
+    this.#sums.settle()
   }
 
   /** Keeps the payload of a transaction: for its place in the block hash, or because a change says what it says. */
@@ -210,10 +219,17 @@ export class Ledger implements Past {
 
   #hold(placed: PlacedTx, output: number, held: readonly HeldRow[]): void {
     const { place, location, base } = this.#output(placed, output)
+    const before = new Map(base.held.map((row) => [row.id, row]))
     const byId = new Map([...base.held, ...held].map((row) => [row.id, row]))
     this.#overlay.put(LOCATIONS, place, { ...base, held: [...byId.values()] })
     const { satoshis, script } = base
-    for (const { id, value } of held) this.#overlay.put(HOLDERS, { id, location }, { value, satoshis, script })
+    for (const id of new Set(held.map((row) => row.id))) {
+      const { kind, value } = required(byId.get(id))
+      this.#overlay.put(HOLDERS, { id, location }, { value, satoshis, script })
+      const known = before.get(id)
+      if (kind !== 'token') continue
+      this.#sums.add(id, script, { units: value - (known?.value ?? 0), outputs: known === undefined ? 1 : 0 })
+    }
     this.carriers.set(placeText(place), place)
   }
 

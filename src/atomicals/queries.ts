@@ -1,9 +1,10 @@
 import { TXID_KEY_SIZE } from '../db/layout.ts'
 import type { ChainView } from '../db/view.ts'
-import { fromLatin1, readUint32LE } from '../lib/bytes.ts'
+import { fromLatin1, readUint32LE, toLatin1 } from '../lib/bytes.ts'
 import type { CborMap, CborValue } from '../lib/cbor/values.ts'
-import { type Candidate, type NameStatus, subnameHolder } from './candidates.ts'
+import { type Candidate, type NameStatus, nameHolder, subnameHolder } from './candidates.ts'
 import { RULES_DELAY } from './constants.ts'
+import { rankKey } from './holder-sums.ts'
 import {
   ACTIVITY,
   type ActivityRow,
@@ -19,13 +20,15 @@ import {
   NUMBERS,
   PAYLOADS,
   type PayloadRow,
+  RANKS,
   SUBNAMES,
   type SubName,
+  TOTALS,
   type TopName,
 } from './layout.ts'
 import { type DmintError, readDmint } from './mint/dmitem.ts'
 import { ParentMemory } from './parent-memory.ts'
-import { holderOf, isRealmPath } from './parents.ts'
+import { isRealmPath } from './parents.ts'
 import { type RecordedChange, RecordedPast, rulesAfter } from './past.ts'
 import { type PagedRows, ViewRows } from './rows.ts'
 import { matchRule, type Rule } from './rules.ts'
@@ -60,6 +63,21 @@ export function isSubRequest(request: RequestAnswer): request is SubRequest {
 /** Where units or an NFT sit. */
 export interface Holder extends HolderRow {
   readonly location: IdText
+}
+
+/** What one script holds of an atomical. */
+export interface Holding {
+  readonly script: Uint8Array
+  /** Token units; of an NFT satoshis. */
+  readonly value: number
+}
+
+/** Who holds an atomical, in numbers. */
+export interface HolderTotals {
+  readonly holders: number
+  /** Unspent outputs that hold some of it. */
+  readonly locations: number
+  readonly supply: number
 }
 
 /** A mint of a distributed token. */
@@ -149,6 +167,41 @@ export class AtomicalsQueries {
     return rows.map(({ key: { location }, value }) => ({ location, ...value }))
   }
 
+  /** How many hold an atomical, where, and how much: of a token one row, of an NFT its place. */
+  async holderTotals(id: IdText): Promise<HolderTotals> {
+    if (this.atomical(id)?.type === 'nft') {
+      const places = await this.holdersPage(id, 1)
+      return { holders: places.length, locations: places.length, supply: places[0]?.value ?? 0 }
+    }
+    const { holders, outputs, units } = this.#rows.get(TOTALS, { id }) ?? { holders: 0, outputs: 0, units: 0 }
+    return { holders, locations: outputs, supply: units }
+  }
+
+  /**
+   * The first holders of an atomical, those of most units first and equal ones in an order of their scripts; `beyond` a
+   * holder that was seen, whatever he holds by now.
+   */
+  async holdings(id: IdText, limit: number, beyond?: Holding): Promise<readonly Holding[]> {
+    if (this.atomical(id)?.type === 'nft') return beyond === undefined ? this.summedHoldings(id, limit) : []
+    const key = beyond === undefined ? undefined : rankKey(id, { units: beyond.value, script: beyond.script })
+    const rows = await this.#rows.page(RANKS, fromLatin1(id), { limit, beyond: key })
+    return rows.map(({ key: { units }, value: { script } }) => ({ script, value: units }))
+  }
+
+  /**
+   * Who holds an atomical at its first `limit` outputs, those of most units first and equal ones in the order of their
+   * first locations.
+   */
+  async summedHoldings(id: IdText, limit: number): Promise<readonly Holding[]> {
+    const sums = new Map<string, number>()
+    for (const { script, value } of await this.holdersPage(id, limit)) {
+      const text = toLatin1(script)
+      sums.set(text, (sums.get(text) ?? 0) + value)
+    }
+    const holders = Array.from(sums, ([text, value]) => ({ script: fromLatin1(text), value }))
+    return holders.sort((a, b) => b.value - a.value)
+  }
+
   /** Every unspent output that holds some of an atomical, in the order of locations. */
   async holders(id: IdText): Promise<readonly Holder[]> {
     const rows = await this.#rows.rows(HOLDERS, fromLatin1(id))
@@ -200,7 +253,7 @@ export class AtomicalsQueries {
 
   async name(kind: TopName, name: string): Promise<NameAnswer<Candidate>> {
     const candidates = await this.#past.candidates(kind, name)
-    return { candidates, holder: await holderOf(this.#past, kind, name, this.#height) }
+    return { candidates, holder: nameHolder(candidates, this.#height) }
   }
 
   async subname(kind: SubName, parent: IdText, name: string): Promise<NameAnswer<SubCandidate>> {

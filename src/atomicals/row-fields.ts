@@ -67,3 +67,26 @@ export const flag: Field<boolean> = {
   write: (value, target, offset) => u8.write(value ? 1 : 0, target, offset),
   read: (cursor) => u8.read(cursor) === 1,
 }
+
+const DESCENDING_SIZE = 7
+
+/** A safe integer from 0 on, in seven bytes that sort the larger first. */
+export const descending: Field<number> = {
+  label: '2^53 - 1 less a number, 7 bytes',
+  fixed: true,
+  size: () => DESCENDING_SIZE,
+  write(value, target, offset) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no number of units`)
+    let rest = Number.MAX_SAFE_INTEGER - value
+    for (let at = offset + DESCENDING_SIZE - 1; at >= offset; at--) {
+      target[at] = rest % 256
+      rest = Math.floor(rest / 256)
+    }
+    return offset + DESCENDING_SIZE
+  },
+  read(cursor) {
+    let value = 0
+    for (let i = 0; i < DESCENDING_SIZE; i++) value = value * 256 + cursor.uint8()
+    return Number.MAX_SAFE_INTEGER - value
+  },
+}

@@ -3,7 +3,7 @@ import type { PageOptions } from '../db/view.ts'
 import { invariant } from '../errors.ts'
 import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
 import { ID_SIZE } from './ids.ts'
-import { CHANGES, HOLDERS, MINTS, NAMES, SUBNAMES } from './layout.ts'
+import { CHANGES, HOLDERS, MINTS, NAMES, RANKS, SUBNAMES } from './layout.ts'
 import type { EditableRows, PagedRows, RowOf, RowSource } from './rows.ts'
 
 interface Version {
@@ -19,6 +19,7 @@ const GROUP_SIZES: ReadonlyMap<AnyKeySpace, number> = new Map<AnyKeySpace, numbe
   [SUBNAMES, SUBNAMES.groupSize],
   [CHANGES, CHANGES.groupSize],
   [HOLDERS, 1 + ID_SIZE],
+  [RANKS, 1 + ID_SIZE],
   [MINTS, 1 + ID_SIZE],
 ])
 

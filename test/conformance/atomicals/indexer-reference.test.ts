@@ -85,7 +85,8 @@ function sorted(list: readonly unknown[]): unknown[] {
 }
 
 /** Tests of the reference that say which token is the first: that of the first input. */
-const FIRST_TOKEN_IS_SAID = /^test_(empty_spends|spends_\w*ft_(burned|valid|multiple|single|partially|split)|custom_\w+1$)/
+const FIRST_TOKEN_IS_SAID =
+  /^test_(empty_spends|spends_\w*ft_(burned|valid|multiple|single|partially|split)|custom_\w+1$)/
 /** Tests of the reference that take the operation from the transaction as it is. */
 const OPERATION_IS_IN_WITNESS = /_y_split_|_normal1$/
 

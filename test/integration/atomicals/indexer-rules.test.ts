@@ -515,6 +515,22 @@ describe('subrealms', () => {
   )
 
   it(
+    'stand under no rule that a lost block had set',
+    on(async (chain) => {
+      const realm = await named(chain, 'realm', 'top')
+      await chain.mine(
+        spend({ from: [out(realm.tx)], to: [1000], op: 'mod', payload: rules({ p: '.*', bitworkc: 'any' }) }),
+      )
+      const lost = await claim(chain, realm.compact, 'sub')
+      expect(await exists(chain, lost.id)).toBe(true)
+      for (let i = 0; i < 3; i++) await chain.rollBack()
+      await chain.mineEmpty(2)
+      const again = await claim(chain, realm.compact, 'sub')
+      expect(await exists(chain, again.id)).toBe(false)
+    }),
+  )
+
+  it(
     'a subrealm has a full name as soon as the realm at its top is held, whoever holds the subrealm itself',
     on(async (chain) => {
       const realm = await named(chain, 'realm', 'top', rules(paid))

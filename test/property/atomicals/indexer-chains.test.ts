@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { holderOf } from '../../../src/atomicals/holder-sums.ts'
 import { idText } from '../../../src/atomicals/id-text.ts'
 import type { HeldKind } from '../../../src/atomicals/layout.ts'
-import { HOLDERS, LOCATIONS } from '../../../src/atomicals/layout.ts'
+import { ATOMICALS, BALANCES, HOLDERS, LOCATIONS, RANKS, TOTALS } from '../../../src/atomicals/layout.ts'
 import { toLatin1 } from '../../../src/lib/bytes.ts'
 import { AtomicalsChain, heightsFrom } from '../../support/atomicals-chain.ts'
 import { seededRandom } from '../../support/chain-builder.ts'
@@ -39,6 +40,46 @@ function byPlace(a: Seat, b: Seat): number {
   return a.id + a.location < b.id + b.location ? -1 : 1
 }
 
+/** What the index says of the holders of tokens is what their unspent outputs add up to. */
+async function expectSums(chain: AtomicalsChain): Promise<void> {
+  const tokens = new Set(
+    (await chain.rows(ATOMICALS)).filter(({ value }) => value.type !== 'nft').map(({ key }) => key.id),
+  )
+  const balances = new Map<string, { units: number; outputs: number; script: Uint8Array }>()
+  const totals = new Map<string, { holders: number; outputs: number; units: number }>()
+  for (const { key, value } of await chain.rows(HOLDERS)) {
+    if (!tokens.has(key.id)) continue
+    const name = key.id + toLatin1(holderOf(value.script))
+    const balance = balances.get(name) ?? { units: 0, outputs: 0, script: value.script }
+    const total = totals.get(key.id) ?? { holders: 0, outputs: 0, units: 0 }
+    if (balance.outputs === 0) total.holders += 1
+    for (const sum of [balance, total]) {
+      sum.units += value.value
+      sum.outputs += 1
+    }
+    balances.set(name, balance)
+    totals.set(key.id, total)
+  }
+  const balanceRows = await chain.rows(BALANCES)
+  expect(balanceRows.map(({ key, value }) => [key.id + toLatin1(key.holder), value])).toEqual(
+    [...balances].map(([name, { units, outputs }]) => [name, { units, outputs }]).sort(byName),
+  )
+  const rankRows = await chain.rows(RANKS)
+  expect(
+    rankRows.map(({ key, value }) => [key.id + toLatin1(key.holder), key.units, toLatin1(value.script)]).sort(byName),
+  ).toEqual([...balances].map(([name, { units, script }]) => [name, units, toLatin1(script)]).sort(byName))
+  for (const [i, { key }] of rankRows.entries()) {
+    const before = rankRows[i - 1]?.key
+    if (before?.id === key.id) expect(before.units).toBeGreaterThanOrEqual(key.units)
+  }
+  const found = (await chain.rows(TOTALS)).filter(({ value }) => value.outputs > 0)
+  expect(found.map(({ key, value }) => [key.id, value])).toEqual([...totals].sort(byName))
+}
+
+function byName([a]: readonly unknown[], [b]: readonly unknown[]): number {
+  return String(a) < String(b) ? -1 : 1
+}
+
 const CHAINS = { numRuns: 12, endOnFailure: true }
 
 describe('random Atomicals chains', () => {
@@ -68,6 +109,7 @@ describe('random Atomicals chains', () => {
             for (const { id, kind, value } of holders)
               if (kind === 'token') supply.set(id, (supply.get(id) ?? 0) + value)
             expect([...supply.values()].every((units) => units <= 10_000)).toBe(true)
+            await expectSums(chain)
           }
           for (let at = dumps.length - 2; at >= 0; at--) {
             await chain.rollBack()

@@ -6,6 +6,7 @@ import {
   ATOMICALS,
   ATOMICALS_SPACES,
   type AtomicalRow,
+  BALANCES,
   BLOCKS,
   CHANGES,
   HOLDERS,
@@ -16,8 +17,10 @@ import {
   NUMBERS,
   PAYLOADS,
   PAYMENTS,
+  RANKS,
   SEALS,
   SUBNAMES,
+  TOTALS,
 } from '../../../src/atomicals/layout.ts'
 import { describeSchema, KEY_SPACES, type KeySpace } from '../../../src/db/layout.ts'
 import { compareBytes } from '../../../src/lib/bytes.ts'
@@ -67,6 +70,9 @@ describe('rows of the Atomicals index', () => {
     const place = { txid: txid.subarray(0, 16), vout: 70_000 }
     survives(LOCATIONS, place, { txNum: 5, satoshis: 1000, script, spentBy: undefined, held })
     survives(LOCATIONS, place, { txNum: 5, satoshis: 1000, script, spentBy: 9, held: [] })
+    survives(BALANCES, { id: a, holder: new Uint8Array(16).fill(3) }, { units: 5, outputs: 2 })
+    survives(RANKS, { id: a, units: Number.MAX_SAFE_INTEGER, holder: new Uint8Array(16) }, { script })
+    survives(TOTALS, { id: a }, { holders: 1, outputs: 2, units: 5 })
     survives(HOLDERS, { id: a, location: b }, { value: 1, satoshis: 2, script })
     survives(ATOMICALS, { id: a }, nft)
     survives(NUMBERS, { number: 3 }, { id: a })

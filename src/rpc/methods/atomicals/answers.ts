@@ -18,7 +18,6 @@ import { sha256d } from '../../../lib/hash.ts'
 import type { MempoolUtxo } from '../../../mempool/moment.ts'
 import { clip } from '../../failure.ts'
 import type { AtomicalsShape, RpcContext } from '../../method.ts'
-import { addUp, type Holdings, type HoldingsCache } from './holdings.ts'
 import type { AtomicalRef } from './params.ts'
 import type { UnconfirmedAtomicals, UnconfirmedRows } from './unconfirmed.ts'
 
@@ -35,7 +34,6 @@ export interface AtomicalsSettings {
 
 export interface AtomicalsCollaborators {
   readonly clock: Clock
-  readonly holdings: HoldingsCache
   readonly unconfirmed: UnconfirmedAtomicals
 }
 
@@ -161,15 +159,10 @@ export class AtomicalsAnswers {
     return (await this.atomical({ id, text: compactOfIdText(id) })).wire
   }
 
-  holdings(id: IdText): Promise<Holdings> {
-    if (this.#pending !== undefined) return addUp(this.queries, id, this.ctx.signal)
-    return this.#collaborators.holdings.of(this.queries, this.view.tip, id, this.ctx.signal)
-  }
-
   /** The members that say where an atomical is. */
   async locationInfo(id: IdText): Promise<WireObject> {
     const first = await this.queries.holdersPage(id, LISTED_LOCATIONS)
-    const count = first.length < LISTED_LOCATIONS ? first.length : (await this.holdings(id)).locations
+    const count = first.length < LISTED_LOCATIONS ? first.length : (await this.queries.holderTotals(id)).locations
     const locations = first.map((holder) => this.#wireOfHolder(holder)).sort((a, b) => b.tx_num - a.tx_num)
     return { location_info_obj: { locations }, location_info: locations, location_counts: count }
   }

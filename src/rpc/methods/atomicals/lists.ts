@@ -11,6 +11,8 @@ import { Atomical, AtomicalId, EXAMPLE_ID, EXAMPLE_TXID, exampleAtomical, exampl
 const MOST_ATOMICALS = 50
 /** As many as fit into an answer of the largest size. */
 const MOST_NUMBERS = 50_000
+/** Numbers that are read before others get their turn. */
+const NUMBERS_AT_ONCE = 1_000
 const TXID_SIZE = 32
 
 const From = IntegerParam('Number to begin at; a negative one counts back from the number of atomicals.')
@@ -61,8 +63,13 @@ function getNumbers(kit: AtomicalsKit): RpcMethod {
       const answers = kit.answers(ctx)
       const numbers = numbersOf(answers, limit, offset, asc)
       const first = Math.min(numbers.at(0) ?? 0, numbers.at(-1) ?? 0)
-      const rows = numbers.length === 0 ? [] : await answers.queries.numbersPage(first, numbers.length)
-      const result = Object.fromEntries(rows.map(({ number, id }) => [String(number), compactOfIdText(id)]))
+      const result: Record<string, string> = {}
+      for (let at = 0; at < numbers.length; at += NUMBERS_AT_ONCE) {
+        ctx.signal.throwIfAborted()
+        const count = Math.min(NUMBERS_AT_ONCE, numbers.length - at)
+        const rows = await answers.queries.numbersPage(first + at, count)
+        for (const { number, id } of rows) result[number] = compactOfIdText(id)
+      }
       return { global: answers.global(), result }
     },
   })

@@ -7,6 +7,7 @@ import { compactOfIdText, idTextOfCompact, indexOfIdText, txidOfIdText } from '.
 import { atomicalRef } from '../../../atomicals/ids.ts'
 import type { Ramp } from '../../../atomicals/mint/dft.ts'
 import { rampedWork } from '../../../atomicals/mint/distributed.ts'
+import type { Holding } from '../../../atomicals/queries.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { invariant } from '../../../errors.ts'
 import { concat, fromHex, fromLatin1, isHex, toDisplayHex, toHex, writeUint64LE } from '../../../lib/bytes.ts'
@@ -14,7 +15,6 @@ import { sha256d } from '../../../lib/hash.ts'
 import type { RpcMethod } from '../../method.ts'
 import { Hash, Hex } from '../../schemas.ts'
 import { type AtomicalsAnswers, badRequest } from './answers.ts'
-import type { Holding } from './holdings.ts'
 import { type AtomicalsKit, atomicalsMethod, badCursor, nextCursor } from './kit.ts'
 import {
   AtomicalIdParam,
@@ -40,7 +40,9 @@ import {
 
 const MOST_HOLDERS = 1_000
 const MOST_MINTS = 1_000
-/** Mints that are passed over at a time. */
+/** Outputs of a token that are added up while somebody waits. */
+const FEW_LOCATIONS = 1_000
+/** Mints or holders that are passed over at a time. */
 const SKIP = 1_000
 
 interface Detail {
@@ -185,8 +187,8 @@ function tokenInfo({ queries }: AtomicalsAnswers, id: IdText): WireObject {
 }
 
 async function supplyOf(answers: AtomicalsAnswers, id: IdText): Promise<WireObject> {
-  const { holders, supply } = await answers.holdings(id)
-  return { unique_holders: holders.length, circulating_supply: supply }
+  const { holders, supply } = await answers.queries.holderTotals(id)
+  return { unique_holders: holders, circulating_supply: supply }
 }
 
 function getGlobal(kit: AtomicalsKit): RpcMethod {
@@ -274,7 +276,9 @@ const HolderEntry = z.object({
 function getHolders(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'get_holders',
-    summary: 'Who holds an atomical, the largest first. With a cursor the list is under `result`.',
+    summary:
+      'Who holds an atomical, the largest first; equal ones by their first outputs, or in an order of their scripts ' +
+      'where there are over 1,000 outputs, or with a cursor. With a cursor the list is under `result`.',
     params: z.object({
       atomical_id: AtomicalIdParam,
       limit: LimitParam(0, MOST_HOLDERS).optional(),
@@ -287,24 +291,42 @@ function getHolders(kit: AtomicalsKit): RpcMethod {
     handler: async (ctx, { atomical_id: ref, limit: page, offset = 0, cursor }) => {
       const answers = kit.answers(ctx)
       const id = await answers.knownId(ref)
-      const holdings = await answers.holdings(id)
       const { limit } = page ?? { limit: 50 }
       const entry = holderEntry(answers, id)
-      if (cursor === undefined) {
-        const first = Math.max(0, offset)
-        return holdings.holders.slice(first, first + limit).map(entry)
-      }
-      const left = cursor === '' ? holdings.ranked : holdings.behind(holderOf(cursor))
+      if (cursor === undefined) return (await holdersFrom(answers, id, Math.max(0, offset), limit)).map(entry)
+      // One more than is shown, to see whether there is a next page.
+      const left = await answers.queries.holdings(id, limit + 1, holderOf(cursor))
       const shown = left.slice(0, limit)
-      const last = shown.at(-1)
-      const next =
-        last === undefined || left.length === shown.length ? undefined : `${last.value}:${toHex(last.script)}`
+      const last = left.length === shown.length ? undefined : shown.at(-1)
+      const next = last === undefined ? undefined : `${last.value}:${toHex(last.script)}`
       return { result: shown.map(entry), ...nextCursor(cursor, next) }
     },
   })
 }
 
-function holderOf(cursor: string): Holding {
+/**
+ * Holders behind so many. Where a token sits at few outputs they are added up, so that equal holders are in the order of
+ * their first locations, as the reference has them; of others the index keeps the order.
+ */
+async function holdersFrom(
+  { queries, ctx }: AtomicalsAnswers,
+  id: IdText,
+  offset: number,
+  limit: number,
+): Promise<readonly Holding[]> {
+  const { holders, locations } = await queries.holderTotals(id)
+  if (offset >= holders) return []
+  if (locations <= FEW_LOCATIONS) return (await queries.summedHoldings(id, FEW_LOCATIONS)).slice(offset, offset + limit)
+  let at: Holding | undefined
+  for (let left = offset; left > 0; left -= SKIP) {
+    ctx.signal.throwIfAborted()
+    at = (await queries.holdings(id, Math.min(left, SKIP), at)).at(-1)
+  }
+  return queries.holdings(id, limit, at)
+}
+
+function holderOf(cursor: string): Holding | undefined {
+  if (cursor === '') return undefined
   const [, value, script = ''] = /^(\d{1,16}):([0-9a-f]*)$/.exec(cursor) ?? []
   if (value === undefined || !isHex(script)) throw badCursor()
   return { value: Number(value), script: fromHex(script) }

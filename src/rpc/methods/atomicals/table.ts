@@ -4,7 +4,6 @@ import { defineMethod, type RpcMethod } from '../../method.ts'
 import { AtomicalsAnswers, type AtomicalsSettings } from './answers.ts'
 import { broadcastMethods } from './broadcast.ts'
 import { containerMethods } from './containers.ts'
-import { HoldingsCache } from './holdings.ts'
 import type { AtomicalsKit } from './kit.ts'
 import { listMethods } from './lists.ts'
 import { nameMethods } from './names.ts'
@@ -15,11 +14,6 @@ import { transactionMethods } from './transactions.ts'
 import { trialMethods } from './trials.ts'
 import { UnconfirmedAtomicals } from './unconfirmed.ts'
 import { unspentMethods } from './unspent.ts'
-
-export interface AtomicalsMethodsOptions extends AtomicalsSettings {
-  /** Bytes of sums over holders kept. Default: 64 MiB, some 300,000 holders. */
-  readonly holdingsCacheBytes?: number
-}
 
 /** What improvements of the protocol (AIP) are implemented: wallets compare the list. */
 const AIP_IMPLEMENTED = [1, 3]
@@ -38,12 +32,11 @@ const info = defineMethod({
 
 /** The Atomicals protocol. Some of its rows take the place of Electrum's: see withMethods. */
 export function atomicalsMethods(
-  { holdingsCacheBytes = 64 * 2 ** 20, ...settings }: AtomicalsMethodsOptions,
+  settings: AtomicalsSettings,
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): readonly RpcMethod[] {
-  const holdings = new HoldingsCache({ maxBytes: holdingsCacheBytes })
   const unconfirmed = new UnconfirmedAtomicals(settings)
-  const kit: AtomicalsKit = { answers: (ctx) => new AtomicalsAnswers(settings, ctx, { clock, holdings, unconfirmed }) }
+  const kit: AtomicalsKit = { answers: (ctx) => new AtomicalsAnswers(settings, ctx, { clock, unconfirmed }) }
   return [
     info,
     ...unspentMethods(kit),
