@@ -1,10 +1,14 @@
 /**
- * Throws a million malformed messages at the envelope over the Electrum methods and checks each answer: well-formed, of
- * a known code, never an internal error. Prints counts; exit code 1 and the message in hex at the first breach.
+ * Throws a million malformed messages at the envelope over the Electrum and the Atomicals methods, and malformed requests
+ * at the addresses of the HTTP proxy, and checks each answer: well-formed, of a known code, never an internal error. The
+ * Atomicals methods answer out of the chain of corpus A. Prints counts; exit code 1 and the message in hex at the first
+ * breach.
  * `npx tsx test/fuzz/envelope.ts [messages] [seed]`
  */
 import { ERROR_CODES } from '../../src/errors.ts'
 import type { EnvelopeSession } from '../../src/rpc/envelope.ts'
+import type { HttpReply, HttpRequest } from '../../src/session/transports/connection.ts'
+import { CorpusAround } from '../support/corpus-around.ts'
 import { electrumEnvelope, FakeHost } from '../support/rpc-host.ts'
 
 const COUNT = Number(process.argv[2] ?? 1_000_000)
@@ -46,6 +50,60 @@ const CALLS: readonly (readonly [string, string])[] = [
   ['blockchain.transaction.testmempoolaccept', '[["00"]]'],
   ['mempool.recent', '[]'],
 ]
+/** Of corpus A: a container, its script, a token; and places of them. */
+const ID = '"092c301417a4284b88d8fc7e70aaa32bd5deb9d5454a33243741e2dadb3485c4i0"'
+const ATOMICALS_CALLS: readonly (readonly [string, string])[] = [
+  ['get', `[${ID}]`],
+  ['get', '[7]'],
+  ['get_location', '[12]'],
+  ['get_state', '["3"]'],
+  ['get_state_history', '[5]'],
+  ['get_events', '[5]'],
+  ['get_tx_history', '[5]'],
+  ['get_ft_info', `[${ID}]`],
+  ['get_global', '[3]'],
+  ['at_location', `[${ID}]`],
+  ['get_holders', `[${ID},5,0]`],
+  ['get_holders', `[${ID},5,0,"1000:5120"]`],
+  ['get_dft_mints', `[${ID},5,0]`],
+  ['list', '[3,-4,true]'],
+  ['get_numbers', '{"limit":20,"offset":3,"asc":false}'],
+  ['get_block_hash', '[0]'],
+  ['get_block_txs', '[120]'],
+  ['get_by_realm', '["top"]'],
+  ['get_by_subrealm', `[${ID},"sub"]`],
+  ['get_by_ticker', '["many"]'],
+  ['get_by_container', '["box"]'],
+  ['get_by_container_item', '["box","item-1"]'],
+  ['get_by_container_item_validate', `["box","item-1","any","any","a.png","${HASH}",[{"p":true,"d":"${HASH}"}],false]`],
+  ['get_container_items', '["box",5,0]'],
+  ['get_realm_info', '["top.sub.low",true]'],
+  ['find_realms', '["",false,5,0,true]'],
+  ['find_tickers', '["a",true,5,1]'],
+  ['find_containers', '{"prefix":"b","limit":5}'],
+  ['find_subrealms', `[${ID},"s",false,5,0]`],
+  ['get_ft_balances_scripthash', `["${HASH}"]`],
+  ['get_nft_balances_scripthash', `["${HASH}"]`],
+  ['listscripthash', `["${HASH}",true]`],
+  ['transaction', `["${HASH}"]`],
+  ['transaction_by_height', '[130,5,0,null,false]'],
+  ['transaction_by_atomical_id', `[${ID},5,0,null,true]`],
+  ['transaction_by_scripthash', `["${HASH}",5,0]`],
+  ['transaction_global', '[5,0,"transfer",true]'],
+  ['validate', '["01000000000100000000000000000000"]'],
+  ['decode_tx', '["01000000000100000000000000000000"]'],
+  ['decode_psbt', '["70736274ff"]'],
+  ['scripthash.subscribe', `["${HASH}"]`],
+  ['name.subscribe', '["realm","top"]'],
+  ['subscribe', `[${ID}]`],
+  ['set_shape', '["list"]'],
+]
+const ALL_CALLS: readonly (readonly [string, string])[] = [
+  ...CALLS,
+  ...ATOMICALS_CALLS.map(([name, params]) => [`blockchain.atomicals.${name}`, params] as const),
+  ['blockchain.scripthash.listunspent', `["${HASH}"]`],
+  ['server.info', '[]'],
+]
 const VALUES = [
   'null',
   'true',
@@ -71,7 +129,7 @@ function pick<T>(list: readonly T[]): T {
 }
 
 function request(): string {
-  const [name, params] = pick(CALLS)
+  const [name, params] = pick(ALL_CALLS)
   const method = random(12) === 0 ? pick(VALUES) : `"${name}"`
   const id = pick(['', ',"id":1', ',"id":"x"', `,"id":${pick(VALUES)}`])
   const given = random(4) === 0 ? pick(VALUES) : random(4) === 0 ? `[${pick(VALUES)},${pick(VALUES)}]` : params
@@ -149,20 +207,78 @@ function check(answer: string | undefined): void {
   return undefined
 }
 
-async function run(): Promise<void> {
-  const envelope = electrumEnvelope({ maxSend: 3000, maxBatch: 10 })
-  let session: EnvelopeSession | undefined
-  for (let i = 0; i < COUNT; i++) {
-    if (session === undefined || i % SESSION_LENGTH === 0) session = envelope.open(new FakeHost())
-    const message = mutated(wellFormed())
+/** Text with bytes changed, as a path or a query may have them. */
+function mutatedText(text: string): string {
+  return Buffer.from(random(3) === 0 ? mutated(text) : Buffer.from(text)).toString('latin1')
+}
+
+/** A call in the manner of the proxy, or an URN. */
+function httpRequest(): HttpRequest {
+  const [name, params] = pick(ALL_CALLS)
+  const given = mutatedText(random(4) === 0 ? pick(VALUES) : params)
+  const text = random(3) === 0 ? Buffer.from(given, 'latin1').toString('hex') : given
+  const query = new URLSearchParams(random(8) === 0 ? mutatedText('params=%5B%5D&pretty=1') : '')
+  const method = random(2) === 0 ? 'GET' : 'POST'
+  if (random(6) > 0) query.set('params', text)
+  if (random(6) === 0) query.set(pick(['pretty', 'unwrap', 'image']), '1')
+  const body = random(4) === 0 ? mutated(`{"params":${params}}`) : Buffer.from(JSON.stringify({ params: text }))
+  const prefix = pick(['/proxy/', '/proxy-list/', '/proxy-object/'])
+  const urn = mutatedText(
+    pick([`atom:btc:id:${ID.slice(1, -1)}/image.png`, 'atom:btc:realm:top.sub/$path', 'atom:btc:dat:x']),
+  )
+  const path = random(6) === 0 ? `${pick(['/urn/', '/urn/validate/'])}${encodeURIComponent(urn)}` : `${prefix}${name}`
+  const ifNoneMatch = random(10) === 0 ? pick(['*', '"x"', 'W/"y"', mutatedText('"a","b"')]) : undefined
+  return { method, path, query, body, ifNoneMatch }
+}
+
+/** Answers of the proxy are JSON with `success`, or files. */
+function checkReply({ status, contentType, body }: HttpReply): void {
+  if (![200, 204, 304, 400, 404, 405, 422, 500].includes(status)) throw new Error(`status ${status}`)
+  if (contentType?.startsWith('application/json') === true) {
+    const text = String(body)
+    JSON.parse(text)
+    if (text.includes('internal server error')) throw new Error('internal error')
+  }
+  count(`http ${status}`)
+}
+
+async function one(session: EnvelopeSession, corpus: CorpusAround): Promise<string | undefined> {
+  if (random(4) === 0) {
+    const request = httpRequest()
     try {
-      check((await session.handle(message))?.toString())
+      checkReply(await corpus.http(request))
+      return undefined
     } catch (error) {
-      process.stdout.write(`breach at message ${i} of seed ${SEED}: ${String(error)}\n`)
-      process.stdout.write(`${Buffer.from(message).toString('hex')}\n`)
+      return `${String(error)}\n${request.method} ${request.path}?${request.query.toString()} ${Buffer.from(request.body).toString('hex')}`
+    }
+  }
+  const text = wellFormed()
+  const message = random(3) === 0 ? Buffer.from(text) : mutated(text)
+  try {
+    check((await session.handle(message))?.toString())
+    return undefined
+  } catch (error) {
+    return `${String(error)}\n${Buffer.from(message).toString('hex')}`
+  }
+}
+
+async function run(): Promise<void> {
+  const corpus = await CorpusAround.open()
+  const fake = electrumEnvelope({ maxSend: 3000, maxBatch: 10 })
+  let session: EnvelopeSession | undefined
+  try {
+    for (let i = 0; i < COUNT; i++) {
+      if (session === undefined || i % SESSION_LENGTH === 0) {
+        session = random(3) === 0 ? fake.open(new FakeHost()) : corpus.session({ maxSend: 100_000, maxBatch: 10 })
+      }
+      const breach = await one(session, corpus)
+      if (breach === undefined) continue
+      process.stdout.write(`breach at message ${i} of seed ${SEED}: ${breach}\n`)
       process.exitCode = 1
       return
     }
+  } finally {
+    await corpus.close()
   }
   const lines = [...counts].sort(([a], [b]) => a.localeCompare(b)).map(([kind, number]) => `${kind}: ${number}`)
   process.stdout.write(`${COUNT} messages of seed ${SEED}\n${lines.join('\n')}\n`)
