@@ -344,8 +344,8 @@ export class IndexDatabase {
       const found = height === 0 ? { spent: NOTHING_SPENT, delta: EMPTY_DELTA } : await this.#find(block, known)
       const { finished, delta, touched } = await this.#applyIndexers({ block, height, ...found }, revocable)
       // Blocks that can be taken back are flushed apart from those that cannot.
-      if (this.#unflushed.count > 0 && this.#unflushed.layer.perBlock !== revocable) await this.#beginFlush()
-      if (this.#unflushed.count === 0 && this.#unflushed.layer.perBlock !== revocable) {
+      if (this.#unflushed.count > 0 && this.#unflushed.revocable !== revocable) await this.#beginFlush()
+      if (this.#unflushed.count === 0 && this.#unflushed.revocable !== revocable) {
         // What a flush is still writing is not in the store yet: rows of it have to be found all the same.
         this.#unflushed = this.#noBlocks(revocable, this.#flushing?.blocks.rows)
       }
@@ -571,7 +571,7 @@ export class IndexDatabase {
     if (this.#failure !== undefined) throw this.#failure
     const blocks = this.#unflushed
     if (blocks.count === 0) return
-    this.#unflushed = this.#noBlocks(blocks.layer.perBlock, blocks.rows)
+    this.#unflushed = this.#noBlocks(blocks.revocable, blocks.rows)
     // Never rejects: #failure is where its failure is kept, since nobody need be waiting.
     const done = this.#write(blocks).catch((error: unknown) => {
       this.#failure ??= asError(error)
@@ -599,8 +599,8 @@ export class IndexDatabase {
     }
     await prepared.value.write()
     // From here on nothing waits: a view sees all of it or nothing.
-    this.#undo.written(tip)
-    if (!layer.perBlock) this.#untidy = true
+    this.#undo.written(blocks)
+    if (!blocks.revocable) this.#untidy = true
     this.#flushing = undefined
     this.#unflushed.rows.standOnStore()
     this.#flushedHeight = tip.height
@@ -625,7 +625,7 @@ export class IndexDatabase {
     const batch = this.#store.batch()
     batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(this.#tip, this.#inputCount(this.#tip.height))))
     await this.#durably(() => batch.write())
-    this.#unflushed = this.#noBlocks(this.#unflushed.layer.perBlock)
+    this.#unflushed = this.#noBlocks(this.#unflushed.revocable)
     this.#moveBase()
   }
 

@@ -5,6 +5,12 @@ import { UNDO, type UndoRow } from './layout.ts'
 import type { Store, StoreReader } from './store.ts'
 import type { Tip } from './view.ts'
 
+/** What one flush writes: blocks up to `tip`, of which all can be taken back, or none. */
+export interface FlushedBlocks {
+  readonly tip: Tip
+  readonly revocable: boolean
+}
+
 /** Keeps what takes blocks back for as many blocks as the reorg limit says. */
 export class UndoKeeper {
   readonly #store: StoreReader
@@ -32,14 +38,14 @@ export class UndoKeeper {
     this.#lowest = height + 1
   }
 
-  /** Prunes what is not needed any more once `tip` is written. Call written() once it is. */
-  stage(sink: RowSink, tip: Tip): void {
-    const oldest = this.#oldestBelow(tip)
+  /** Prunes what is not needed any more once these blocks are written. Call written() once they are. */
+  stage(sink: RowSink, blocks: FlushedBlocks): void {
+    const oldest = this.#oldestAfter(blocks)
     for (let height = this.#oldest; height < oldest; height++) sink.del(UNDO.keyBytes({ height }))
   }
 
-  written(tip: Tip): void {
-    this.#oldest = Math.max(this.#oldest, this.#oldestBelow(tip))
+  written(blocks: FlushedBlocks): void {
+    this.#oldest = Math.max(this.#oldest, this.#oldestAfter(blocks))
     this.#lowest = Math.max(this.#lowest, this.#oldest)
   }
 
@@ -65,6 +71,11 @@ export class UndoKeeper {
       throw new ChainError(`the undo row of height ${tip.height} is for another block, ${toDisplayHex(row.hash)}`)
     }
     return row
+  }
+
+  /** Rows below blocks that have none lead nowhere: and open() goes by the lowest that there is. */
+  #oldestAfter({ tip, revocable }: FlushedBlocks): number {
+    return revocable ? this.#oldestBelow(tip) : tip.height + 1
   }
 
   #oldestBelow(tip: Tip): number {

@@ -55,6 +55,11 @@ export class UnflushedBlocks {
     this.#tip = base
   }
 
+  /** True if all of them can be taken back, false if none can. */
+  get revocable(): boolean {
+    return this.layer.perBlock
+  }
+
   /** The last block's; the base's while there is none. */
   get tip(): Tip {
     return this.#tip
@@ -104,7 +109,7 @@ export class UnflushedBlocks {
       const row = { hash, baseHash: base.hash, baseTxCount: base.txCount, baseInputCount, base: undo, writes }
       rows.put(UNDO.keyBytes({ height: tip.height }), UNDO.valueBytes(row))
     }
-    keeper.stage(rows, this.#tip)
+    keeper.stage(rows, this)
     return rows
   }
 }

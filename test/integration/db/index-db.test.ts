@@ -569,6 +569,30 @@ describe('rolling back', () => {
       })
     }))
 
+  it('is not possible below blocks that were too deep when they came, nor once the index is opened again', () =>
+    withDirectory(async (directory) => {
+      const chain = chainOf(20)
+      const options = indexOptions(directory, chain, { reorgLimit: 6 })
+      await withIndex(options, (db) => advanceTo(db, chain.blocks.slice(0, 11)))
+      expect(await undoHeights(directory)).toEqual([5, 6, 7, 8, 9, 10])
+      // The node was far ahead when these came, as after some days without the server.
+      await withIndex(options, (db) => advanceTo(db, chain.blocks.slice(0, 13), 40))
+      await withIndex(options, async (db) => {
+        expect(db.deepestFork).toBe(12)
+        await advanceTo(db, chain.blocks.slice(0, 15))
+        expect(db.deepestFork).toBe(12)
+      })
+      expect(await undoHeights(directory)).toEqual([13, 14])
+      await withIndex(options, async (db) => {
+        expect(db.deepestFork).toBe(12)
+        for (let i = 0; i < 2; i++) await db.rollBack()
+        expect(await failure(db.rollBack())).toBeInstanceOf(ChainError)
+        const view = db.acquireView()
+        await expectViewIs(view, new ChainModel(chain.blocks.slice(0, 13)), chain.blocks)
+        view.release()
+      })
+    }))
+
   it('refuses an undo row that is for another block', () =>
     withDirectory(async (directory) => {
       const chain = chainOf(3)
