@@ -1,0 +1,166 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { parseBlock, txRawAt } from '../../../src/chain/block.ts'
+import { parseWholeTx } from '../../../src/chain/tx.ts'
+import { bitcoinRegtest } from '../../../src/coins/bitcoin.ts'
+import { Bitcoind } from '../../../src/daemon/bitcoind.ts'
+import { IndexDatabase } from '../../../src/db/index-db.ts'
+import { fromDisplayHex, toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { silentLogger } from '../../../src/log.ts'
+import { RegtestNode } from '../../../src/regtest/node.ts'
+import { BlockProcessor } from '../../../src/sync/block-processor.ts'
+import { dumpOf } from '../../support/chain-index.ts'
+import { NodeProxy } from '../../support/node-proxy.ts'
+import { olderNode } from '../../support/older-node.ts'
+
+/** Everything that is asked of a node, of nodes that have no more than Bitcoin Core of their version had. */
+const ADDRESS = 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080'
+const NOBODY = { applied: () => undefined, rolledBack: () => undefined }
+const TIMES = { call: 10_000, bulk: 10_000, patience: 0, returnAfter: 60_000 }
+const never = (): AbortSignal => new AbortController().signal
+
+let directory = ''
+let node: RegtestNode
+const undo: (() => unknown)[] = []
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'older-nodes-'))
+  // Without an index of transactions: those of blocks are asked for by the block that has them.
+  node = new RegtestNode({ directory: join(directory, 'node'), initialBlocks: 105, txindex: false })
+  await node.start(never())
+  for (let block = 0; block < 5; block += 1) {
+    for (let i = 0; i < 3; i += 1) node.send(ADDRESS, 10_000n + BigInt(i))
+    node.mine(1)
+  }
+})
+
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step()
+})
+
+afterAll(async () => {
+  await node.stop()
+  await rm(directory, { recursive: true })
+})
+
+interface Run {
+  readonly daemon: Bitcoind
+  readonly db: IndexDatabase
+  toTip(): Promise<void>
+}
+
+async function follow(url: string): Promise<Run> {
+  const daemon = new Bitcoind(
+    { urls: [url], cookieFile: node.cookieFile, times: TIMES },
+    { log: silentLogger(), clock: systemClock },
+  )
+  undo.push(() => daemon.stop())
+  await daemon.start(never())
+  const db = await IndexDatabase.open({
+    directory: await mkdtemp(join(directory, 'index-')),
+    coin: bitcoinRegtest.name,
+    net: bitcoinRegtest.net,
+    genesisHash: fromDisplayHex(bitcoinRegtest.genesisHash),
+    reorgLimit: 50,
+    cacheBytes: 8 << 20,
+    pendingBytes: 64 << 20,
+  })
+  undo.push(() => db.close())
+  const processor = new BlockProcessor({}, { db, daemon, clock: systemClock, log: silentLogger() })
+  undo.push(() => processor.stop())
+  const toTip = async (): Promise<void> => {
+    await processor.catchUp(NOBODY, never())
+    await processor.persist()
+  }
+  return { daemon, db, toTip }
+}
+
+/** Rows of the index, with outputs listed: it depends on the node whether they are. */
+async function rowsOf({ db }: Run): Promise<string[]> {
+  await db.listOutputs()
+  return dumpOf(db)
+}
+
+async function undisturbed(): Promise<string[]> {
+  const run = await follow(node.url)
+  await run.toTip()
+  return rowsOf(run)
+}
+
+describe.each([
+  // 0.20
+  [0.2, true],
+  [0.2, false],
+  [0.21, true],
+  [22, true],
+  [22, false],
+  [23, true],
+  [24, true],
+  [25, true],
+  [25, false],
+  [27, true],
+  [29, true],
+  [30, true],
+  [31, true],
+  [31, false],
+])('a node that has what Bitcoin Core %d has, with REST: %s', (version, hasRest) => {
+  let proxy: NodeProxy
+
+  const run = async (): Promise<Run> => {
+    proxy = await NodeProxy.before(node.url)
+    undo.push(() => proxy.close())
+    proxy.tricks = [olderNode(version, hasRest)]
+    return follow(proxy.url)
+  }
+
+  it('is followed to its tip and through a reorganisation, to the same index', async () => {
+    const made = await run()
+    await made.toTip()
+    expect(made.daemon.abilities).toMatchObject({ rest: hasRest, spentTxOuts: hasRest && version >= 30 })
+    expect(made.db.listsOutputs).toBe(!(hasRest && version >= 30))
+    expect(made.db.tip.height).toBe(node.height)
+    const [left = ''] = await made.daemon.blockHashes(node.height - 2, 1)
+    node.invalidate(left)
+    node.mine(5)
+    await made.toTip()
+    expect(made.db.tip.height).toBe(node.height)
+    expect(await rowsOf(made)).toEqual(await undisturbed())
+  })
+
+  it('gives transactions, confirmed and unconfirmed, and takes them', async () => {
+    const { daemon } = await run()
+    const txid = node.send(ADDRESS, 12_345n)
+    expect((await daemon.mempoolIds()).txids).toContain(txid)
+    expect((await daemon.mempoolIds()).sequence === undefined).toBe(version < 0.21)
+    const [raw] = await daemon.mempoolTransactions([txid])
+    expect(toDisplayHex(parseWholeTx(raw!).txid)).toBe(txid)
+    node.mine(1)
+    const [blockHash = ''] = await daemon.blockHashes(node.height, 1)
+    const block = parseBlock(await daemon.rawBlock(blockHash))
+    for (let position = 0; position < block.txCount; position += 1) {
+      const own = txRawAt(block, position)
+      const id = toDisplayHex(parseWholeTx(own).txid)
+      expect(toHex(await daemon.confirmedTransaction(id, { blockHash, position }))).toBe(toHex(own))
+      expect(JSON.parse(await daemon.verboseTransaction(id, blockHash))).toMatchObject({ txid: id })
+    }
+    await expect(daemon.broadcast(toHex(raw!))).rejects.toMatchObject({ daemonCode: -27 })
+  })
+
+  it('tells of itself and its mempool', async () => {
+    const { daemon } = await run()
+    expect(Math.floor((await daemon.networkInfo()).version / 10_000)).toBe(version < 1 ? version * 100 : version)
+    expect((await daemon.chainInfo()).blocks).toBe(node.height)
+    expect((await daemon.mempoolInfo()).incrementalRelayFee).toBeGreaterThan(0)
+    expect(await daemon.estimateFee(6)).toBeUndefined()
+    const refusal = daemon.broadcastPackage([]).then(
+      () => undefined,
+      (error: { daemonCode?: number }) => error.daemonCode,
+    )
+    // Before 26 there was none, and that is said as it is.
+    if (version < 26) expect(await refusal).toBe(-32601)
+    else expect(await refusal).not.toBe(-32601)
+  })
+})
