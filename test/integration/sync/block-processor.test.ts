@@ -215,8 +215,27 @@ describe.each([
         const before = await dumpOf(db)
         daemon.chain = daemon.chain.fork(11)
         for (let i = 0; i < 12; i++) daemon.chain.mine(PLAN)
-        await expect(catchUp()).rejects.toThrow(ChainError)
+        const stopped = catchUp()
+        await expect(stopped).rejects.toThrow(ChainError)
+        await expect(stopped).rejects.toThrow(
+          /reorganisation of 11 blocks, and only 10 can be taken back \(REORG_LIMIT\)/,
+        )
         expect(await dumpOf(db)).toEqual(before)
+      }))
+
+    it('twice in a row, and back to the first branch, is followed each time', () =>
+      withWorld(20, async ({ catchUp, daemon, expectSynced }) => {
+        await catchUp()
+        const first = daemon.chain
+        const second = first.fork(13)
+        for (let i = 0; i < 9; i++) second.mine(PLAN)
+        const third = second.fork(16)
+        for (let i = 0; i < 4; i++) third.mine(PLAN)
+        for (const chain of [second, third, first, third, second]) {
+          daemon.chain = chain
+          await catchUp()
+          await expectSynced()
+        }
       }))
 
     it('deeper than undo was kept stops before anything is written, although the limit is higher now', () =>
