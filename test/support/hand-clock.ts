@@ -32,7 +32,11 @@ export class HandClock implements Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     this.slept.push(ms)
     return new Promise((resolve, reject) => {
-      const sleeper: Sleeper = { ms, until: this.#time + ms, wake: resolve }
+      const wake = (): void => {
+        signal?.removeEventListener('abort', abort)
+        resolve()
+      }
+      const sleeper: Sleeper = { ms, until: this.#time + ms, wake }
       const abort = (): void => {
         this.#sleepers = this.#sleepers.filter((other) => other !== sleeper)
         reject(new DOMException('The operation was aborted', 'AbortError'))

@@ -4,6 +4,7 @@ import { type Psbt, parsePsbt, psbtBytes } from '../../../src/chain/psbt.ts'
 import { compactSize, serializeTx } from '../../../src/chain/tx.ts'
 import { ParseError } from '../../../src/errors.ts'
 import { concat, joined, toHex } from '../../../src/lib/bytes.ts'
+import { growth } from '../../support/cpu-time.ts'
 import { entry, psbt0, psbt2, SPENDING } from '../../support/psbt-builder.ts'
 
 function read(bytes: Uint8Array): Psbt | ParseError {
@@ -103,16 +104,13 @@ describe('a PSBT parser', () => {
     ]
     for (const make of made) {
       const [small, large] = [make(1 << 16), make(1 << 18)]
-      // Side by side, so that what else the machine does is in both; the square would be 16 times.
-      const ratios = Array.from({ length: 15 }, () => costOf(large) / Math.max(costOf(small), 0.5))
-      expect(Math.min(...ratios)).toBeLessThan(11)
+      // The square would be 16 times.
+      const grown = growth(
+        () => read(small),
+        () => read(large),
+        { rounds: 15, floor: 0.5 },
+      )
+      expect(grown).toBeLessThan(11)
     }
   })
 })
-
-/** Milliseconds. */
-function costOf(psbt: Uint8Array): number {
-  const start = performance.now()
-  read(psbt)
-  return performance.now() - start
-}

@@ -1,6 +1,6 @@
-import { performance } from 'node:perf_hooks'
 import { describe, expect, it } from 'vitest'
 import { compilePattern } from '../../../src/atomicals/pattern.ts'
+import { growth } from '../../support/cpu-time.ts'
 
 function matches(pattern: string, text: string): boolean | undefined {
   return compilePattern(pattern)?.matches(text)
@@ -70,7 +70,7 @@ describe('compilePattern', () => {
   })
 })
 
-describe('time of a pattern', () => {
+describe('time of a pattern', { timeout: 60_000 }, () => {
   const NAME = `${'a'.repeat(63)}!`
   const UNITS = {
     'a*': 'a*',
@@ -83,35 +83,18 @@ describe('time of a pattern', () => {
     '\\b': '\\b',
   }
 
-  function milliseconds(pattern: string): number {
-    let best = Number.POSITIVE_INFINITY
-    for (let i = 0; i < 5; i++) {
-      const start = performance.now()
-      compilePattern(pattern)?.matches(NAME)
-      best = Math.min(best, performance.now() - start)
-    }
-    return best
-  }
-
   it.each(Object.entries(UNITS))('grows no faster than its length: %s', (_, unit) => {
     const most = Math.floor(99_990 / unit.length)
     const long = `${unit.repeat(most)}x`
     const short = `${unit.repeat(Math.floor(most / 8))}x`
-    milliseconds(short)
+    const match = (pattern: string) => () => compilePattern(pattern)?.matches(NAME)
     // Three doublings. 1.7 leaves room for a busy machine; twice the length in four times the time would be 2.
-    expect(Math.log2(milliseconds(long) / Math.max(milliseconds(short), 0.2)) / 3).toBeLessThan(1.7)
+    expect(Math.log2(growth(match(short), match(long))) / 3).toBeLessThan(1.7)
   })
 
   it('grows no faster than the text', () => {
     const pattern = compilePattern(`${'a*'.repeat(200)}x`)
-    const time = (length: number): number => {
-      const text = 'a'.repeat(length)
-      pattern?.matches(text)
-      const start = performance.now()
-      pattern?.matches(text)
-      return performance.now() - start
-    }
-    time(1000)
-    expect(Math.log2(time(64_000) / Math.max(time(8000), 0.2)) / 3).toBeLessThan(1.7)
+    const match = (text: string) => () => pattern?.matches(text)
+    expect(Math.log2(growth(match('a'.repeat(4000)), match('a'.repeat(32_000)), { rounds: 3 })) / 3).toBeLessThan(1.7)
   })
 })
