@@ -33,10 +33,10 @@ export type Open = (options: IndexOptions, collaborators: IndexCollaborators) =>
 export const openSources: Open = (options, collaborators) => IndexDatabase.open(options, collaborators)
 
 /** Blocks of the first catch-up; those that can be taken back are the last few of them. */
-const CATCH_UP = 30
+const CATCH_UP = 20
 const REORG_LIMIT = 8
 /** From here on nobody tells what blocks spend: outputs are listed then, in the middle of it all. */
-const UNTOLD = 22
+const UNTOLD = 12
 /** A flush every few blocks. */
 const PENDING_BYTES = 30_000
 
@@ -51,13 +51,16 @@ export async function faultScript(seed: number, rounds: number): Promise<FaultSc
     const steps: Step[] = chain.blocks.map((block) => ({ kind: 'mine', block }))
     steps.push({ kind: 'flush' }, { kind: 'reopen' })
     let known = [...chain.blocks]
+    let highest = chain.height
     for (let round = 0; round < rounds; round++) {
       if (random() < 0.35) {
-        await chain.lose(1 + Math.floor(random() * 4))
+        const lowest = highest - REORG_LIMIT
+        await chain.lose(Math.min(1 + Math.floor(random() * 4), chain.height - lowest))
         maker.forgetLost()
       } else {
         await maker.block()
       }
+      highest = Math.max(highest, chain.height)
       steps.push(...stepsBetween(known, chain.blocks))
       known = [...chain.blocks]
       if (random() < 0.4) steps.push({ kind: 'flush' })

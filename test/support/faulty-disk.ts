@@ -12,6 +12,11 @@ export type DiskCall = keyof Disk
 export const FAULTS = ['before', 'after', 'half', 'full'] as const
 export type Fault = (typeof FAULTS)[number]
 
+/** False for calls that are done or not, for which `half` is what `before` is. */
+export function canBeHalf(call: DiskCall): boolean {
+  return call === 'writeAt'
+}
+
 /** Where a process may end in a call. */
 export type Instant = 'before' | 'half' | 'after'
 
