@@ -1,6 +1,6 @@
 import type { KeySpace } from '../db/layout.ts'
 import type { StoreReader } from '../db/store.ts'
-import type { ChainView, PageOptions, RowOf } from '../db/view.ts'
+import type { CoinRows, PageOptions, RowOf } from '../db/view.ts'
 
 export type { RowOf } from '../db/view.ts'
 
@@ -23,12 +23,12 @@ export interface PagedRows extends RowSource {
   page<K, V>(space: KeySpace<K, V>, start: Uint8Array, options: PageOptions): Promise<readonly RowOf<K, V>[]>
 }
 
-/** Rows of a view. Every read is told to `onRead` before it is made, with the rows that it may have. */
+/** Rows of a view, or of a height that it can go back to. Every read is told to `onRead` before it is made, with the rows that it may have. */
 export class ViewRows implements PagedRows {
-  readonly #view: ChainView
+  readonly #view: CoinRows
   readonly #onRead: (rows: number) => void
 
-  constructor(view: ChainView, onRead: (rows: number) => void = () => {}) {
+  constructor(view: CoinRows, onRead: (rows: number) => void = () => {}) {
     this.#view = view
     this.#onRead = onRead
   }

@@ -33,6 +33,7 @@ import { loadHeaders, loadState, prepareDirectory } from './load.ts'
 import { type DatabaseIdentity, freshState } from './migrations.ts'
 import { listOutputs } from './output-list.ts'
 import { BlockOverlay, type FinishedBlock } from './overlay.ts'
+import { PastLayers } from './past-rows.ts'
 import { PendingRows } from './pending.ts'
 import { SharedSnapshot } from './shared-snapshot.ts'
 import { NOTHING_SPENT, type SpentOutputs } from './spent.ts'
@@ -139,6 +140,7 @@ export class IndexDatabase {
   readonly #proofs: HeaderProofs
   readonly #undo: UndoKeeper
   readonly #layers = new LayerPool()
+  readonly #past = new PastLayers()
   readonly #rows = new RowWriter()
   readonly #clock: Clock
   /** Seconds from the beginning of a flush to its end. */
@@ -318,6 +320,9 @@ export class IndexDatabase {
       snapshot: this.#base.retain(),
       layers: layers.filter(({ count }) => count > 0).map(({ layer }) => layer.mark()),
       rows: this.#unflushed.rows.layer(),
+      undone: layers.flatMap((blocks) => blocks.undone()),
+      past: this.#past,
+      lowestPast: Math.max(0, this.deepestFork),
       headers: this.#headers.list(),
       files: this.#files.reader(),
       proofs: this.#proofs,

@@ -1,6 +1,6 @@
 import { HASHX_SIZE } from '../chain/script.ts'
 import { InvariantError } from '../errors.ts'
-import { equalBytes, fromLatin1, readUint32LE, toLatin1 } from '../lib/bytes.ts'
+import { equalBytes, readUint32LE, toLatin1 } from '../lib/bytes.ts'
 import { PLACE_SIZE, writePlace } from './block-delta.ts'
 import type { FilesReader } from './files.ts'
 import type { HeaderProofs } from './header-proofs.ts'
@@ -8,7 +8,9 @@ import type { HeaderList } from './header-table.ts'
 import { HistoryReader } from './history-reader.ts'
 import { readUnspent, type UnspentRow } from './keys.ts'
 import type { LayerMark } from './layer.ts'
-import { type KeyRange, type KeySpace, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
+import { LayeredRows } from './layered-rows.ts'
+import { type KeySpace, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
+import type { PastLayers, UndoneBlock } from './past-rows.ts'
 import type { PendingLayer } from './pending.ts'
 import type { SharedSnapshot } from './shared-snapshot.ts'
 import { SpenderSearch } from './spender.ts'
@@ -20,6 +22,7 @@ import type {
   OutputSource,
   OutputSum,
   PageOptions,
+  PastRows,
   RowOf,
   Tip,
   TxPosition,
@@ -41,6 +44,10 @@ export interface ViewParts {
   readonly headers: HeaderList
   readonly files: FilesReader
   readonly proofs: HeaderProofs
+  /** What takes blocks back that are not in the snapshot. */
+  readonly undone: readonly UndoneBlock[]
+  readonly past: PastLayers
+  readonly lowestPast: number
   /** Where outputs are asked for; undefined where the index lists them. */
   readonly outputs: OutputSource | undefined
 }
@@ -49,12 +56,14 @@ export interface ViewParts {
 export class IndexView implements ChainView {
   readonly tip: Tip
   readonly #parts: ViewParts
+  readonly #rows: LayeredRows
   readonly #released: () => void
   #open = true
 
   constructor(parts: ViewParts, released: () => void) {
     this.tip = parts.tip
     this.#parts = parts
+    this.#rows = new LayeredRows(parts.snapshot.reader, [parts.rows])
     this.#released = released
   }
 
@@ -185,48 +194,31 @@ export class IndexView implements ChainView {
 
   row<K, V>(space: KeySpace<K, V>, key: K): V | undefined {
     this.#checkOpen()
-    const written = this.#parts.rows.get(space.keyText(key))
-    if (written !== undefined) return written.value === undefined ? undefined : space.readValueText(written.value)
-    const value = this.#parts.snapshot.reader.getSync(space.keyBytes(key))
-    return value === undefined ? undefined : space.readValue(value)
+    return this.#rows.row(space, key)
   }
 
   async rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]> {
     this.#checkOpen()
-    return this.#merged(space, space.range(start), {})
+    return this.#rows.rows(space, start)
   }
 
-  async page<K, V>(
-    space: KeySpace<K, V>,
-    start: Uint8Array,
-    { beyond, reverse = false, limit }: PageOptions,
-  ): Promise<readonly RowOf<K, V>[]> {
+  async page<K, V>(space: KeySpace<K, V>, start: Uint8Array, options: PageOptions): Promise<readonly RowOf<K, V>[]> {
     this.#checkOpen()
-    const range =
-      beyond === undefined ? space.range(start) : space.rangeBeyond(start, beyond, reverse ? 'below' : 'above')
-    return this.#merged(space, range, { reverse, limit })
+    return this.#rows.page(space, start, options)
   }
 
-  async #merged<K, V>(
-    space: KeySpace<K, V>,
-    { gte, lt }: KeyRange,
-    { reverse = false, limit }: { readonly reverse?: boolean; readonly limit?: number },
-  ): Promise<readonly RowOf<K, V>[]> {
-    const written = this.#parts.rows.between(toLatin1(gte), toLatin1(lt))
-    // Of the stored rows, at most those that were taken away since are not in the answer.
-    const taken = written.filter(({ value }) => value === undefined).length
-    const bound = limit === undefined ? {} : { limit: limit + taken }
-    const stored = await this.#parts.snapshot.reader.rows({ gte, lt, reverse, ...bound })
-    const rows = new Map(stored.map((row) => [toLatin1(row[0]), row[1]]))
-    for (const { key, value } of written) {
-      if (value === undefined) rows.delete(key)
-      else rows.set(key, fromLatin1(value))
+  get lowestPast(): number {
+    return this.#parts.lowestPast
+  }
+
+  async rowsAt(height: number, signal?: AbortSignal): Promise<PastRows> {
+    this.#checkOpen()
+    if (!Number.isInteger(height) || height < this.lowestPast || height > this.tip.height) {
+      throw new RangeError(`no rows of height ${height}`)
     }
-    const up = reverse ? -1 : 1
-    const sorted = written.length === 0 ? [...rows] : [...rows].sort(([a], [b]) => (a < b ? -up : up))
-    return sorted
-      .slice(0, limit)
-      .map(([key, value]) => ({ key: space.readKey(fromLatin1(key)), value: space.readValue(value) }))
+    const { past, snapshot, rows, undone: unflushed, headers } = this.#parts
+    const blockHash = (at: number) => headers.hashes(at, 1)
+    return past.at(height, { reader: snapshot.reader, rows, tip: this.tip, unflushed, blockHash }, signal)
   }
 
   release(): void {

@@ -5,6 +5,7 @@ import type { BlockDelta } from './block-delta.ts'
 import { Layer } from './layer.ts'
 import { HEADERS, type RowWrite, UNDO } from './layout.ts'
 import { PackedRows } from './packed-rows.ts'
+import type { UndoneBlock } from './past-rows.ts'
 import type { PendingRows } from './pending.ts'
 import type { StoreReader } from './store.ts'
 import type { UndoKeeper } from './undo.ts'
@@ -72,6 +73,11 @@ export class UnflushedBlocks {
   /** Bytes of memory that the blocks take, about. */
   get bytes(): number {
     return this.count === 0 ? 0 : this.layer.bytes + this.rows.bytes + this.#fileBytes
+  }
+
+  /** What takes the blocks back that can be. */
+  undone(): readonly UndoneBlock[] {
+    return this.#revocable.map(({ tip, writes }) => ({ height: tip.height, writes }))
   }
 
   add({ block, delta, tip, base, inputCount, undo }: AddedBlock): void {

@@ -63,11 +63,27 @@ export interface PageOptions {
   readonly limit: number
 }
 
+/** Rows of the indexes that a coin adds. */
+export interface CoinRows {
+  /** A row of an index that the coin adds, read at once: from memory, or by one look into the database. */
+  row<K, V>(space: KeySpace<K, V>, key: K): V | undefined
+  /** Rows of an index that the coin adds, whose keys go on with `start` (without the prefix), in the order of keys. */
+  rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]>
+  /** The first or last so many of them. */
+  page<K, V>(space: KeySpace<K, V>, start: Uint8Array, options: PageOptions): Promise<readonly RowOf<K, V>[]>
+}
+
+/** The same as they were at an earlier height. */
+export interface PastRows extends CoinRows {
+  /** Rows that were there at that height and have changed since, or are gone. */
+  changed<K, V>(space: KeySpace<K, V>): Iterable<RowOf<K, V>>
+}
+
 /**
  * The index at one tip: every read a query can make. It stays what it was while blocks come and go; whoever has one
  * calls release() when done, once. Heights above the tip and unknown ids give undefined or shorter lists, never errors.
  */
-export interface ChainView {
+export interface ChainView extends CoinRows {
   readonly tip: Tip
 
   /** The 80 bytes of a header (the whole header of coins that have longer ones). */
@@ -112,12 +128,14 @@ export interface ChainView {
    */
   unspentOutputs(outpoints: readonly Uint8Array[], signal?: AbortSignal): Promise<readonly (OutputInfo | undefined)[]>
 
-  /** A row of an index that the coin adds, read at once: from memory, or by one look into the database. */
-  row<K, V>(space: KeySpace<K, V>, key: K): V | undefined
-  /** Rows of an index that the coin adds, whose keys go on with `start` (without the prefix), in the order of keys. */
-  rows<K, V>(space: KeySpace<K, V>, start: Uint8Array): Promise<readonly RowOf<K, V>[]>
-  /** The first or last so many of them. */
-  page<K, V>(space: KeySpace<K, V>, start: Uint8Array, options: PageOptions): Promise<readonly RowOf<K, V>[]>
+  /** The lowest height that rowsAt() can go back to: as far as blocks can be taken back. */
+  readonly lowestPast: number
+  /**
+   * Rows of the indexes that the coin adds as they were when the block at `height` was the tip; to be used while the view
+   * is open. Rejects with RangeError for a height that is not from lowestPast to the tip, with RpcError 10001 if too many
+   * rows have changed since, and with AbortError once `signal` aborts.
+   */
+  rowsAt(height: number, signal?: AbortSignal): Promise<PastRows>
 
   release(): void
 }

@@ -63,6 +63,8 @@ const view: ChainView = {
   findSpender: () => turn(undefined),
   unspentOutputs: (outpoints) => turn(outpoints.map(() => undefined)),
   page: () => turn([]),
+  lowestPast: 0,
+  rowsAt: () => Promise.reject(new Error('not measured')),
   release: () => {},
 }
 

@@ -148,6 +148,8 @@ function fakeView(moment: FakeMoment): ChainView {
     findSpender: async (_hashX, outpoint) => moment.spenders.get(toLatin1(outpoint)),
     unspentOutputs: async (outpoints) => outpoints.map((outpoint) => moment.unspentOutputs.get(toLatin1(outpoint))),
     page: async () => [],
+    lowestPast: 0,
+    rowsAt: () => Promise.reject(new Error('not a part of this fake')),
     release: () => {
       moment.released++
     },

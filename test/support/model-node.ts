@@ -401,6 +401,12 @@ export class ModelView implements ChainView {
     return Promise.resolve(found)
   }
 
+  readonly lowestPast = 0
+
+  rowsAt(): never {
+    throw new Error('not in the model')
+  }
+
   page(): never {
     throw new Error('not in the model')
   }

@@ -176,6 +176,43 @@ describe('a mint in the mempool', () => {
     expect((await wallet.listing(owner)).unconfirmed).toBeUndefined()
   })
 
+  it('has no part in answers of a height, the one of the tip included', async () => {
+    const owner = wallet.someone()
+    const { id, reveal } = await revealOf('nft', { colour: 'blue' }, owner, 4_000)
+    await wallet.send(reveal, owner)
+    const before = station.node.height
+    await expect(wallet.atomicals('get', id, false, before)).rejects.toThrow('is not found')
+    await station.mine(1)
+    const next = wallet.someone()
+    const moved = await wallet.send(spend({ from: [out(reveal)], to: [to(next, 3_000)] }), next)
+    const at = (method: string, params: Members): Promise<unknown> =>
+      wallet.client.request(`blockchain.atomicals.${method}`, { ...params, at_height: before + 1 })
+    const answers = [
+      await at('get', { atomical: id }),
+      await at('get_location', { atomical: id }),
+      await at('get_nft_balances_scripthash', { scripthash: owner.hash }),
+      await at('get_nft_balances_scripthash', { scripthash: next.hash }),
+      await at('listscripthash', { scripthash: owner.hash }),
+    ]
+    expect(JSON.stringify(answers)).not.toContain('unconfirmed')
+    expect(answers).toMatchObject([
+      { result: { confirmed: true } },
+      { result: { location_info: [{ location: place(reveal) }] } },
+      { balances: { [id]: { confirmed: 4_000 } } },
+      { balances: {} },
+      { atomicals: { [id]: { confirmed: 4_000 } }, utxos: [{ value: 4_000 }] },
+    ])
+    // Once it is mined: an output that was spent since is where it was, and the next height knows of it.
+    await station.mine(1)
+    expect(await at('get_nft_balances_scripthash', { scripthash: owner.hash })).toEqual(answers[2])
+    expect(await at('get_location', { atomical: id })).toMatchObject({
+      result: { location_info: [{ location: place(reveal) }] },
+    })
+    expect(await wallet.atomicals('get_location', id)).toMatchObject({
+      result: { location_info: [{ location: place(moved) }] },
+    })
+  })
+
   it('and its commit can both be unconfirmed', async () => {
     const [fund] = await wallet.funds(1)
     const owner = wallet.someone()

@@ -4,15 +4,16 @@ import { AtomicalFormat, type AtomicalWire, scriptHashText } from '../../../atom
 import { ShownValues, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
 import { compactOfIdText, idText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
 import { idOf as idBytes } from '../../../atomicals/ids.ts'
-import type { HeldRow } from '../../../atomicals/layout.ts'
+import { type HeldRow, HOLDERS } from '../../../atomicals/layout.ts'
 import type { RecordedChange } from '../../../atomicals/past.ts'
 import { AtomicalsQueries, type Holder } from '../../../atomicals/queries.ts'
 import { ViewRows } from '../../../atomicals/rows.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { type AddressVersions, addressOf } from '../../../chain/address.ts'
-import type { ChainView, Utxo } from '../../../db/view.ts'
+import { hashXOf } from '../../../chain/script.ts'
+import type { ChainView, PastRows, Tip, Utxo } from '../../../db/view.ts'
 import { ERROR_CODES, RpcError } from '../../../errors.ts'
-import { fromDisplayHex, fromLatin1, toDisplayHex, toHex } from '../../../lib/bytes.ts'
+import { equalBytes, fromDisplayHex, fromLatin1, toDisplayHex, toHex } from '../../../lib/bytes.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { sha256d } from '../../../lib/hash.ts'
 import type { MempoolUtxo } from '../../../mempool/moment.ts'
@@ -31,6 +32,19 @@ export interface AtomicalsSettings {
   /** Those of the index. */
   readonly heights: AtomicalsHeights
 }
+
+/** The height that an answer is of, where one was asked for. */
+export interface PastMoment {
+  readonly tip: Pick<Tip, 'height' | 'hash'>
+  readonly rows: PastRows
+}
+
+/** What is seen other than the chain up to the tip. */
+export type Sight =
+  /** The mempool on top of it: names are judged at the next height. */
+  | { readonly pending?: UnconfirmedRows; readonly past?: never }
+  /** An earlier height instead, which has no mempool. */
+  | { readonly past: PastMoment; readonly pending?: never }
 
 export interface AtomicalsCollaborators {
   readonly clock: Clock
@@ -61,10 +75,7 @@ export interface ColouredUtxo {
   readonly held: readonly HeldRow[]
 }
 
-/**
- * What the Atomicals methods have in common, out of the view of one request. Every row that is read is charged. Whoever
- * adds what is not confirmed, or an earlier height, does it here.
- */
+/** What the Atomicals methods have in common, out of the view of one request. Every row that is read is charged. */
 export class AtomicalsAnswers {
   readonly settings: AtomicalsSettings
   readonly ctx: RpcContext
@@ -75,36 +86,39 @@ export class AtomicalsAnswers {
   readonly shown = new ShownValues()
   readonly #collaborators: AtomicalsCollaborators
   readonly #format: AtomicalFormat
+  /** The last block that the answer knows of. */
+  readonly tip: Pick<Tip, 'height' | 'hash'>
   readonly #pending: UnconfirmedRows | undefined
+  readonly #past: PastRows | undefined
 
-  /** `pending`: what is seen besides of the chain; then names are judged at the next height. */
   constructor(
     settings: AtomicalsSettings,
     ctx: RpcContext,
     collaborators: AtomicalsCollaborators,
-    pending?: UnconfirmedRows,
+    { pending, past }: Sight = {},
   ) {
     this.settings = settings
     this.ctx = ctx
     this.view = ctx.moment.view
     this.#collaborators = collaborators
+    this.tip = past?.tip ?? this.view.tip
     this.#pending = pending
-    this.rows = new ViewRows(this.view, (count) => ctx.charge(count * ROW_COST))
-    const { height } = this.view.tip
+    this.#past = past?.rows
+    this.rows = new ViewRows(this.#past ?? this.view, (count) => ctx.charge(count * ROW_COST))
     this.queries = new AtomicalsQueries(
-      { height: pending === undefined ? height : height + 1 },
+      { height: pending === undefined ? this.height : this.height + 1 },
       pending?.over(this.rows) ?? this.rows,
     )
     this.#format = new AtomicalFormat(this.queries, this.view, this.shown)
   }
 
   get height(): number {
-    return this.view.tip.height
+    return this.tip.height
   }
 
   /** Where the index stands; `hashes`: how many of the last blocks are shown with their Atomicals hash. */
   global(hashes = 10): GlobalWire {
-    const { height, hash } = this.view.tip
+    const { height, hash } = this.tip
     const shown: [string, string | null][] = []
     const lowest = Math.max(0, height - Math.min(hashes, MOST_HASHES) + 1)
     for (let at = height; at >= lowest; at--) shown.push([String(at), this.blockHash(at)])
@@ -133,10 +147,16 @@ export class AtomicalsAnswers {
     return id
   }
 
+  /** False where the answer is of a height that was asked for: what is not confirmed is no part of it. */
+  get hasMempool(): boolean {
+    return this.#past === undefined
+  }
+
   /** The same questions with the mempool as the next block; undefined if it does nothing to Atomicals. */
   async unconfirmed(): Promise<AtomicalsAnswers | undefined> {
-    const rows = await this.#collaborators.unconfirmed.of(this.ctx)
-    return rows === undefined ? undefined : new AtomicalsAnswers(this.settings, this.ctx, this.#collaborators, rows)
+    const pending = this.hasMempool ? await this.#collaborators.unconfirmed.of(this.ctx) : undefined
+    if (pending === undefined) return undefined
+    return new AtomicalsAnswers(this.settings, this.ctx, this.#collaborators, { pending })
   }
 
   /** The id of an atomical that there is, confirmed or not. Throws RpcError 1 for one that there is not. */
@@ -200,6 +220,7 @@ export class AtomicalsAnswers {
     this.ctx.charge(confirmed.length * ROW_COST)
     return confirmed
       .map(({ txid, height }) => ({ tx_hash: toDisplayHex(txid), height }))
+      .filter(({ height }) => height <= this.height)
       .sort((a, b) => b.height - a.height)
   }
 
@@ -212,7 +233,27 @@ export class AtomicalsAnswers {
 
   /** Confirmed outputs of a script with what sits at each, in chain order, whatever the mempool spends of them. */
   async outputsOf(hashX: Uint8Array): Promise<ColouredUtxo[]> {
-    return this.coloured(await this.view.utxos(hashX))
+    const utxos = await this.view.utxos(hashX)
+    return this.coloured(this.#past === undefined ? utxos : await this.#withSpent(utxos, hashX, this.#past))
+  }
+
+  /** Outputs of a script as they were: of those that were spent since, the ones that something sat at. */
+  async #withSpent(utxos: readonly Utxo[], hashX: Uint8Array, past: PastRows): Promise<readonly Utxo[]> {
+    const outputs = new Map<IdText, Utxo>()
+    for (const utxo of utxos) if (utxo.height <= this.height) outputs.set(idText(utxo.txid, utxo.vout), utxo)
+    let seen = 0
+    for (const { key, value } of past.changed(HOLDERS)) {
+      seen += 1
+      if (seen % OUTPUTS_PER_TURN === 0) await nextTurn(undefined, { signal: this.ctx.signal })
+      const { location } = key
+      if (outputs.has(location) || !equalBytes(hashXOf(value.script), hashX)) continue
+      const [txid, vout] = [txidOfIdText(location), indexOfIdText(location)]
+      const place = await this.view.findTransaction(txid)
+      if (place === undefined) continue
+      outputs.set(location, { ...place, txid, vout, value: BigInt(value.satoshis) })
+    }
+    this.ctx.charge(seen * ROW_COST)
+    return [...outputs.values()].sort((a, b) => a.txNum - b.txNum || a.vout - b.vout)
   }
 
   /** Confirmed outputs with what sits at each. */
@@ -228,7 +269,7 @@ export class AtomicalsAnswers {
   /** Outputs that the mempool makes for a script with what sits at each, and those of `outputs` that it spends. */
   async changesOf(hashX: Uint8Array, outputs: readonly ColouredUtxo[]): Promise<OutputChanges> {
     const { mempool } = this.ctx.moment
-    if (mempool.items(hashX).length === 0) return { made: [], spent: new Map() }
+    if (!this.hasMempool || mempool.items(hashX).length === 0) return { made: [], spent: new Map() }
     const spent = new Map<ColouredUtxo, string>()
     for (const output of outputs) {
       const spender = mempool.spenderOf(idBytes(output.utxo.txid, output.utxo.vout))

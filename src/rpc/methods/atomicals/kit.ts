@@ -5,6 +5,11 @@ import { type AtomicalsAnswers, badRequest } from './answers.ts'
 /** What the files of Atomicals methods are given. */
 export interface AtomicalsKit {
   answers(ctx: RpcContext): AtomicalsAnswers
+  /**
+   * Those of an earlier height, or of the tip where none is asked for. Rejects with RpcError 1 for a height that the index
+   * cannot go back to, and 10001 if too much has changed since.
+   */
+  answersAt(ctx: RpcContext, height: number | undefined): Promise<AtomicalsAnswers>
 }
 
 /** What all Atomicals methods have in common: offered at every version, and further arguments are no error. */

@@ -7,9 +7,10 @@ import { invariant } from '../../../errors.ts'
 import { toDisplayHex } from '../../../lib/bytes.ts'
 import type { RpcMethod } from '../../method.ts'
 import { Hash, Satoshis, ScriptHash } from '../../schemas.ts'
-import { type AtomicalsAnswers, amountsOf, type ColouredUtxo, type OutputChanges } from './answers.ts'
+import { type AtomicalsAnswers, amountsOf, badRequest, type ColouredUtxo, type OutputChanges } from './answers.ts'
 import { type AtomicalsKit, atomicalsMethod } from './kit.ts'
 import { TruthParam } from './params.ts'
+import { AtHeightParam, UnusedParam } from './past.ts'
 import {
   Atomical,
   AtomicalId,
@@ -36,7 +37,8 @@ async function outputsOf(answers: AtomicalsAnswers, hashX: Uint8Array): Promise<
 /** What a script holds of an atomical: what is confirmed, and what the mempool adds to it or takes away. */
 interface Sum {
   confirmed: number
-  unconfirmed: number
+  /** Not there in answers that have no mempool. */
+  unconfirmed?: number
 }
 
 interface Balances {
@@ -58,9 +60,9 @@ async function balancesOf(
   const sums = new Map<IdText, Sum>()
   const add = ({ held }: ColouredUtxo, confirmed: 0 | 1, unconfirmed: -1 | 0 | 1): void => {
     for (const row of held.filter(wanted)) {
-      const sum = sums.get(row.id) ?? { confirmed: 0, unconfirmed: 0 }
+      const sum = sums.get(row.id) ?? (answers.hasMempool ? { confirmed: 0, unconfirmed: 0 } : { confirmed: 0 })
       sum.confirmed += confirmed * row.value
-      sum.unconfirmed += unconfirmed * row.value
+      if (sum.unconfirmed !== undefined) sum.unconfirmed += unconfirmed * row.value
       sums.set(row.id, sum)
     }
   }
@@ -80,7 +82,11 @@ async function wireOfAny(answers: AtomicalsAnswers, id: IdText): Promise<Atomica
 
 const Unconfirmed = z
   .int()
-  .meta({ description: 'What the mempool adds to it, negative where it takes away; to be added to `confirmed`.' })
+  .meta({
+    description:
+      'What the mempool adds to it, negative where it takes away; to be added to `confirmed`. Not there with `at_height`.',
+  })
+  .optional()
 const Balance = z.looseObject({ id: AtomicalId, confirmed: z.int(), unconfirmed: Unconfirmed })
 type BalanceWire = WireObject & Sum & { readonly id: string }
 
@@ -108,7 +114,7 @@ function balances(kit: AtomicalsKit, type: 'FT' | 'NFT'): RpcMethod {
   return atomicalsMethod({
     name: `get_${type.toLowerCase()}_balances_scripthash`,
     summary: `${type === 'FT' ? 'Tokens' : 'NFTs'} at the outputs of a script: how much, and under which names.`,
-    params: z.object({ scripthash: ScriptHash }),
+    params: z.object({ scripthash: ScriptHash, verbose: UnusedParam, at_height: AtHeightParam }),
     result: z.object({
       balances: z.record(z.string(), Balance),
       unconfirmed: z
@@ -121,8 +127,8 @@ function balances(kit: AtomicalsKit, type: 'FT' | 'NFT'): RpcMethod {
       params: [EXAMPLE_SCRIPTHASH],
       result: { balances: { [EXAMPLE_ID]: { id: EXAMPLE_ID, ...entry, unconfirmed: 0 } } },
     },
-    handler: async (ctx, { scripthash: { hashX } }) => {
-      const answers = kit.answers(ctx)
+    handler: async (ctx, { scripthash: { hashX }, at_height: height }) => {
+      const answers = await kit.answersAt(ctx, height)
       const outputs = await outputsOf(answers, hashX)
       const isWanted = ({ kind }: HeldRow): boolean => (kind === 'token') === (type === 'FT')
       const { sums, confirmed } = await balancesOf(answers, hashX, outputs, isWanted)
@@ -204,7 +210,8 @@ function listScripthash(kit: AtomicalsKit): RpcMethod {
     summary: 'Atomicals at the outputs of a script, as `get` shows them, and the outputs that they sit at.',
     params: z.object({
       scripthash: ScriptHash,
-      verbose: TruthParam('List outputs that nothing sits at too.').optional(),
+      verbose: TruthParam('List outputs that nothing sits at too; not with at_height.').optional(),
+      at_height: AtHeightParam,
     }),
     result: z.object({
       global: Global,
@@ -237,8 +244,9 @@ function listScripthash(kit: AtomicalsKit): RpcMethod {
         ],
       },
     },
-    handler: async (ctx, { scripthash: { hashX }, verbose = false }) => {
-      const answers = kit.answers(ctx)
+    handler: async (ctx, { scripthash: { hashX }, verbose = false, at_height: height }) => {
+      const answers = await kit.answersAt(ctx, height)
+      if (verbose && height !== undefined) throw badRequest('verbose: not with at_height')
       const outputs = await outputsOf(answers, hashX)
       const { sums, confirmed, changes } = await balancesOf(answers, hashX, outputs)
       const own: [string, ListedAtomical][] = []
@@ -269,7 +277,7 @@ interface ListedAtomical extends WireObject {
   readonly atomical_number: number
   readonly type: 'FT' | 'NFT'
   readonly confirmed: number
-  readonly unconfirmed: number
+  readonly unconfirmed?: number
   readonly data: AtomicalWire
 }
 

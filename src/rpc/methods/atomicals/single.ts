@@ -26,6 +26,7 @@ import {
   LocationParam,
   OffsetParam,
 } from './params.ts'
+import { AtHeightParam, UnusedParam } from './past.ts'
 import {
   Atomical,
   AtomicalId,
@@ -126,12 +127,12 @@ function detailMethod(kit: AtomicalsKit, { name, summary, example, add }: Detail
   return atomicalsMethod({
     name,
     summary,
-    params: z.object({ atomical: AtomicalRefParam }),
+    params: z.object({ atomical: AtomicalRefParam, verbose: UnusedParam, at_height: AtHeightParam }),
     result: z.object({ global: Global, result: Atomical }),
     cost: () => 0.5,
     example: { params: [EXAMPLE_ID], result: { global: exampleGlobal, result: { ...exampleAtomical, ...example } } },
-    handler: async (ctx, { atomical }) => {
-      const answers = kit.answers(ctx)
+    handler: async (ctx, { atomical, at_height: height }) => {
+      const answers = await kit.answersAt(ctx, height)
       const id = await answers.knownId(atomical)
       if (answers.queries.atomical(id) === undefined) {
         return { global: answers.global(), result: await pendingMint(answers, id, add) }
@@ -284,12 +285,13 @@ function getHolders(kit: AtomicalsKit): RpcMethod {
       limit: LimitParam(0, MOST_HOLDERS).optional(),
       offset: OffsetParam.optional(),
       cursor: CursorParam,
+      at_height: AtHeightParam,
     }),
     result: z.union([z.array(HolderEntry), z.object({ result: z.array(HolderEntry), next_cursor: NextCursor })]),
     cost: () => 0.5,
     example: { params: [EXAMPLE_ID], result: [{ percent: 0.25, address: null, holding: 1000 }] },
-    handler: async (ctx, { atomical_id: ref, limit: page, offset = 0, cursor }) => {
-      const answers = kit.answers(ctx)
+    handler: async (ctx, { atomical_id: ref, limit: page, offset = 0, cursor, at_height: height }) => {
+      const answers = await kit.answersAt(ctx, height)
       const id = await answers.knownId(ref)
       const { limit } = page ?? { limit: 50 }
       const entry = holderEntry(answers, id)

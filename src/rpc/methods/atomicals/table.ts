@@ -7,6 +7,7 @@ import { containerMethods } from './containers.ts'
 import type { AtomicalsKit } from './kit.ts'
 import { listMethods } from './lists.ts'
 import { nameMethods } from './names.ts'
+import { pastMoment } from './past.ts'
 import { scriptMethods } from './scripts.ts'
 import { singleMethods } from './single.ts'
 import { subscriptionMethods } from './subscriptions.ts'
@@ -35,8 +36,14 @@ export function atomicalsMethods(
   settings: AtomicalsSettings,
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): readonly RpcMethod[] {
-  const unconfirmed = new UnconfirmedAtomicals(settings)
-  const kit: AtomicalsKit = { answers: (ctx) => new AtomicalsAnswers(settings, ctx, { clock, unconfirmed }) }
+  const collaborators = { clock, unconfirmed: new UnconfirmedAtomicals(settings) }
+  const kit: AtomicalsKit = {
+    answers: (ctx) => new AtomicalsAnswers(settings, ctx, collaborators),
+    answersAt: async (ctx, height) => {
+      const sight = height === undefined ? {} : { past: await pastMoment(ctx, height) }
+      return new AtomicalsAnswers(settings, ctx, collaborators, sight)
+    },
+  }
   return [
     info,
     ...unspentMethods(kit),
