@@ -138,6 +138,16 @@ export class Mempool {
     return this.#orphans.size
   }
 
+  /** Transactions that matter to an index of the coin. */
+  get keptTransactions(): number {
+    return this.#kept.size
+  }
+
+  /** Bytes of those that are kept whole. */
+  get keptBytes(): number {
+    return this.#kept.bytes
+  }
+
   /** What readers see from now on; of one instant, for as long as they keep it. */
   snapshot(): MempoolSnapshot {
     const facts = {

@@ -103,6 +103,20 @@ export const chainMetrics: readonly Metric<MetricSource>[] = [
     read: ({ mempool }) => mempool.virtualBytes,
   }),
   metric({
+    name: 'valence_mempool_kept_transactions',
+    kind: 'gauge',
+    unit: 'transactions',
+    sentence: 'Transactions of the mempool that matter to Atomicals.',
+    read: ({ mempool }) => mempool.keptTransactions,
+  }),
+  metric({
+    name: 'valence_mempool_kept_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    sentence: 'Bytes of those that are kept whole, 64 MiB at most; the node is asked for others when they are needed.',
+    read: ({ mempool }) => mempool.keptBytes,
+  }),
+  metric({
     name: 'valence_daemon_requests_total',
     kind: 'counter',
     unit: 'requests',

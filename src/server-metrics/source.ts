@@ -30,7 +30,13 @@ export interface MetricSource {
     readonly flushSeconds: Histogram
   }
   readonly moments: { readonly ready: boolean; readonly usesRunning: number }
-  readonly mempool: { readonly size: number; readonly virtualBytes: number; readonly waiting: number }
+  readonly mempool: {
+    readonly size: number
+    readonly virtualBytes: number
+    readonly waiting: number
+    readonly keptTransactions: number
+    readonly keptBytes: number
+  }
   /** undefined until bitcoind was found. */
   readonly follower: () => FollowerStatus | undefined
   readonly rolledBack: () => { readonly reorgs: number; readonly blocks: number }

@@ -176,6 +176,23 @@ describe('a mint in the mempool', () => {
     expect((await wallet.listing(owner)).unconfirmed).toBeUndefined()
   })
 
+  it('counts in the metrics of what is kept whole, which other transactions do not', async () => {
+    const owner = wallet.someone()
+    const { reveal } = await revealOf('nft', { colour: 'green' }, owner, 4_000)
+    const plain = wallet.someone()
+    station.node.send(plain.address, 10_000n)
+    await wallet.until(plain, (txids) => txids.length === 1)
+    const kept = async () => [
+      await station.metric('valence_mempool_kept_transactions'),
+      await station.metric('valence_mempool_kept_bytes'),
+    ]
+    expect(await kept()).toEqual([0, 0])
+    await wallet.send(reveal, owner)
+    expect(await kept()).toEqual([1, reveal.raw.length])
+    await station.mine(1)
+    expect(await kept()).toEqual([0, 0])
+  })
+
   it('has no part in answers of a height, the one of the tip included', async () => {
     const owner = wallet.someone()
     const { id, reveal } = await revealOf('nft', { colour: 'blue' }, owner, 4_000)

@@ -89,7 +89,9 @@ describe('transactions that are kept whole', () => {
     expect(txs).toHaveLength(4)
     expect(held.length).toBeGreaterThan(0)
     expect(held.length).toBeLessThan(4)
-    expect(held.reduce((sum, { raw }) => sum + raw!.length, 0)).toBeLessThanOrEqual(250)
+    expect(mempool.keptTransactions).toBe(4)
+    expect(mempool.keptBytes).toBe(held.reduce((sum, { raw }) => sum + raw!.length, 0))
+    expect(mempool.keptBytes).toBeLessThanOrEqual(250)
   })
 
   it('are looked for again after a reorganisation', async () => {
