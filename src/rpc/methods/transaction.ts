@@ -238,9 +238,23 @@ const broadcast = defineMethod({
   handler: (ctx, { raw_tx: raw }) => sendTransaction(ctx, raw),
 })
 
-const broadcastPackage = defineMethod({
-  name: 'blockchain.transaction.broadcast_package',
-  summary: "Gives a child with its parents to the network; verbose: bitcoind's own answer.",
+/** Gives a child with its parents to the node, for the client. Throws RefusedByNode. */
+export async function sendPackage(
+  { daemon, signal, client }: RpcContext,
+  { raw_txs: raws, verbose = false }: RawPackage,
+) {
+  const result = await relayed('the tx package', '.', () => daemon.broadcastPackage(raws, signal))
+  if (result.packageMessage === 'success') client.sentTransactions(raws.length)
+  return verbose ? result.raw : summaryOf(result)
+}
+
+interface RawPackage {
+  readonly raw_txs: readonly string[]
+  readonly verbose?: boolean | undefined
+}
+
+/** All but name, summary and handler of methods that send packages. */
+export const packageMethod = {
   params: z.object({ raw_txs: HexTxs, verbose: Bool("bitcoind's own answer.").optional() }),
   result: z.union([
     z.object({
@@ -249,14 +263,16 @@ const broadcastPackage = defineMethod({
     }),
     z.unknown().meta({ description: "bitcoind's answer to submitpackage." }),
   ]),
-  cost: ({ raw_txs: raws }) => sizeCost(raws),
+  cost: ({ raw_txs: raws }: RawPackage) => sizeCost(raws),
   since: V1_6,
   example: { params: [[EXAMPLE_TX, EXAMPLE_TX]], result: { success: true } },
-  handler: async ({ daemon, signal, client }, { raw_txs: raws, verbose = false }) => {
-    const result = await relayed('the tx package', '.', () => daemon.broadcastPackage(raws, signal))
-    if (result.packageMessage === 'success') client.sentTransactions(raws.length)
-    return verbose ? result.raw : summaryOf(result)
-  },
+} as const
+
+const broadcastPackage = defineMethod({
+  ...packageMethod,
+  name: 'blockchain.transaction.broadcast_package',
+  summary: "Gives a child with its parents to the network; verbose: bitcoind's own answer.",
+  handler: sendPackage,
 })
 
 function summaryOf({ packageMessage, errors }: PackageResult): {

@@ -39,7 +39,7 @@ describe('transactions that are looked at before they are sent', () => {
 
   beforeAll(async () => {
     station = await Station.start({ SERVICES: 'tcp://127.0.0.1:0,rpc://127.0.0.1:0' })
-    client = await station.client()
+    client = await station.client('1.6')
   })
 
   afterAll(async () => {
@@ -128,6 +128,67 @@ describe('transactions that are looked at before they are sent', () => {
     await station.mine(1)
     const mined = await ask('atomicals.transaction', toDisplayHex(burning.txid))
     expect(mined).toMatchObject({ transfers: { is_burned: true, burned_fts: { [id]: 4_000 } } })
+  })
+
+  it('are judged in a package by what they spend of one another, which is refused whole or forced', async () => {
+    const { reveal, id } = await mintToken(8_000)
+    const [forParent, forChild] = [await fund(), await fund()]
+    const parent = spend({ from: [out(reveal), forParent], to: [3_000, 5_000, 99_000] })
+    const burning = spend({ from: [out(parent, 1), forChild], to: [1_000] })
+    const send = (name: string, txs: readonly Tx[], verbose = false): Promise<unknown> =>
+      ask(
+        `transaction.${name}`,
+        txs.map(({ raw }) => toHex(raw)),
+        verbose,
+      )
+    const message = expect.stringMatching(
+      `the tx package was rejected by atomicals rules\\.\n\n` +
+        `${toDisplayHex(burning.txid)}: 4000 of 5000 units of ${id} find no output\nblockchain.transaction.broadcast_package_force`,
+    ) as string
+    await expect(send('broadcast_package', [parent, burning])).rejects.toMatchObject({ ...BURNS, message })
+    expect([await isInMempool(parent), await isInMempool(burning)]).toEqual([false, false])
+    // Alone the child spends what nobody knows: the package is what tells of the tokens.
+    await expect(broadcast(burning)).rejects.toMatchObject({ code: 1 })
+
+    const good = spend({ from: [out(parent, 1), forChild], to: [2_000, 3_000, 90_000] })
+    expect(await send('broadcast_package', [parent, good])).toEqual({ success: true })
+    expect([await isInMempool(parent), await isInMempool(good)]).toEqual([true, true])
+    const next = spend({ from: [out(good, 0), await fund()], to: [2_000, 95_000] })
+    const worse = spend({ from: [out(next)], to: [1_000] })
+    await expect(send('broadcast_package', [next, worse])).rejects.toMatchObject(BURNS)
+    expect(await send('broadcast_package_force', [next, worse], true)).toMatchObject({ package_msg: 'success' })
+    expect(await isInMempool(worse)).toBe(true)
+  })
+
+  it('can be a commit with its reveal, and what spends the mint, in one package', async () => {
+    const commit = spend({ from: [await fund()], to: [commitOutput(12_000)], work: WORK, locktime: 500_000_000 })
+    const payload: Plain = { args: { request_ticker: 'packed', bitworkc: WORK } }
+    const reveal = spend({ from: [out(commit)], to: [7_000], op: 'ft', payload })
+    const burning = spend({ from: [out(reveal)], to: [1_000] })
+    const raws = [commit, reveal, burning].map(({ raw }) => toHex(raw))
+    const message = expect.stringContaining(`6000 of 7000 units of ${compactAt(commit)}`) as string
+    await expect(ask('transaction.broadcast_package', raws)).rejects.toMatchObject({ ...BURNS, message })
+    expect(await ask('transaction.broadcast_package', raws.slice(0, 2))).toEqual({ success: true })
+  })
+
+  it('are refused with code 1 in a package that is none, by the node or before it', async () => {
+    const tx = toHex(spend({ from: [await fund()], to: [50_000] }).raw)
+    const refused = (raws: readonly string[], words: string) => {
+      const message = expect.stringContaining(words) as string
+      return expect(ask('transaction.broadcast_package', raws)).rejects.toMatchObject({ code: 1, message })
+    }
+    await refused([tx, tx], 'the tx package spends an output twice')
+    await refused(
+      Array.from({ length: 26 }, () => tx),
+      '25 transactions at most',
+    )
+    await refused([tx, 'deadbeef'], 'the tx package was rejected by network rules')
+    await refused([], 'the tx package was rejected by network rules')
+    const { reveal } = await mintToken(6_000)
+    const parent = spend({ from: [out(reveal), await fund()], to: [6_000, 99_000] })
+    const child = spend({ from: [out(parent)], to: [5_000] })
+    await refused([toHex(child.raw), toHex(parent.raw)], 'the tx package was rejected by network rules')
+    expect(await isInMempool(child)).toBe(false)
   })
 
   it('are coloured by mints that are not confirmed either', async () => {

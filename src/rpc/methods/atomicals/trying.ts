@@ -6,7 +6,7 @@ import { type Judged, Trial, UnfitForTrial } from '../../../atomicals/trial.ts'
 import { type Psbt, parsePsbt, psbtBytes } from '../../../chain/psbt.ts'
 import { parseWholeTx, type Tx } from '../../../chain/tx.ts'
 import { ERROR_CODES, ParseError, RpcError } from '../../../errors.ts'
-import { fromHex } from '../../../lib/bytes.ts'
+import { fromHex, toDisplayHex, toLatin1 } from '../../../lib/bytes.ts'
 import { type AtomicalsAnswers, badRequest } from './answers.ts'
 import { unconfirmedParents } from './unconfirmed-parents.ts'
 
@@ -21,15 +21,49 @@ export interface Attempt {
 }
 
 /** Runs a transaction over the index. `operation`: another one than its witnesses show. Throws RpcError 1. */
-export async function attempt(answers: AtomicalsAnswers, tx: Tx, operation?: TxOperation): Promise<Attempt> {
-  const { ctx, view, rows, settings } = answers
+export function attempt(answers: AtomicalsAnswers, tx: Tx, operation?: TxOperation): Promise<Attempt> {
+  return fit('the transaction', async () => {
+    const trial = await trialFor(answers, [tx])
+    return { trial, judged: await trial.judge(tx, operation, answers.ctx.signal) }
+  })
+}
+
+/** Runs transactions over the index of which later ones may stand on earlier ones. Throws RpcError 1. */
+export function attemptInTurn(answers: AtomicalsAnswers, txs: readonly Tx[]): Promise<readonly Judged[]> {
+  const { signal } = answers.ctx
+  return fit('the tx package', async () => {
+    requireSpentOnce(txs)
+    const trial = await trialFor(answers, txs)
+    const judged: Judged[] = []
+    for (const tx of txs) {
+      judged.push(await trial.judge(tx, undefined, signal))
+      await trial.apply(tx, signal)
+    }
+    return judged
+  })
+}
+
+/** With what the transactions stand on that is not confirmed, and without them. */
+async function trialFor({ ctx, view, rows, settings }: AtomicalsAnswers, txs: readonly Tx[]): Promise<Trial> {
+  const trial = new Trial({ heights: settings.heights }, { view, rows })
+  for (const parent of await unconfirmedParents(ctx, txs)) await trial.apply(parent, ctx.signal)
+  return trial
+}
+
+/** The same transaction twice does so too. */
+function requireSpentOnce(txs: readonly Tx[]): void {
+  const spent = txs.flatMap(({ inputs }) =>
+    inputs.map(({ prevTxid, prevIndex }) => `${toLatin1(prevTxid)}${prevIndex}`),
+  )
+  if (new Set(spent).size < spent.length) throw new UnfitForTrial('spends an output twice')
+}
+
+async function fit<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
-    const trial = new Trial({ heights: settings.heights }, { view, rows })
-    for (const parent of await unconfirmedParents(ctx, tx)) await trial.apply(parent, ctx.signal)
-    return { trial, judged: await trial.judge(tx, operation, ctx.signal) }
+    return await work()
   } catch (error) {
     if (!(error instanceof UnfitForTrial)) throw error
-    throw new RpcError(ERROR_CODES.badRequest.code, `the transaction ${error.message}`, { cause: error })
+    throw new RpcError(ERROR_CODES.badRequest.code, `${what} ${error.message}`, { cause: error })
   }
 }
 
@@ -58,8 +92,29 @@ const MOST_NAMED = 10
 // The reference refuses for tokens alone: that an NFT is lost is what some wallets mean by z.
 /** Throws RpcError 800422 for a transaction that burns tokens. */
 export function requireNothingBurnt(judged: Judged): void {
+  const named = burntBy(judged)
+  if (named.length > 0) throw broken('transaction', named, 'blockchain.transaction.broadcast_force')
+}
+
+/** Throws RpcError 800422 if one of the transactions burns tokens. */
+export function requireNothingBurntInTurn(judged: readonly Judged[]): void {
+  for (const one of judged) {
+    const named = burntBy(one).map((line) => `${toDisplayHex(one.tx.txid)}: ${line}`)
+    if (named.length > 0) throw broken('tx package', named, 'blockchain.transaction.broadcast_package_force')
+  }
+}
+
+function broken(what: string, named: readonly string[], force: string): RpcError {
+  return new RpcError(
+    ERROR_CODES.atomicalsRule.code,
+    `the ${what} was rejected by atomicals rules.\n\n${named.join('\n')}\n${force} sends it all the same`,
+  )
+}
+
+/** Words for what a transaction burns; none if that is no token. */
+function burntBy(judged: Judged): string[] {
   const { burnt } = judged.coloured.blueprint
-  if (burnt.size === 0) return
+  if (burnt.size === 0) return []
   const sums = spentSums(judged)
   const named = [...burnt]
     .slice(0, MOST_NAMED)
@@ -67,11 +122,7 @@ export function requireNothingBurnt(judged: Judged): void {
   if (burnt.size > MOST_NAMED) named.push(`and so do units of ${burnt.size - MOST_NAMED} more tokens`)
   const nfts = burntNfts(judged).size
   if (nfts > 0) named.push(`${nfts} NFTs go to no output`)
-  throw new RpcError(
-    ERROR_CODES.atomicalsRule.code,
-    `the transaction was rejected by atomicals rules.\n\n${named.join('\n')}\n` +
-      'blockchain.transaction.broadcast_force sends it all the same',
-  )
+  return named
 }
 
 function spentSums({ spent }: Judged): Map<IdText, bigint> {

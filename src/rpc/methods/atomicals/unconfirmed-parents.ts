@@ -15,15 +15,16 @@ const LOOKUP_COST = 0.002
 export type ParentsContext = Pick<RpcContext, 'moment' | 'daemon' | 'signal' | 'charge'>
 
 /**
- * The transactions that `tx` stands on and that the index does not have, parents before children. They are asked of the
- * node, which has a transaction before our mempool does. Those that the node does not know are left out: it will not
- * take `tx`. Throws RpcError 1 if they are more than 100.
+ * The transactions that `txs` stand on and that the index does not have, parents before children, without `txs`
+ * themselves. They are asked of the node, which has a transaction before our mempool does. Those that the node does not
+ * know are left out: it will not take what stands on them. Throws RpcError 1 if they are more than 100.
  */
-export async function unconfirmedParents(ctx: ParentsContext, tx: Tx): Promise<Tx[]> {
+export async function unconfirmedParents(ctx: ParentsContext, txs: readonly Tx[]): Promise<Tx[]> {
   const found = new Map<string, Tx>()
+  const own = new Set(txs.map(({ txid }) => toDisplayHex(txid)))
   const asked = new Set<string>()
-  for (let level = [tx]; level.length > 0; ) {
-    const unknown = await unknownParents(ctx, level, asked)
+  for (let level = txs; level.length > 0; ) {
+    const unknown = await unknownParents(ctx, level, { own, asked })
     if (asked.size > MAX_PARENTS) {
       const { code } = ERROR_CODES.badRequest
       throw new RpcError(code, `stands on more than ${MAX_PARENTS} transactions that are not confirmed`)
@@ -31,15 +32,20 @@ export async function unconfirmedParents(ctx: ParentsContext, tx: Tx): Promise<T
     level = unknown.length === 0 ? [] : await fromNode(ctx, unknown)
     for (const parent of level) found.set(toDisplayHex(parent.txid), parent)
   }
-  return inOrder(tx, found)
+  return inOrder(txs, found)
 }
 
-/** Ids, as displayed, of what transactions spend from that is neither confirmed nor was asked for before. */
-async function unknownParents(ctx: ParentsContext, txs: readonly Tx[], asked: Set<string>): Promise<string[]> {
+interface Seen {
+  readonly own: ReadonlySet<string>
+  readonly asked: Set<string>
+}
+
+/** Ids, as displayed, of what transactions spend from that is neither confirmed, their own, nor was asked for before. */
+async function unknownParents(ctx: ParentsContext, txs: readonly Tx[], { own, asked }: Seen): Promise<string[]> {
   const ids = new Set(txs.flatMap(({ inputs }) => inputs.map(({ prevTxid }) => toDisplayHex(prevTxid))))
   const unknown: string[] = []
   for (const id of ids) {
-    if (asked.has(id)) continue
+    if (own.has(id) || asked.has(id)) continue
     ctx.signal.throwIfAborted()
     ctx.charge(LOOKUP_COST)
     const place: TxPosition | undefined = await ctx.moment.view.findTransaction(fromDisplayHex(id))
@@ -80,7 +86,7 @@ async function fromBlock({ daemon, signal }: ParentsContext, id: string, block: 
 }
 
 /** Parents before children. */
-function inOrder(tx: Tx, found: ReadonlyMap<string, Tx>): Tx[] {
+function inOrder(txs: readonly Tx[], found: ReadonlyMap<string, Tx>): Tx[] {
   const ordered = new Set<Tx>()
   const visit = (child: Tx): void => {
     for (const { prevTxid } of child.inputs) {
@@ -90,6 +96,6 @@ function inOrder(tx: Tx, found: ReadonlyMap<string, Tx>): Tx[] {
       ordered.add(parent)
     }
   }
-  visit(tx)
+  for (const tx of txs) visit(tx)
   return [...ordered]
 }

@@ -55,14 +55,25 @@ describe('unconfirmed parents', () => {
     const c = spend({ from: [out(b), out(a, 1)], to: [5] })
     const tx = spend({ from: [out(a, 2), out(c), out(b, 1)], to: [6] })
     const { ctx, node } = setUp([c, a, b])
-    const found = await unconfirmedParents(ctx, tx)
+    const found = await unconfirmedParents(ctx, [tx])
     expect(found.map(({ txid }) => toDisplayHex(txid))).toEqual([a, b, c].map(({ txid }) => toDisplayHex(txid)))
     expect(new Set(node.asked).size).toBe(node.asked.length)
   })
 
+  it('of several transactions are those of all, without these themselves, for which nobody is asked', async () => {
+    const a = spend({ from: [CONFIRMED], to: [1, 2] })
+    const b = spend({ from: [out(a)], to: [3] })
+    const parent = spend({ from: [out(b)], to: [4] })
+    const child = spend({ from: [out(parent), out(a, 1)], to: [5] })
+    const { ctx, node } = setUp([a, b])
+    const found = await unconfirmedParents(ctx, [parent, child])
+    expect(found.map(({ txid }) => toDisplayHex(txid))).toEqual([a, b].map(({ txid }) => toDisplayHex(txid)))
+    expect(node.asked).not.toContain(toDisplayHex(parent.txid))
+  })
+
   it('are none, and the node is not asked, where all is confirmed', async () => {
     const { ctx, node, cost } = setUp([])
-    expect(await unconfirmedParents(ctx, spend({ from: [CONFIRMED], to: [1] }))).toEqual([])
+    expect(await unconfirmedParents(ctx, [spend({ from: [CONFIRMED], to: [1] })])).toEqual([])
     expect(node.asked).toEqual([])
     expect(cost()).toBeGreaterThan(0)
   })
@@ -70,32 +81,32 @@ describe('unconfirmed parents', () => {
   it('are found in the block that the node has and we have not', async () => {
     const a = spend({ from: [CONFIRMED], to: [1] })
     const { ctx } = setUp([], [a])
-    const [found] = await unconfirmedParents(ctx, spend({ from: [out(a)], to: [1] }))
+    const [found] = await unconfirmedParents(ctx, [spend({ from: [out(a)], to: [1] })])
     expect(found !== undefined && equalBytes(found.txid, a.txid)).toBe(true)
   })
 
   it('that nobody knows are left out', async () => {
     const { ctx, node, moment } = setUp([])
     const unknown = spend({ from: [{ txid: new Uint8Array(32).fill(3), vout: 0 }], to: [1] })
-    expect(await unconfirmedParents(ctx, unknown)).toEqual([])
+    expect(await unconfirmedParents(ctx, [unknown])).toEqual([])
     node.bestBlockHash = toDisplayHex(moment.tip.hash)
-    expect(await unconfirmedParents(ctx, unknown)).toEqual([])
+    expect(await unconfirmedParents(ctx, [unknown])).toEqual([])
   })
 
   it('are refused beyond a hundred, in a line and side by side', async () => {
     const line: Tx[] = []
     for (let last = CONFIRMED; line.length < 101; last = out(line.at(-1)!)) line.push(spend({ from: [last], to: [1] }))
     const { ctx } = setUp(line)
-    expect(await unconfirmedParents(ctx, line[100]!)).toHaveLength(100)
+    expect(await unconfirmedParents(ctx, [line[100]!])).toHaveLength(100)
     const tooLong = spend({ from: [out(line[100]!)], to: [1] })
-    await expect(unconfirmedParents(ctx, tooLong)).rejects.toMatchObject({ code: 1 })
+    await expect(unconfirmedParents(ctx, [tooLong])).rejects.toMatchObject({ code: 1 })
 
     const many = Array.from({ length: 5_000 }, (_, i) => ({
       txid: new Uint8Array(32).fill(i >> 8).fill(i, 16),
       vout: 0,
     }))
     const { ctx: other, node, cost } = setUp([])
-    await expect(unconfirmedParents(other, spend({ from: many, to: [1] }))).rejects.toMatchObject({ code: 1 })
+    await expect(unconfirmedParents(other, [spend({ from: many, to: [1] })])).rejects.toMatchObject({ code: 1 })
     expect(node.asked).toEqual([])
     expect(cost()).toBeLessThan(1)
   })
