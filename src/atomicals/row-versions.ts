@@ -3,7 +3,7 @@ import type { PageOptions } from '../db/view.ts'
 import { invariant } from '../errors.ts'
 import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
 import { ID_SIZE } from './ids.ts'
-import { CHANGES, HOLDERS, MINTS, NAMES, RANKS, SUBNAMES } from './layout.ts'
+import { ATOMICALS, CHANGES, HOLDERS, MINTS, NAMES, RANKS, SUBNAMES } from './layout.ts'
 import type { EditableRows, PagedRows, RowOf, RowSource } from './rows.ts'
 
 interface Version {
@@ -23,6 +23,9 @@ const GROUP_SIZES: ReadonlyMap<AnyKeySpace, number> = new Map<AnyKeySpace, numbe
   [MINTS, 1 + ID_SIZE],
 ])
 
+/** Rows of which all that were written are asked for. */
+const LISTED: ReadonlySet<AnyKeySpace> = new Set<AnyKeySpace>([ATOMICALS, NAMES, SUBNAMES])
+
 /**
  * Rows that transactions write one after the other, each kept with the number of the transaction. Who reads them up to
  * a number goes on reading the same while more is written.
@@ -30,6 +33,7 @@ const GROUP_SIZES: ReadonlyMap<AnyKeySpace, number> = new Map<AnyKeySpace, numbe
 export class RowVersions {
   readonly #versions = new Map<string, Version[]>()
   readonly #groups = new Map<string, string[]>()
+  readonly #listed = new Map<AnyKeySpace, string[]>()
 
   write<K, V>(space: KeySpace<K, V>, key: K, version: { readonly at: number; readonly value: V | undefined }): void {
     const text = space.keyText(key)
@@ -37,6 +41,7 @@ export class RowVersions {
     if (known === undefined) {
       this.#versions.set(text, [version])
       this.#group(space, text)
+      if (LISTED.has(space)) pushTo(this.#listed, space, text)
     } else if (known.at(-1)?.at === version.at) known[known.length - 1] = version
     else known.push(version)
   }
@@ -59,14 +64,27 @@ export class RowVersions {
     }
   }
 
+  /** Rows of a key space that were written below `upTo` and not taken away, in the order in which they first were. */
+  *listed<K, V>(space: KeySpace<K, V>, upTo: number): Generator<RowOf<K, V>> {
+    invariant(LISTED.has(space), `all unconfirmed rows of ${space.name} are not asked for`)
+    for (const text of this.#listed.get(space) ?? []) {
+      const value = this.read(text, upTo)?.value
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written under a key of this space
+      if (value !== undefined) yield { key: space.readKey(fromLatin1(text)), value: value as V }
+    }
+  }
+
   #group(space: AnyKeySpace, text: string): void {
     const size = GROUP_SIZES.get(space)
     if (size === undefined) return
-    const name = text.slice(0, size)
-    const group = this.#groups.get(name)
-    if (group === undefined) this.#groups.set(name, [text])
-    else group.push(text)
+    pushTo(this.#groups, text.slice(0, size), text)
   }
+}
+
+function pushTo<K>(lists: Map<K, string[]>, name: K, text: string): void {
+  const list = lists.get(name)
+  if (list === undefined) lists.set(name, [text])
+  else list.push(text)
 }
 
 /** Rows below with those of transactions on top of them. */

@@ -1,5 +1,6 @@
 import type { Tx } from '../chain/tx.ts'
-import type { ChainView, Tip } from '../db/view.ts'
+import type { KeySpace } from '../db/layout.ts'
+import type { ChainView, RowOf, Tip } from '../db/view.ts'
 import { applyTx } from './apply-tx.ts'
 import { type AtomicalsHeights, isActive } from './constants.ts'
 import { type AtomicalsRules, rulesAt } from './height-rules.ts'
@@ -81,6 +82,11 @@ export class UnconfirmedBlock {
   /** The rows with the first `upTo` of the transactions. `base`: those of a view of the same tip. */
   rows(base: PagedRows, upTo: number): PagedRows {
     return new LayeredRows({ upTo }, { versions: this.#versions, base })
+  }
+
+  /** Rows that the first `upTo` transactions wrote and left, in the order in which they did so first. */
+  written<K, V>(space: KeySpace<K, V>, upTo: number): Iterable<RowOf<K, V>> {
+    return this.#versions.listed(space, upTo)
   }
 
   /** Those of the first `upTo` transactions that are in the history of an id, in their order; 32 bytes, internal order. */

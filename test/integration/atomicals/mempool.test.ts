@@ -262,6 +262,174 @@ describe('a mint in the mempool', () => {
   })
 })
 
+describe('a claim on a name in the mempool', () => {
+  /** Commit and reveal of a mint with work on the commit, both sent and neither mined. */
+  async function claim(
+    op: string,
+    payload: Plain,
+    owner: Payee,
+    { units = 5_000, also = [] as Outpoint[], change = [] as TxOutput[] } = {},
+  ): Promise<{ id: string; commit: Tx; reveal: Tx }> {
+    const [fund] = await wallet.funds(1)
+    const maker = wallet.someone()
+    const commit = await wallet.send(spend({ from: [fund!], to: [to(maker, FUND - FEE)], work: '1234' }), maker)
+    const from = [out(commit), ...also]
+    const reveal = await wallet.send(spend({ from, to: [to(owner, units), ...change], op, payload }), owner)
+    return { id: compactAt(commit), commit, reveal }
+  }
+
+  const resultOf = async (method: string, ...params: unknown[]): Promise<Members> =>
+    (await wallet.atomicals(method, ...params))['result'] as Members
+
+  it('is told of a realm by all that is asked of it, its outputs and its name, with a commit that is pending too', async () => {
+    const owner = wallet.someone()
+    const { id, commit, reveal } = await claim('nft', { args: { request_realm: 'pending', bitworkc: '1234' } }, owner)
+    const txid = toDisplayHex(commit.txid)
+    const names = { $request_realm: 'pending', $request_realm_status: { status: 'pending_candidate' } }
+
+    expect(await resultOf('get', id)).toMatchObject({ atomical_id: id, confirmed: false, unconfirmed: names })
+    const asNft = { id, confirmed: 0, unconfirmed: 5_000, subtype: 'request_realm', request_realm: 'pending' }
+    expect(await wallet.balances('nft', owner)).toMatchObject({ balances: {}, unconfirmed: { [id]: asNft } })
+    expect(await wallet.listing(owner)).toMatchObject({
+      atomicals: {},
+      unconfirmed: { atomicals: { [id]: { confirmed: 0, unconfirmed: 5_000, request_realm: 'pending', data: names } } },
+    })
+    expect(await wallet.atomicals('at_location', place(reveal))).toMatchObject({
+      atomicals: [{ atomical_id: id, atomical_number: -1, type: 'NFT', value: 5_000 }],
+      unconfirmed: { made: true, spent_by: null },
+    })
+
+    const candidates = [{ atomical_id: id, txid, commit_height: null }]
+    expect(await resultOf('get_by_realm', 'pending')).toMatchObject({ candidates: [], unconfirmed: { candidates } })
+    for (const name of ['pending', 'pending.sub']) {
+      const info = await resultOf('get_realm_info', name)
+      expect(info).toMatchObject({ atomical_id: null, candidates: [], unconfirmed: { candidates } })
+    }
+    const entry = { atomical_id: id, tx_num: null, realm_hex: '70656e64696e67', realm: 'pending', status: 'pending' }
+    expect(await wallet.atomicals('find_realms', 'pend')).toEqual({ result: [], unconfirmed: [entry] })
+    expect(await wallet.atomicals('find_realms', null)).toMatchObject({ unconfirmed: [entry] })
+    for (const elsewhere of [['pendx'], ['pend', false, 10, 1], ['pend', false, 10, 0, true]]) {
+      expect(await wallet.atomicals('find_realms', ...elsewhere)).toEqual({ result: [] })
+    }
+    expect(await wallet.atomicals('find_tickers', 'pend')).toEqual({ result: [] })
+    expect(await wallet.atomicals('list', 5, -1, 0)).toMatchObject({
+      unconfirmed: [{ atomical_id: id, atomical_number: -1, confirmed: false }],
+    })
+    expect(await wallet.atomicals('list', 1, 0, 1)).not.toHaveProperty('unconfirmed')
+
+    await station.mine(1)
+    const { result, unconfirmed } = await wallet.atomicals('find_realms', 'pend')
+    expect(unconfirmed).toBeUndefined()
+    expect(result).toMatchObject([{ atomical_id: id, realm: 'pending', status: 'pending' }])
+    const listed = await wallet.atomicals('list', 5, -1, 0)
+    expect(listed).not.toHaveProperty('unconfirmed')
+    expect((listed['result'] as Members[])[0]).toMatchObject({ atomical_id: id, confirmed: true })
+    expect(await resultOf('get_realm_info', 'pending')).not.toHaveProperty('unconfirmed')
+    await station.mine(3)
+    expect(await resultOf('get_realm_info', 'pending')).toMatchObject({ atomical_id: id })
+  })
+
+  it('is told in the order of names and of commits, and to nobody once it is replaced', async () => {
+    const owner = wallet.someone()
+    const made: string[] = []
+    for (const name of ['order-b', 'order-a', 'order-e']) {
+      const { id } = await claim('nft', { args: { request_realm: name, bitworkc: '1234' } }, owner)
+      made.push(id)
+    }
+    // Funds come from a block of their own: the first two are confirmed by now, and pending for three blocks.
+    const found = async (...params: unknown[]) => {
+      const { result, unconfirmed = [] } = await wallet.atomicals('find_realms', 'order', ...params)
+      return [result, unconfirmed].map((list) => (list as Members[]).map(({ atomical_id: id }) => id))
+    }
+    expect(await found()).toEqual([[made[1], made[0]], [made[2]]])
+    const [fund] = await wallet.funds(1)
+    const rivals: Tx[] = []
+    for (const name of ['order-d', 'order-c']) {
+      const maker = wallet.someone()
+      const from = name === 'order-d' ? fund! : out(rivals[0]!, 1)
+      const commit = await wallet.send(
+        spend({
+          from: [from],
+          to: [to(maker, 50_000), to(maker, name === 'order-d' ? 900_000 : 800_000)],
+          work: '1234',
+        }),
+        maker,
+      )
+      const payload = { args: { request_realm: name, bitworkc: '1234' } }
+      await wallet.send(spend({ from: [out(commit)], to: [to(owner, 5_000)], op: 'nft', payload }), owner)
+      rivals.push(commit)
+    }
+    const [c, d] = [compactAt(rivals[1]!), compactAt(rivals[0]!)]
+    expect((await found())[1]).toEqual([c, d])
+    expect((await found(true))[1]).toEqual([d, c])
+    expect((await found(false, 1))[1]).toEqual([c])
+    const dan = wallet.someone()
+    await wallet.send(spend({ from: [fund!], to: [to(dan, 100_000)] }), dan)
+    await wallet.until(owner, (txids) => txids.length === 0)
+    expect((await found())[1]).toEqual([])
+    await station.mine(1)
+  })
+
+  it('is told of a subrealm below its realm', async () => {
+    const owner = wallet.someone()
+    const realm = await claim('nft', { args: { request_realm: 'parent', bitworkc: '1234' } }, owner)
+    await station.mine(3)
+    const args = { request_subrealm: 'low', parent_realm: realm.id, claim_type: 'direct' }
+    const heir = wallet.someone()
+    const options = { also: [out(realm.reveal)], change: [to(owner, 5_000)] }
+    const sub = await claim('nft', { args }, heir, options)
+    const entry = { atomical_id: sub.id, tx_num: null, subrealm_hex: '6c6f77', subrealm: 'low' }
+    expect(await wallet.atomicals('find_subrealms', realm.id, 'l')).toMatchObject({
+      result: [],
+      unconfirmed: [{ ...entry, status: 'pending' }],
+    })
+    const candidates = [{ atomical_id: sub.id, txid: toDisplayHex(sub.commit.txid), commit_height: null }]
+    expect(await resultOf('get_by_subrealm', realm.id, 'low')).toMatchObject({ unconfirmed: { candidates } })
+    expect(await resultOf('get_realm_info', 'parent.low')).toMatchObject({
+      found_full_realm_name: 'parent',
+      missing_name_parts: 'low',
+      unconfirmed: { candidates },
+    })
+    expect(await wallet.balances('nft', heir)).toMatchObject({
+      unconfirmed: { [sub.id]: { unconfirmed: 5_000, request_subrealm: 'low' } },
+    })
+  })
+
+  it('is none where tokens are minted that others deployed: units are pending, and the mint counts', async () => {
+    const deployer = wallet.someone()
+    const terms = { mint_amount: 2_000, mint_height: 1, max_mints: 2, mint_bitworkc: '12' }
+    const deploy = await claim('dft', { args: { request_ticker: 'many', bitworkc: '1234', ...terms } }, deployer)
+    await station.mine(3)
+    const owner = wallet.someone()
+    const payload = { args: { mint_ticker: 'many', bitworkc: '12' } }
+    const { reveal } = await claim('dmt', payload, owner, { units: 2_000 })
+    const { id } = deploy
+    expect(await wallet.held(owner)).toEqual({ [place(reveal)]: { [id]: 2_000 } })
+    expect(await wallet.balances('ft', owner)).toMatchObject({
+      balances: {},
+      unconfirmed: { [id]: { ticker: 'many', confirmed: 0, unconfirmed: 2_000 } },
+    })
+    expect(await wallet.listing(owner)).toMatchObject({
+      atomicals: {},
+      unconfirmed: { atomicals: { [id]: { unconfirmed: 2_000, ticker: 'many', data: { confirmed: true } } } },
+    })
+    expect(await resultOf('get_ft_info', id)).toMatchObject({
+      dft_info: { mint_count: 0 },
+      location_summary: { circulating_supply: 0 },
+      unconfirmed: {
+        transactions: [{ tx_hash: toDisplayHex(reveal.txid), height: 0 }],
+        dft_info: { mint_count: 1 },
+        location_summary: { circulating_supply: 2_000, unique_holders: 1 },
+      },
+    })
+    expect(await wallet.atomicals('find_tickers', 'man')).not.toHaveProperty('unconfirmed')
+    await station.mine(1)
+    expect(await wallet.balances('ft', owner)).toMatchObject({
+      balances: { [id]: { confirmed: 2_000, unconfirmed: 0 } },
+    })
+  })
+})
+
 describe('units in the mempool', () => {
   /** A token of 10,000 units, confirmed, and where it sits. */
   async function token(ticker: string): Promise<{ id: string; owner: Payee; at: Tx }> {

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { idText } from '../../../src/atomicals/id-text.ts'
 import { AtomicalsInterest } from '../../../src/atomicals/interest.ts'
-import { ATOMICALS_SPACES, BLOCKS, HOLDERS } from '../../../src/atomicals/layout.ts'
+import { ATOMICALS, ATOMICALS_SPACES, BLOCKS, HOLDERS, NAMES, SUBNAMES } from '../../../src/atomicals/layout.ts'
 import { AtomicalsQueries } from '../../../src/atomicals/queries.ts'
 import { type PagedRows, ViewRows } from '../../../src/atomicals/rows.ts'
 import { UnconfirmedBlock } from '../../../src/atomicals/unconfirmed.ts'
@@ -106,6 +106,22 @@ describe('unconfirmed transactions', () => {
           const mined = await textsOf(chain)
           const all = block.rows(base, block.applied)
           expect(readTexts(all, new Set([...before.keys(), ...partly.keys(), ...mined.keys()]))).toEqual(mined)
+
+          // What was made of names and mints, by itself.
+          for (const [upTo, texts] of [
+            [first.applied, partly],
+            [block.applied, mined],
+          ] as const) {
+            for (const space of [ATOMICALS, NAMES, SUBNAMES].map(erased)) {
+              const written = new Map(
+                [...block.written(space, upTo)].map(({ key, value }) => [space.keyText(key), space.valueText(value)]),
+              )
+              const ofSpace = [...texts].filter(([key]) => key.charCodeAt(0) === space.prefix)
+              const changed = ofSpace.filter(([key, text]) => before.get(key) !== text)
+              expect(ofSpace).toEqual(expect.arrayContaining([...written]))
+              expect([...written]).toEqual(expect.arrayContaining(changed))
+            }
+          }
 
           // Lists, page by page and in both directions.
           const ids = new Set((await chain.rows(HOLDERS)).map(({ key }) => key.id))

@@ -4,13 +4,22 @@ import { AtomicalFormat, type AtomicalWire, scriptHashText } from '../../../atom
 import { ShownValues, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
 import { compactOfIdText, idText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
 import { idOf as idBytes } from '../../../atomicals/ids.ts'
-import { type HeldRow, HOLDERS } from '../../../atomicals/layout.ts'
+import {
+  ATOMICALS,
+  type HeldRow,
+  HOLDERS,
+  NAMES,
+  SUBNAMES,
+  type SubName,
+  type TopName,
+} from '../../../atomicals/layout.ts'
 import type { RecordedChange } from '../../../atomicals/past.ts'
-import { AtomicalsQueries, type Holder } from '../../../atomicals/queries.ts'
-import { ViewRows } from '../../../atomicals/rows.ts'
+import { AtomicalsQueries, type Holder, type NameEntry } from '../../../atomicals/queries.ts'
+import { type RowOf, ViewRows } from '../../../atomicals/rows.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { type AddressVersions, addressOf } from '../../../chain/address.ts'
 import { hashXOf } from '../../../chain/script.ts'
+import type { KeySpace } from '../../../db/layout.ts'
 import type { ChainView, PastRows, Tip, Utxo } from '../../../db/view.ts'
 import { ERROR_CODES, RpcError } from '../../../errors.ts'
 import { equalBytes, fromDisplayHex, fromLatin1, toDisplayHex, toHex } from '../../../lib/bytes.ts'
@@ -222,6 +231,31 @@ export class AtomicalsAnswers {
       .map(({ txid, height }) => ({ tx_hash: toDisplayHex(txid), height }))
       .filter(({ height }) => height <= this.height)
       .sort((a, b) => b.height - a.height)
+  }
+
+  /** Atomicals that the mempool mints, in the order in which they came. */
+  pendingMints(): IdText[] {
+    return this.#written(ATOMICALS).map(({ key: { id } }) => id)
+  }
+
+  /** Claims that the mempool makes on names of a kind, in the order in which they came. */
+  pendingNames(kind: TopName): NameEntry[] {
+    return this.#written(NAMES)
+      .filter(({ key }) => key.kind === kind)
+      .map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+  }
+
+  /** The same on names below a parent. */
+  pendingSubnames(kind: SubName, parent: IdText): NameEntry[] {
+    return this.#written(SUBNAMES)
+      .filter(({ key }) => key.kind === kind && key.parent === parent)
+      .map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+  }
+
+  #written<K, V>(space: KeySpace<K, V>): readonly RowOf<K, V>[] {
+    const rows = [...(this.#pending?.written(space) ?? [])]
+    this.ctx.charge(rows.length * ROW_COST)
+    return rows
   }
 
   /** Transactions of the mempool in the history of an atomical, in the order in which they came. */

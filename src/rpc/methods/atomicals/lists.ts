@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { AtomicalWire } from '../../../atomicals/format/atomical.ts'
 import { compactOfIdText } from '../../../atomicals/id-text.ts'
 import { toDisplayHex } from '../../../lib/bytes.ts'
 import type { RpcMethod } from '../../method.ts'
@@ -35,7 +36,18 @@ function listAtomicals(kit: AtomicalsKit): RpcMethod {
     name: 'list',
     summary: 'Atomicals in the order of their numbers, as `get` shows them.',
     params: z.object({ limit: LimitParam(0, MOST_ATOMICALS), offset: From, asc: Ascending }),
-    result: z.object({ global: Global, result: z.array(Atomical) }),
+    result: z.object({
+      global: Global,
+      result: z.array(Atomical),
+      unconfirmed: z
+        .array(Atomical)
+        .meta({
+          description:
+            'Mints in the mempool in the order in which they came, as many as `limit` at most, beside the page that has ' +
+            'the newest; absent if there are none.',
+        })
+        .optional(),
+    }),
     cost: () => 0.5,
     example: { params: [1, 0, true], result: { global: exampleGlobal, result: [exampleAtomical] } },
     handler: async (ctx, { limit: { limit }, offset, asc }) => {
@@ -45,9 +57,26 @@ function listAtomicals(kit: AtomicalsKit): RpcMethod {
         ctx.signal.throwIfAborted()
         result.push((await answers.atomical({ number, text: String(number) })).wire)
       }
-      return { global: answers.global(), result }
+      const global = answers.global()
+      const newest = global.atomical_count - 1
+      const hasNewest = newest < 0 || result.some(({ atomical_number: number }) => number === newest)
+      return { global, result, ...(hasNewest ? await pendingMints(answers, limit) : {}) }
     },
   })
+}
+
+async function pendingMints(
+  answers: AtomicalsAnswers,
+  limit: number,
+): Promise<{ readonly unconfirmed?: AtomicalWire[] }> {
+  const pending = await answers.unconfirmed()
+  if (pending === undefined) return {}
+  const unconfirmed: AtomicalWire[] = []
+  for (const id of pending.pendingMints().slice(0, limit)) {
+    answers.ctx.signal.throwIfAborted()
+    unconfirmed.push(await pending.wireOf(id))
+  }
+  return unconfirmed.length === 0 ? {} : { unconfirmed }
 }
 
 function getNumbers(kit: AtomicalsKit): RpcMethod {

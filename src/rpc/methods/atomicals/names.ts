@@ -11,7 +11,7 @@ import type { RpcMethod } from '../../method.ts'
 import { type AtomicalsAnswers, badRequest } from './answers.ts'
 import { type AtomicalsKit, atomicalsMethod } from './kit.ts'
 import { AtomicalRefParam, isAscii, NameParam } from './params.ts'
-import { AtomicalId, Candidate, EXAMPLE_ID, exampleCandidate, NameHolder, type PendingCandidate } from './results.ts'
+import { AtomicalId, Candidate, EXAMPLE_ID, exampleCandidate, NameHolder, PendingCandidate } from './results.ts'
 import { searchMethods } from './search.ts'
 
 /** Parts of a full name that are followed; the reference has no bound. */
@@ -51,7 +51,7 @@ export function wireOfName(
 async function claimsInMempool(
   answers: AtomicalsAnswers,
   known: NameAnswer<CandidateRow>,
-  ask: (pending: AtomicalsAnswers) => Promise<NameAnswer<CandidateRow>>,
+  ask: Ask,
 ): Promise<{ readonly unconfirmed?: { readonly candidates: z.input<typeof PendingCandidate>[] } }> {
   const pending = await answers.unconfirmed()
   if (pending === undefined) return {}
@@ -113,6 +113,9 @@ function getBySubname(kit: AtomicalsKit, kind: SubName, parentWord: string): Rpc
 
 // Full names of realms
 
+/** Asks for a name, of the chain or of the mempool on top of it. */
+type Ask = (from: AtomicalsAnswers) => Promise<NameAnswer<CandidateRow>>
+
 interface FoundRealm {
   readonly id: IdText
   readonly name: string
@@ -122,18 +125,18 @@ interface FoundRealm {
 async function followName(
   answers: AtomicalsAnswers,
   parts: readonly string[],
-): Promise<{ readonly found: readonly FoundRealm[]; readonly candidates: readonly CandidateRow[] }> {
+): Promise<{ readonly found: readonly FoundRealm[]; readonly last: NameAnswer<CandidateRow>; readonly ask: Ask }> {
   const found: FoundRealm[] = []
-  let candidates: readonly CandidateRow[] = []
+  let last = NOBODY
+  let ask: Ask = () => Promise.resolve(NOBODY)
   for (const name of parts) {
     const parent = found.at(-1)?.id
-    const answer =
-      parent === undefined ? await topName(answers, 'realm', name) : await subName(answers, 'subrealm', parent, name)
-    candidates = answer.candidates
-    if (answer.holder.status !== 'verified') break
-    found.push({ id: answer.holder.id, name })
+    ask = (from) => (parent === undefined ? topName(from, 'realm', name) : subName(from, 'subrealm', parent, name))
+    last = await ask(answers)
+    if (last.holder.status !== 'verified') break
+    found.push({ id: last.holder.id, name })
   }
-  return { found, candidates }
+  return { found, last, ask }
 }
 
 /** Members of candidates of subrealms, which the reference leaves empty here. */
@@ -142,8 +145,9 @@ const NO_PAYMENT = { payment: null, payment_type: null, payment_subtype: null, a
 async function realmInfo(answers: AtomicalsAnswers, fullName: string): Promise<WireObject> {
   const parts = fullName.split('.')
   if (parts.length > MOST_PARTS) throw badRequest(`full_name: has more than ${MOST_PARTS} parts`)
-  const { found, candidates } = await followName(answers, parts)
-  const wire = candidates.map((candidate) => wireOfCandidate(candidate, (id) => answers.queries.atomical(id)))
+  const { found, last: asked, ask } = await followName(answers, parts)
+  const claims = await claimsInMempool(answers, asked, ask)
+  const wire = asked.candidates.map((candidate) => wireOfCandidate(candidate, (id) => answers.queries.atomical(id)))
   const [top] = found
   if (top === undefined) {
     return {
@@ -156,6 +160,7 @@ async function realmInfo(answers: AtomicalsAnswers, fullName: string): Promise<W
       found_full_realm_name: null,
       missing_name_parts: fullName,
       candidates: wire,
+      ...claims,
     }
   }
   const whole = found.length === parts.length
@@ -172,6 +177,7 @@ async function realmInfo(answers: AtomicalsAnswers, fullName: string): Promise<W
     missing_name_parts: whole ? null : parts.slice(found.length).join('.'),
     final_subrealm_name: whole ? undefined : parts.at(-1),
     candidates: whole ? wire : wire.map((candidate) => ({ ...candidate, ...NO_PAYMENT })),
+    ...claims,
     ...(await mintRules(answers, parent.id)),
   }
 }
@@ -200,6 +206,10 @@ function getRealmInfo(kit: AtomicalsKit): RpcMethod {
         found_full_realm_name: z.string().nullable(),
         missing_name_parts: z.string().nullable(),
         candidates: z.array(Candidate),
+        unconfirmed: z
+          .object({ candidates: z.array(PendingCandidate) })
+          .meta({ description: 'Claims on the first part that is missing whose reveals are in the mempool.' })
+          .optional(),
       }),
     }),
     cost: () => 0.5,

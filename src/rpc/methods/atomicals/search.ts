@@ -4,6 +4,7 @@ import type { WireObject } from '../../../atomicals/format/values.ts'
 import { compactOfIdText } from '../../../atomicals/id-text.ts'
 import type { TopName } from '../../../atomicals/layout.ts'
 import type { NameAnswer, NameEntry } from '../../../atomicals/queries.ts'
+import { byText } from '../../../atomicals/transfer/holding.ts'
 import { toHex } from '../../../lib/bytes.ts'
 import type { RpcMethod } from '../../method.ts'
 import type { AtomicalsAnswers } from './answers.ts'
@@ -19,9 +20,16 @@ const SCAN = 500
 interface Search {
   readonly page: (limit: number, beyond: Pick<NameEntry, 'name' | 'txNum'> | undefined) => Promise<readonly NameEntry[]>
   readonly holder: (name: string) => Promise<NameAnswer<CandidateRow>>
+  /** Claims that are not confirmed. */
+  readonly pending: () => readonly NameEntry[]
 }
 
+/** The search over the chain, or over the mempool on top of it. */
+type SearchOver = (answers: AtomicalsAnswers) => Search
+
 interface SearchOptions {
+  readonly prefix: string
+  readonly reverse: boolean
   readonly limit: number
   readonly offset: number
   readonly verifiedOnly: boolean
@@ -30,11 +38,14 @@ interface SearchOptions {
   readonly word: string
 }
 
-async function search(
-  { ctx }: AtomicalsAnswers,
-  { page, holder }: Search,
-  { limit, offset, verifiedOnly, cursor, word }: SearchOptions,
-) {
+async function search(answers: AtomicalsAnswers, over: SearchOver, options: SearchOptions) {
+  return { ...(await confirmedPage(answers, over, options)), ...(await pendingClaims(answers, over, options)) }
+}
+
+async function confirmedPage(answers: AtomicalsAnswers, over: SearchOver, options: SearchOptions) {
+  const { ctx } = answers
+  const { page, holder } = over(answers)
+  const { limit, offset, verifiedOnly, cursor, word } = options
   const result: WireObject[] = []
   let beyond = cursor === undefined || cursor === '' ? undefined : nameOf(cursor)
   let toSkip = cursor === undefined ? Math.max(0, offset) : 0
@@ -65,6 +76,30 @@ async function search(
   return { result, ...nextCursor(cursor, next) }
 }
 
+/** Claims of the mempool, beside the first page. None is verified before it is in a block. */
+async function pendingClaims(
+  answers: AtomicalsAnswers,
+  over: SearchOver,
+  { prefix, reverse, limit, offset, verifiedOnly, cursor, word }: SearchOptions,
+): Promise<{ readonly unconfirmed?: WireObject[] }> {
+  const isFirst = offset <= 0 && (cursor === undefined || cursor === '')
+  const mempool = isFirst && !verifiedOnly ? await answers.unconfirmed() : undefined
+  if (mempool === undefined) return {}
+  const { pending, holder } = over(mempool)
+  const claims = pending()
+    .filter(({ name, id }) => name.startsWith(prefix) && answers.queries.atomical(id) === undefined)
+    .sort((a, b) => (byText(a.name, b.name) || a.txNum - b.txNum) * (reverse ? -1 : 1))
+    .slice(0, limit)
+  const unconfirmed: WireObject[] = []
+  for (const claim of claims) {
+    answers.ctx.signal.throwIfAborted()
+    const { status } = (await holder(claim.name)).holder
+    const wire = wireOfEntry(claim, word, status === 'none' ? null : status)
+    unconfirmed.push({ ...wire, tx_num: claim.txNum < answers.view.tip.txCount ? claim.txNum : null })
+  }
+  return unconfirmed.length === 0 ? {} : { unconfirmed }
+}
+
 function wireOfEntry({ id, txNum, name }: NameEntry, word: string, status: string | null): WireObject {
   return {
     atomical_id: compactOfIdText(id),
@@ -82,9 +117,22 @@ function nameOf(cursor: string): Pick<NameEntry, 'name' | 'txNum'> {
 }
 
 const Entry = z.looseObject({ atomical_id: AtomicalId, tx_num: z.int(), status: z.string().nullable() })
-const Found = z.object({ result: z.array(z.looseObject({})), next_cursor: NextCursor }).meta({
-  description: 'Entries with `atomical_id`, `tx_num` (of the commit), the name, the same in hex, and `status`.',
-})
+const Found = z
+  .object({
+    result: z.array(z.looseObject({})),
+    next_cursor: NextCursor,
+    unconfirmed: z
+      .array(z.looseObject({}))
+      .meta({
+        description:
+          'Claims whose reveals are in the mempool, as many as `limit` at most, beside the first page only; `tx_num` is ' +
+          'null if the commit is there too. Absent if there are none.',
+      })
+      .optional(),
+  })
+  .meta({
+    description: 'Entries with `atomical_id`, `tx_num` (of the commit), the name, the same in hex, and `status`.',
+  })
 
 const searchParams = {
   reverse: TruthParam('From the last name to the first.').optional(),
@@ -113,9 +161,11 @@ interface SearchParams {
   readonly cursor?: string | undefined
 }
 
-function optionsOf(params: SearchParams, word: string): SearchOptions {
-  const { limit, offset = 0, is_verified_only: verifiedOnly = false, cursor } = params
-  return { limit: limit?.limit ?? 100, offset, verifiedOnly, cursor, word }
+function optionsOf(
+  { limit, offset = 0, is_verified_only: verifiedOnly = false, cursor }: SearchParams,
+  order: Pick<SearchOptions, 'prefix' | 'reverse' | 'word'>,
+): SearchOptions {
+  return { ...order, limit: limit?.limit ?? 100, offset, verifiedOnly, cursor }
 }
 
 /** `word`: what the entries call the name. */
@@ -128,13 +178,14 @@ function findNames(kit: AtomicalsKit, kind: TopName, word: string): RpcMethod {
     cost: () => 0.5,
     example: { params: ['ex'], result: exampleFound(word) },
     handler: (ctx, { prefix, reverse = false, ...params }) => {
-      const answers = kit.answers(ctx)
       const start = prefix ?? ''
-      const names: Search = {
+      if (start !== '' && !isAscii(start)) return { result: [] }
+      const over: SearchOver = (answers) => ({
         page: (limit, beyond) => answers.queries.namesPage(kind, start, { limit, reverse, beyond }),
         holder: (name) => answers.queries.name(kind, name),
-      }
-      return start === '' || isAscii(start) ? search(answers, names, optionsOf(params, word)) : { result: [] }
+        pending: () => answers.pendingNames(kind),
+      })
+      return search(kit.answers(ctx), over, optionsOf(params, { prefix: start, reverse, word }))
     },
   })
 }
@@ -163,14 +214,15 @@ function findSubrealms(kit: AtomicalsKit): RpcMethod {
     cost: () => 0.5,
     example: { params: [EXAMPLE_ID, 'ex'], result: exampleFound('subrealm') },
     handler: (ctx, { parent: { id: parent }, prefix: asked, ...params }) => {
-      const answers = kit.answers(ctx)
       const { prefix, reverse: listed } = asked ?? { prefix: '', reverse: undefined }
+      if (prefix !== '' && !isAscii(prefix)) return { result: [] }
       const reverse = params.reverse ?? listed ?? false
-      const names: Search = {
+      const over: SearchOver = (answers) => ({
         page: (limit, beyond) => answers.queries.subnamesPage('subrealm', parent, prefix, { limit, reverse, beyond }),
         holder: (name) => answers.queries.claims('subrealm', parent, name),
-      }
-      return prefix === '' || isAscii(prefix) ? search(answers, names, optionsOf(params, 'subrealm')) : { result: [] }
+        pending: () => answers.pendingSubnames('subrealm', parent),
+      })
+      return search(kit.answers(ctx), over, optionsOf(params, { prefix, reverse, word: 'subrealm' }))
     },
   })
 }

@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AtomicalsHeights } from '../../../atomicals/constants.ts'
-import type { PagedRows } from '../../../atomicals/rows.ts'
+import type { PagedRows, RowOf } from '../../../atomicals/rows.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { UnconfirmedBlock } from '../../../atomicals/unconfirmed.ts'
 import { parseWholeTx, type Tx } from '../../../chain/tx.ts'
+import type { KeySpace } from '../../../db/layout.ts'
 import { ERROR_CODES, RpcError } from '../../../errors.ts'
 import { throwIfAborted, untilAborted } from '../../../lib/abort.ts'
 import { equalBytes, toDisplayHex } from '../../../lib/bytes.ts'
@@ -17,6 +18,8 @@ type Asking = Pick<RpcContext, 'moment' | 'daemon' | 'signal'>
 export interface UnconfirmedRows {
   /** Rows of the view with those of the mempool on top. */
   over(base: PagedRows): PagedRows
+  /** Rows that the mempool wrote and left, of those that are listed: atomicals and names. In the order of its doing. */
+  written<K, V>(space: KeySpace<K, V>): Iterable<RowOf<K, V>>
   /** Transactions in the history of an id: 32 bytes each, internal order. */
   listedUnder(id: IdText): readonly Uint8Array[]
 }
@@ -153,6 +156,7 @@ export class UnconfirmedAtomicals {
 function rowsOf(block: UnconfirmedBlock, upTo: number): UnconfirmedRows {
   return {
     over: (base) => block.rows(base, upTo),
+    written: (space) => block.written(space, upTo),
     listedUnder: (id) => block.listedUnder(id, upTo),
   }
 }
