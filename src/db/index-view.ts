@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { HASHX_SIZE } from '../chain/script.ts'
 import { InvariantError } from '../errors.ts'
 import { equalBytes, readUint32LE, toLatin1 } from '../lib/bytes.ts'
@@ -14,6 +15,8 @@ import type { PastLayers, UndoneBlock } from './past-rows.ts'
 import type { PendingLayer } from './pending.ts'
 import type { SharedSnapshot } from './shared-snapshot.ts'
 import { SpenderSearch } from './spender.ts'
+import { UnspentRows } from './unspent-rows.ts'
+import { type ListedUtxo, UtxoList } from './utxo-list.ts'
 import type {
   ChainView,
   HistoryItem,
@@ -139,19 +142,22 @@ export class IndexView implements ChainView {
   }
 
   async utxos(hashX: Uint8Array, limit = Number.POSITIVE_INFINITY): Promise<readonly Utxo[]> {
-    const { headers, files } = this.#parts
-    const rows: UnspentRow[] = []
-    await this.#eachUnspent(hashX, (row) => void rows.push(row), limit + 1)
-    if (rows.length > limit) rows.length = limit + 1
-    rows.sort((a, b) => a.txNum - b.txNum || a.vout - b.vout)
-    const ids = await files.txids.pick(rows.map(({ txNum }) => txNum))
-    return rows.map(({ txNum, vout, value }, i) => ({
-      txid: ids[i] ?? new Uint8Array(0),
-      vout,
-      txNum,
-      height: headers.heightOf(txNum),
-      value: BigInt(value),
-    }))
+    const rows = new UnspentRows()
+    await this.#eachUnspent(hashX, (row) => rows.add(row), limit + 1)
+    const utxos: Utxo[] = []
+    await this.#eachListed(rows, Math.min(rows.count, limit + 1), (_, utxo) => {
+      utxos.push({ ...utxo, value: BigInt(utxo.value) })
+    })
+    return utxos
+  }
+
+  async unspent(hashX: Uint8Array, limit: number): Promise<UtxoList | undefined> {
+    const rows = new UnspentRows()
+    await this.#eachUnspent(hashX, (row) => rows.add(row), limit + 1)
+    if (rows.count > limit) return undefined
+    const list = new UtxoList(rows.count)
+    await this.#eachListed(rows, rows.count, (i, utxo) => list.put(i, utxo))
+    return list
   }
 
   async balance(hashX: Uint8Array): Promise<OutputSum> {
@@ -252,6 +258,24 @@ export class IndexView implements ChainView {
       const txNum = txNums[i] ?? 0
       return { txNum, height: headers.heightOf(txNum), txid }
     })
+  }
+
+  /** Hands out the first `count` of these outputs in chain order with their ids. */
+  async #eachListed(
+    rows: UnspentRows,
+    count: number,
+    use: (i: number, utxo: ListedUtxo & { readonly txNum: number }) => void,
+  ): Promise<void> {
+    const { headers, files } = this.#parts
+    const order = await rows.sorted(count)
+    for (let start = 0; start < count; start += ITEMS_AT_ONCE) {
+      if (start > 0) await nextTurn()
+      const some = Array.from(order.subarray(start, start + ITEMS_AT_ONCE), (row) => rows.at(row))
+      const ids = await files.txids.pick(some.map(({ txNum }) => txNum))
+      for (const [i, row] of some.entries()) {
+        use(start + i, { ...row, txid: ids[i] ?? new Uint8Array(0), height: headers.heightOf(row.txNum) })
+      }
+    }
   }
 
   /** Hands out the unspent outputs of a script in no order, at least `most` of them if there are so many. */

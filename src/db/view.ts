@@ -1,4 +1,5 @@
 import type { KeySpace } from './layout.ts'
+import type { UtxoList } from './utxo-list.ts'
 
 /** The best indexed block. `hash` in internal byte order; `txCount` counts all transactions up to and with it. */
 export interface Tip {
@@ -112,6 +113,8 @@ export interface ChainView extends CoinRows {
    * takes to see that, and which of them is not said.
    */
   utxos(hashX: Uint8Array, limit?: number): Promise<readonly Utxo[]>
+  /** The same in little memory, with turns for others where they are many; undefined if there are more than `limit`. */
+  unspent(hashX: Uint8Array, limit: number): Promise<UtxoList | undefined>
   /** What the unspent outputs are worth together, however many. */
   balance(hashX: Uint8Array): Promise<OutputSum>
   /**

@@ -1,8 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { ChainView, HistoryItem, Tip, Utxo } from '../db/view.ts'
+import type { UtxoList } from '../db/utxo-list.ts'
+import type { ChainView, HistoryItem, Tip } from '../db/view.ts'
 import { ERROR_CODES, invariant, RpcError } from '../errors.ts'
 import { type Awaitable, after } from '../lib/awaitable.ts'
-import { concat, toLatin1, writeUint32LE } from '../lib/bytes.ts'
+import { toLatin1 } from '../lib/bytes.ts'
 import { ConfirmedHistory, KEEP_STATE } from './confirmed-history.ts'
 import type {
   MempoolItem,
@@ -13,6 +14,7 @@ import type {
   ScriptUnspent,
   StatusOfHistory,
 } from './moment.ts'
+import { OutputTexts } from './output-texts.ts'
 import type { ConfirmedOutputs, ScriptCache } from './script-cache.ts'
 import type { MempoolSnapshot } from './snapshot.ts'
 
@@ -29,11 +31,11 @@ export interface LiveMomentCollaborators {
 
 /** Transactions of a history that are read in one go; longer ones are read part by part, with turns for others between. */
 const IN_ONE_GO = 2048
+/** Outputs among which those are looked for that the mempool spends, likewise: a millisecond's work. */
+const LOOKED_AT_ONCE = 32_768
 
 const NO_ITEMS: readonly MempoolItem[] = Object.freeze([])
 const NO_UTXOS: readonly MempoolUtxo[] = Object.freeze([])
-
-type ListedOutputs = Pick<ConfirmedOutputs, 'memo'> & { readonly utxos: readonly Utxo[] }
 
 /** What a history is read for: all of it is told, or a hash over it. */
 type Purpose = 'list' | 'status'
@@ -88,13 +90,31 @@ export class LiveMoment implements Moment {
   unspent(hashX: Uint8Array): Awaitable<ScriptUnspent> {
     const key = toLatin1(hashX)
     const kept = this.#scripts.outputs.get(key, this.#number)
-    const listed = kept?.utxos === undefined ? undefined : { utxos: kept.utxos, memo: kept.memo }
-    return after(listed ?? this.#readOutputs(hashX, key), ({ utxos, memo }) => {
-      if (!this.mempool.touches(key)) return { confirmed: utxos, mempool: NO_UTXOS, memo }
-      const left = utxos.filter(({ txid, vout }) => !this.mempool.isSpent(outpointBytes(txid, vout)))
-      const own = left.length === utxos.length ? memo : { text: undefined }
-      return { confirmed: left, mempool: this.mempool.utxos(hashX), memo: own }
+    return after(kept?.list === undefined ? this.#readOutputs(hashX, key) : kept, ({ list, texts }) => {
+      invariant(list !== undefined, 'a list was asked for')
+      if (!this.mempool.touches(key)) return { confirmed: list, mempool: NO_UTXOS, texts }
+      return after(this.#left(list, key), (left) => {
+        const own = left === list ? texts : new OutputTexts()
+        return { confirmed: left, mempool: this.mempool.utxos(hashX), texts: own }
+      })
     })
+  }
+
+  /** The outputs that the mempool does not spend; looked for part by part where there are many. */
+  #left(list: UtxoList, key: string): Awaitable<UtxoList> {
+    const spent = this.mempool.spentOf(key)
+    if (spent.length === 0) return list
+    if (list.length <= LOOKED_AT_ONCE) return list.without(list.find(spent, 0, list.length))
+    return this.#leftOfMany(list, spent)
+  }
+
+  async #leftOfMany(list: UtxoList, spent: readonly Uint8Array[]): Promise<UtxoList> {
+    const places: number[] = []
+    for (let start = 0; start < list.length; start += LOOKED_AT_ONCE) {
+      places.push(...list.find(spent, start, Math.min(list.length, start + LOOKED_AT_ONCE)))
+      await turn()
+    }
+    return list.without(places)
   }
 
   #mempoolItems(key: string): readonly MempoolItem[] {
@@ -165,21 +185,17 @@ export class LiveMoment implements Moment {
 
   async #readSum(hashX: Uint8Array, key: string): Promise<ConfirmedOutputs> {
     const { value, outputs } = await this.view.balance(hashX)
-    const sum = { utxos: undefined, sum: value, count: outputs, memo: { text: undefined } }
-    this.#scripts.outputs.put(key, this.#number, sum)
-    return sum
+    return this.#scripts.putOutputs(key, this.#number, { list: undefined, sum: value, count: outputs })
   }
 
-  async #readOutputs(hashX: Uint8Array, key: string): Promise<ListedOutputs> {
+  async #readOutputs(hashX: Uint8Array, key: string): Promise<ConfirmedOutputs> {
     // An output takes more room in an answer than a transaction of a history.
     const limit = this.#options.historyLimit
-    const utxos = await this.view.utxos(hashX, limit)
-    if (utxos.length > limit) {
+    const list = await this.view.unspent(hashX, limit)
+    if (list === undefined) {
       throw new RpcError(ERROR_CODES.invalidRequest.code, `response too large: more than ${limit} unspent outputs`)
     }
-    const outputs = { utxos: Object.freeze(utxos), memo: { text: undefined } }
-    this.#scripts.outputs.put(key, this.#number, { ...outputs, sum: sumOf(utxos), count: utxos.length })
-    return outputs
+    return this.#scripts.putOutputs(key, this.#number, { list, sum: BigInt(list.sum()), count: list.length })
   }
 
   /** Confirmed transactions that a history may have, given those of the mempool. */
@@ -192,16 +208,4 @@ export class LiveMoment implements Moment {
     const message = `history too long: more than ${this.#options.historyLimit} transactions`
     return new RpcError(code, message, { limit: 'history' })
   }
-}
-
-function sumOf(utxos: readonly Utxo[]): bigint {
-  let sum = 0n
-  for (const { value } of utxos) sum += value
-  return sum
-}
-
-function outpointBytes(txid: Uint8Array, vout: number): Uint8Array {
-  const index = new Uint8Array(4)
-  writeUint32LE(index, vout, 0)
-  return concat(txid, index)
 }

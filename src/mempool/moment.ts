@@ -1,9 +1,10 @@
-import type { ChainView, Tip, Utxo } from '../db/view.ts'
+import type { UtxoList } from '../db/utxo-list.ts'
+import type { ChainView, Tip } from '../db/view.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import type { HistoryMemo } from './confirmed-history.ts'
 import type { HistoryList } from './history-list.ts'
 import type { KeptList } from './kept.ts'
-import type { OutputsMemo } from './script-cache.ts'
+import type { OutputTexts } from './output-texts.ts'
 
 /** An unconfirmed transaction as clients are told of it. `txid` as displayed. */
 export interface MempoolItem {
@@ -83,10 +84,10 @@ export interface ScriptBalance {
 
 export interface ScriptUnspent {
   /** Confirmed and not spent in the mempool. */
-  readonly confirmed: readonly Utxo[]
+  readonly confirmed: UtxoList
   readonly mempool: readonly MempoolUtxo[]
   /** Of the confirmed part. */
-  readonly memo: OutputsMemo
+  readonly texts: OutputTexts
 }
 
 /**

@@ -1,24 +1,18 @@
 import { LRUCache } from 'lru-cache'
-import type { Utxo } from '../db/view.ts'
-import type { LongText } from '../lib/long-text.ts'
+import type { UtxoList } from '../db/utxo-list.ts'
 import { type CacheName, CacheTallies, type CacheTally } from '../metrics.ts'
 import { type ConfirmedHistory, KEEP_STATE } from './confirmed-history.ts'
+import { OutputTexts } from './output-texts.ts'
 
-/** What readers made of outputs, set by the first who makes it and the same for everybody. */
-export interface OutputsMemo {
-  /** The outputs as JSON, without what stands around a list. */
-  text: string | LongText | undefined
-}
-
-/** The confirmed unspent outputs of a script, whatever the mempool spends of them; frozen. */
+/** The confirmed unspent outputs of a script, whatever the mempool spends of them. */
 export interface ConfirmedOutputs {
   /** Undefined where only their sum was asked for. */
-  readonly utxos: readonly Utxo[] | undefined
+  readonly list: UtxoList | undefined
   /** How many they are. */
   readonly count: number
   /** Satoshis of all of them. */
   readonly sum: bigint
-  readonly memo: OutputsMemo
+  readonly texts: OutputTexts
 }
 
 export interface ScriptCacheOptions {
@@ -26,9 +20,9 @@ export interface ScriptCacheOptions {
   readonly maxBytes: number
 }
 
-/** Bytes of the text of a history's entry, and of an output with its text: measured on the heap, rounded up. */
+/** Bytes of the text of a history's entry, and of a list of outputs beside its rows: measured, rounded up. */
 const HISTORY_TEXT_BYTES = 110
-const OUTPUT_BYTES = 450
+const UTXO_LIST_BYTES = 300
 /** Of the state of a hash, and of what is kept of a script without any of these. */
 const STATE_BYTES = 500
 const ENTRY_BYTES = 500
@@ -61,7 +55,21 @@ export class ScriptCache {
       ({ count, list }: ConfirmedHistory) =>
         (count < KEEP_STATE ? 0 : STATE_BYTES) + (list === undefined ? 0 : list.bytes + count * HISTORY_TEXT_BYTES),
     )
-    this.outputs = kept('outputs', ({ utxos }: ConfirmedOutputs) => (utxos?.length ?? 0) * OUTPUT_BYTES)
+    this.outputs = kept(
+      'outputs',
+      ({ list, texts }: ConfirmedOutputs) => texts.bytes + (list === undefined ? 0 : UTXO_LIST_BYTES + list.bytes),
+    )
+  }
+
+  /** Keeps outputs that were read from the view of this number, and from now on what readers make of them. */
+  putOutputs(hashX: string, view: number, found: Omit<ConfirmedOutputs, 'texts'>): ConfirmedOutputs {
+    const listed = found.list === undefined ? 0 : UTXO_LIST_BYTES + found.list.bytes
+    const outputs: ConfirmedOutputs = {
+      ...found,
+      texts: new OutputTexts((bytes) => this.outputs.resize(hashX, outputs, listed + bytes)),
+    }
+    this.outputs.put(hashX, view, outputs)
+    return outputs
   }
 
   /** Number of the newest view. */
@@ -187,6 +195,15 @@ export class KeptByScript<T extends object> {
     if (view !== this.#current()) return
     const size = ENTRY_BYTES + this.#sizeOf(value)
     this.#lru?.set(hashX, { value, view, outdated: Number.POSITIVE_INFINITY }, { size })
+  }
+
+  /** What is kept of a script takes so many bytes now, if that is this value still. False if there is no room for it. */
+  resize(hashX: string, value: T, bytes: number): boolean {
+    const kept = this.#lru?.peek(hashX)
+    if (kept?.value !== value || bytes > this.largest) return false
+    // The size of what is set again is only looked at if it is another object.
+    this.#lru?.set(hashX, { ...kept }, { size: ENTRY_BYTES + bytes })
+    return true
   }
 
   /** What is kept of a script is only a beginning for the current view. */

@@ -1,5 +1,5 @@
 import { toLatin1 } from '../lib/bytes.ts'
-import { coinAt, deltaOf, indexOf, keyBytes, type MempoolEntry, outpointsOf } from './entry.ts'
+import { coinAt, deltaOf, hashXAt, indexOf, keyBytes, type MempoolEntry, outpointsOf, prevoutAt } from './entry.ts'
 import type { CompactHistogram } from './fee-histogram.ts'
 import { type GraphReader, heightIn } from './graph.ts'
 import type { KeptList } from './kept.ts'
@@ -74,6 +74,17 @@ export class MempoolSnapshot implements MempoolView {
       }
     }
     return utxos.sort((a, b) => compareTxids(a, b) || a.vout - b.vout)
+  }
+
+  /** Outpoints (36 bytes) of a script (11 characters) that the mempool spends. */
+  spentOf(key: string): Uint8Array[] {
+    const spent: Uint8Array[] = []
+    for (const { prevouts, inputHashXs, inputValues } of this.#graph.touching(key)) {
+      for (let i = 0; i < inputValues.length; i++) {
+        if (hashXAt(inputHashXs, i) === key) spent.push(keyBytes(prevoutAt(prevouts, i)))
+      }
+    }
+    return spent
   }
 
   isSpent(outpoint: Uint8Array): boolean {

@@ -4,6 +4,7 @@
  * `npx tsx test/bench/handlers.ts [case…]`
  */
 import { performance } from 'node:perf_hooks'
+import { UtxoList } from '../../src/db/utxo-list.ts'
 import type { ChainView, HistoryItem, Tip, Utxo } from '../../src/db/view.ts'
 import { concat, fromDisplayHex, toDisplayHex, toHex } from '../../src/lib/bytes.ts'
 import { sha256 } from '../../src/lib/hash.ts'
@@ -59,6 +60,7 @@ const view: ChainView = {
         return { txNum: i, height: 1000 + i, txid, vout: 1, value: 123_456n }
       }),
     ),
+  unspent: async (hashX) => UtxoList.of(await view.utxos(hashX)),
   balance: () => turn({ value: 0n, outputs: 0 }),
   findSpender: () => turn(undefined),
   unspentOutputs: (outpoints) => turn(outpoints.map(() => undefined)),

@@ -283,7 +283,7 @@ describe('a follower on the built-in node', () => {
     const coin = world.node.send(a.address, 70_000n)
     world.node.mine(1)
     await world.settled()
-    const { vout } = await world.hub.with(async (moment) => (await moment.unspent(a.hashX)).confirmed[0]!)
+    const { vout } = await world.hub.with(async (moment) => (await moment.unspent(a.hashX)).confirmed.at(0))
     expect(world.node.submitTx(spend(coin, vout, b, 69_000n).raw)).toMatchObject({ kind: 'accepted' })
     await world.until(({ items }) => items.get(b.key)?.length === 1)
     const better = spend(coin, vout, c, 60_000n)

@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hashXOf } from '../../src/chain/script.ts'
+import type { ListedUtxo, UtxoList } from '../../src/db/utxo-list.ts'
 import { toDisplayHex, toLatin1 } from '../../src/lib/bytes.ts'
+import { sha256d } from '../../src/lib/hash.ts'
 import { LiveMoment } from '../../src/mempool/live-moment.ts'
 import type { Moment } from '../../src/mempool/moment.ts'
+import type { OutputTexts } from '../../src/mempool/output-texts.ts'
 import { ScriptCache } from '../../src/mempool/script-cache.ts'
 import { event, happen } from '../support/model-events.ts'
 import { scriptNumber } from '../support/model-node.ts'
@@ -30,7 +33,8 @@ async function passTurns(count: number): Promise<void> {
 async function answers(moment: Moment, hashX: Uint8Array): Promise<string> {
   const { confirmed, mempool } = await moment.history(hashX)
   const history = [...confirmed.map((it) => ({ ...it, txid: toDisplayHex(it.txid) })), ...mempool]
-  const { memo: _outputs, ...unspent } = await moment.unspent(hashX)
+  const { confirmed: outputs, mempool: made, texts } = await moment.unspent(hashX)
+  const unspent = { confirmed: listOf(outputs), made, told: toldOf(moment, outputs, texts) }
   const text = history.map(({ txid, height }) => `${txid}:${height}:`).join('')
   const status = text === '' ? null : createHash('sha256').update(text).digest('hex')
   const remembered = (await moment.status(hashX)).status
@@ -39,6 +43,21 @@ async function answers(moment: Moment, hashX: Uint8Array): Promise<string> {
   return JSON.stringify(all, (_key, value: unknown) =>
     typeof value === 'bigint' ? String(value) : value instanceof Uint8Array ? toLatin1(value) : value,
   )
+}
+
+function listOf(outputs: UtxoList): ListedUtxo[] {
+  return Array.from({ length: outputs.length }, (_, i) => outputs.at(i))
+}
+
+/** A text that follows from outputs and the blocks they are in, which stays with them from the first who makes it on. */
+function toldOf({ view }: Moment, outputs: UtxoList, texts: OutputTexts): unknown {
+  const kept = texts.get('told')
+  if (kept !== undefined) return kept
+  const told = listOf(outputs)
+    .map(({ txid, vout, height }) => `${toDisplayHex(txid)}:${vout} in ${toDisplayHex(sha256d(view.header(height)!))}`)
+    .join()
+  texts.keep('told', told)
+  return told
 }
 
 /** The same moment without anything kept. */

@@ -6,7 +6,7 @@ import { AtomicalsQueries } from '../../src/atomicals/queries.ts'
 import { type RowOf, StoredRows } from '../../src/atomicals/rows.ts'
 import { parseBlock } from '../../src/chain/block.ts'
 import { serializeTx, type Tx, type TxInput, type TxOutput } from '../../src/chain/tx.ts'
-import { IndexDatabase } from '../../src/db/index-db.ts'
+import { type BlockChange, IndexDatabase } from '../../src/db/index-db.ts'
 import type { KeySpace } from '../../src/db/layout.ts'
 import { MemoryStore } from '../../src/db/memory-store.ts'
 import { concat, equalBytes, fromLatin1, toDisplayHex, writeUint32LE } from '../../src/lib/bytes.ts'
@@ -183,6 +183,7 @@ export class AtomicalsChain {
   readonly #blocks: BuiltBlock[]
   #funds: Outpoint[] = []
   #salt = 0
+  #touched = new Set<string>()
 
   private constructor(db: IndexDatabase, indexer: AtomicalsIndexer, store: MemoryStore, genesis: BuiltBlock) {
     this.db = db
@@ -247,7 +248,7 @@ export class AtomicalsChain {
     const outputs = Array.from({ length: FUNDS }, (_, i) => ({ value: FUND, script: scriptOf(1_000 + i) }))
     const coinbase = buildCoinbase(height, this.#salt, outputs)
     const block = buildBlock(height, this.#blocks.at(-1)?.hash ?? new Uint8Array(32), [coinbase, ...txs], this.#salt)
-    await this.db.advance(parseBlock(block.raw), height)
+    this.#touch(await this.db.advance(parseBlock(block.raw), height))
     this.#blocks.push(block)
     this.#funds = [...this.#funds.slice(-FUNDS), ...outputs.map((_, vout) => ({ txid: coinbase.txid, vout }))]
     return height
@@ -259,9 +260,20 @@ export class AtomicalsChain {
 
   /** Takes the last block back. */
   async rollBack(): Promise<void> {
-    await this.db.rollBack()
+    this.#touch(await this.db.rollBack())
     const lost = this.#blocks.pop()?.txs[0]?.txid
     this.#funds = this.#funds.filter(({ txid }) => lost === undefined || !equalBytes(txid, lost))
+  }
+
+  /** What blocks that came and went have touched since this was asked last. */
+  takeTouched(): Set<string> {
+    const touched = this.#touched
+    this.#touched = new Set()
+    return touched
+  }
+
+  #touch({ touched }: BlockChange): void {
+    for (const name of touched) this.#touched.add(name)
   }
 
   /** Takes blocks back, but not the first, and mines as many empty ones and one more in their place. */

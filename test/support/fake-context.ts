@@ -1,4 +1,5 @@
 import type { Daemon, TransactionPlace } from '../../src/daemon/daemon.ts'
+import { UtxoList } from '../../src/db/utxo-list.ts'
 import type { ChainView, HistoryItem, OutputInfo, Tip, Utxo } from '../../src/db/view.ts'
 import { DaemonError, ERROR_CODES, RpcError } from '../../src/errors.ts'
 import { concat, equalBytes, fromHex, toDisplayHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
@@ -14,6 +15,7 @@ import type {
   Moment,
   StatusOfHistory,
 } from '../../src/mempool/moment.ts'
+import { OutputTexts } from '../../src/mempool/output-texts.ts'
 import {
   type AtomicalsShape,
   compareVersions,
@@ -96,7 +98,7 @@ export class FakeMoment implements Moment {
 
   async unspent(hashX: Uint8Array) {
     const { utxos = [], mempoolUtxos = [] } = this.script(hashX)
-    return { confirmed: utxos, mempool: mempoolUtxos, memo: { text: undefined } }
+    return { confirmed: UtxoList.of(utxos), mempool: mempoolUtxos, texts: new OutputTexts() }
   }
 
   async status(hashX: Uint8Array): Promise<StatusOfHistory> {
@@ -139,6 +141,7 @@ function fakeView(moment: FakeMoment): ChainView {
     },
     recentHistory: () => undefined,
     utxos: async (hashX) => moment.script(hashX).utxos ?? [],
+    unspent: async (hashX) => UtxoList.of(moment.script(hashX).utxos ?? []),
     balance: async (hashX) => {
       const { utxos = [] } = moment.script(hashX)
       return { value: utxos.reduce((sum, { value }) => sum + value, 0n), outputs: utxos.length }

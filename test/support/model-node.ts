@@ -1,6 +1,7 @@
 import { hashXOf, isUnspendable } from '../../src/chain/script.ts'
 import { parseWholeTx, serializeTx, type Tx } from '../../src/chain/tx.ts'
 import type { DaemonNotice } from '../../src/daemon/daemon.ts'
+import { UtxoList } from '../../src/db/utxo-list.ts'
 import type { ChainView, HistoryItem, OutputInfo, OutputSum, Tip, TxPosition, Utxo } from '../../src/db/view.ts'
 import { concat, equalBytes, fromHex, toDisplayHex, toHex, toLatin1, writeUint32LE } from '../../src/lib/bytes.ts'
 import { sha256d } from '../../src/lib/hash.ts'
@@ -326,6 +327,11 @@ export class ModelView implements ChainView {
     this.#check()
     const utxos = [...this.#unspent.values()].filter((utxo) => utxo.hashX === toLatin1(hashX))
     return Promise.resolve(utxos.map(({ hashX: _, ...utxo }) => utxo))
+  }
+
+  async unspent(hashX: Uint8Array, limit: number): Promise<UtxoList | undefined> {
+    const utxos = await this.utxos(hashX)
+    return utxos.length > limit ? undefined : UtxoList.of(utxos)
   }
 
   async balance(hashX: Uint8Array): Promise<OutputSum> {

@@ -2,10 +2,10 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { z } from 'zod'
 import { type Awaitable, after } from '../../lib/awaitable.ts'
 import { toDisplayHex } from '../../lib/bytes.ts'
-import { LongText, within } from '../../lib/long-text.ts'
+import { LongText } from '../../lib/long-text.ts'
 import type { EntryFormat, HistoryList } from '../../mempool/history-list.ts'
-import type { MempoolItem, MempoolUtxo, ScriptHistory } from '../../mempool/moment.ts'
-import { RawJson } from '../json.ts'
+import type { MempoolItem, ScriptHistory } from '../../mempool/moment.ts'
+import type { RawJson } from '../json.ts'
 import { defineMethod, type RpcContext, type RpcMethod } from '../method.ts'
 import {
   Balance,
@@ -18,6 +18,7 @@ import {
   Unspent,
 } from '../schemas.ts'
 import { BEFORE_1_7, V1_7 } from '../versions.ts'
+import { confirmedText, listText, type OutputForm } from './output-rows.ts'
 
 const EXAMPLE_HASH = '8b01df4e368ea28f8dc0423bcf7a4923e3a12d307c875e47a0cfbf90b5c39161'
 const EXAMPLE_SCRIPT = '76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac'
@@ -89,11 +90,6 @@ function unconfirmedText({ txid, height, fee }: MempoolItem): string {
   return `{"tx_hash":"${txid}","height":${height},"fee":${fee}}`
 }
 
-function listText(confirmed: string | LongText, mempool: readonly string[], before: string, behind: string): RawJson {
-  const between = confirmed === '' || mempool.length === 0 ? '' : ','
-  return new RawJson(within(`${before}[`, confirmed, `${between}${mempool.join()}]${behind}`), true)
-}
-
 function mempoolHistory(ctx: RpcContext, { hashX }: ScriptRef): Wire<typeof MempoolEntry>[] {
   const items = ctx.moment.mempool.items(hashX)
   ctx.charge(items.length * ITEM_COST)
@@ -113,18 +109,31 @@ function balanceOf(ctx: RpcContext, { hashX }: ScriptRef): Awaitable<Wire<typeof
 
 /** Outputs in the mempool have height 0 always, also where the history says -1. */
 function unspentOf(ctx: RpcContext, { hashX }: ScriptRef, before = '', behind = ''): Awaitable<RawJson> {
-  return after(ctx.moment.unspent(hashX), ({ confirmed, mempool, memo }) => {
+  return after(ctx.moment.unspent(hashX), (unspent) => {
+    const { confirmed, mempool } = unspent
     ctx.charge((confirmed.length + mempool.length) * ITEM_COST)
-    memo.text ??= LongText.ofAscii(
-      confirmed.map((utxo) => outputText({ ...utxo, txid: toDisplayHex(utxo.txid) })).join(),
-    )
-    const unconfirmed = mempool.map((utxo) => outputText({ ...utxo, height: 0 }))
-    return listText(memo.text, unconfirmed, before, behind)
+    return after(confirmedText(unspent, OUTPUT_FORM, ctx.signal), (text) => {
+      const unconfirmed = mempool.map((utxo) => outputText({ ...utxo, height: 0 }))
+      return listText(text, unconfirmed, before, behind)
+    })
   })
 }
 
-function outputText({ txid, vout, height, value }: MempoolUtxo & { readonly height: number }): string {
+interface ShownOutput {
+  readonly txid: string
+  readonly vout: number
+  readonly height: number
+  readonly value: number | bigint
+}
+
+function outputText({ txid, vout, height, value }: ShownOutput): string {
   return `{"tx_hash":"${txid}","tx_pos":${vout},"height":${height},"value":${value}}`
+}
+
+const OUTPUT_FORM: OutputForm = {
+  form: 'plain',
+  textOf: (utxo) => outputText({ ...utxo, txid: toDisplayHex(utxo.txid) }),
+  atOnce: 2048,
 }
 
 /** Subscribes only once the status is there: a script whose history is too long is not followed. */

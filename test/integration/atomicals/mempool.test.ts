@@ -509,6 +509,34 @@ describe('units in the mempool', () => {
     expect(await wallet.balances('ft', owner)).toEqual({ balances: {} })
   })
 
+  it('leave the kept list of a script while the mempool spends them, and are coloured in it when they are back', async () => {
+    const { id, owner, at } = await token('comeback')
+    const [fund, more] = await wallet.funds(2)
+    const [bob, dan] = [wallet.someone(), wallet.someone()]
+    const both = spend({ from: [more!], to: [to(owner, 4_000), to(bob, 3_000)] })
+    await wallet.send(both, owner)
+    await station.mine(1)
+    const whole = { [place(at)]: { [id]: 10_000 }, [place(both)]: {} }
+    const bobs = { [place(both, 1)]: {} }
+    const expectHeld = async (owners: Record<string, Members>, others: Record<string, Members>) => {
+      // The second time it is what was kept of the first.
+      for (let i = 0; i < 2; i++) {
+        expect(await wallet.held(owner)).toEqual(owners)
+        expect(await wallet.held(bob)).toEqual(others)
+      }
+    }
+    await expectHeld(whole, bobs)
+    const plan = { from: [out(at), fund!], to: [to(bob, 10_000), to(bob, FUND - FEE)] }
+    const first = await wallet.send(spend(plan), bob)
+    const rest = { [place(both)]: {} }
+    await expectHeld(rest, { ...bobs, [place(first)]: { [id]: 10_000 }, [place(first, 1)]: {} })
+    await wallet.send(spend({ from: [fund!], to: [to(dan, 5_000)] }), dan)
+    await wallet.until(bob, (txids) => txids.length === 0)
+    await expectHeld(whole, bobs)
+    await station.mine(1)
+    await expectHeld(whole, bobs)
+  })
+
   it('are where they were again after a reorganisation, and coloured in the mempool they went back to', async () => {
     const { id, owner, at } = await token('reorged')
     const [fund] = await wallet.funds(1)

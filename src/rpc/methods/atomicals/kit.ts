@@ -1,9 +1,11 @@
 import type { z } from 'zod'
-import { defineMethod, type RpcContext, type RpcMethod } from '../../method.ts'
+import { type AtomicalsShape, defineMethod, type RpcContext, type RpcMethod } from '../../method.ts'
 import { type AtomicalsAnswers, badRequest } from './answers.ts'
 
 /** What the files of Atomicals methods are given. */
 export interface AtomicalsKit {
+  /** That of unspent outputs for who has not asked for another. */
+  readonly shape: AtomicalsShape | undefined
   answers(ctx: RpcContext): AtomicalsAnswers
   /**
    * Those of an earlier height, or of the tip where none is asked for. Rejects with RpcError 1 for a height that the index

@@ -38,6 +38,7 @@ export function atomicalsMethods(
 ): readonly RpcMethod[] {
   const collaborators = { clock, unconfirmed: new UnconfirmedAtomicals(settings) }
   const kit: AtomicalsKit = {
+    shape: settings.shape,
     answers: (ctx) => new AtomicalsAnswers(settings, ctx, collaborators),
     answersAt: async (ctx, height) => {
       const sight = height === undefined ? {} : { past: await pastMoment(ctx, height) }

@@ -1,16 +1,25 @@
 import { z } from 'zod'
-import { compactOfIdText } from '../../../atomicals/id-text.ts'
+import { compactOfIdText, idText } from '../../../atomicals/id-text.ts'
 import type { HeldRow } from '../../../atomicals/layout.ts'
+import { AtomicalsQueries } from '../../../atomicals/queries.ts'
+import { ViewRows } from '../../../atomicals/rows.ts'
+import type { ChainView } from '../../../db/view.ts'
+import { type Awaitable, after } from '../../../lib/awaitable.ts'
 import { toDisplayHex } from '../../../lib/bytes.ts'
+import type { MempoolUtxo } from '../../../mempool/moment.ts'
+import type { RawJson } from '../../json.ts'
 import { type AtomicalsShape, defineMethod, type RpcContext, type RpcMethod } from '../../method.ts'
 import { Hash, Satoshis, ScriptHash, ScriptPubKey, type ScriptRef } from '../../schemas.ts'
 import { BEFORE_1_7, V1_7 } from '../../versions.ts'
-import { type AtomicalsAnswers, amountsOf } from './answers.ts'
+import { confirmedText, listText, type OutputForm } from '../output-rows.ts'
+import { type AtomicalsAnswers, amountsOf, ROW_COST } from './answers.ts'
 import type { AtomicalsKit } from './kit.ts'
 import { AtomicalId, EXAMPLE_ID, EXAMPLE_SCRIPTHASH, EXAMPLE_TXID } from './results.ts'
 
 const OUTPUTS_COST = 1
 const OUTPUT_COST = 1 / 50
+/** Outputs that are looked up before others get their turn. */
+const OUTPUTS_AT_ONCE = 200
 
 /** As of Electrum, with the names that Atomicals wallets know the members by, and what sits at each output. */
 const ColouredUnspent = z.object({
@@ -28,9 +37,8 @@ const ColouredUnspent = z.object({
       'if its transactions are mined in the order in which they came.',
   }),
 })
-type Row = z.input<typeof ColouredUnspent>
 
-const exampleRow: Row = {
+const exampleRow: z.input<typeof ColouredUnspent> = {
   txid: EXAMPLE_TXID,
   tx_hash: EXAMPLE_TXID,
   index: 0,
@@ -43,32 +51,66 @@ const exampleRow: Row = {
 
 /** `height` 0 in the mempool. */
 interface Place {
-  readonly txid: string
+  readonly txid: Uint8Array
   readonly vout: number
   readonly height: number
-  readonly value: bigint
+  readonly value: number | bigint
 }
 
-function rowOf({ txid, vout, height, value }: Place, held: readonly HeldRow[], shape: AtomicalsShape): Row {
+/** A row as JSON. */
+function rowText({ txid, vout, height, value }: Place, held: readonly HeldRow[], shape: AtomicalsShape): string {
+  const id = toDisplayHex(txid)
+  const atomicals =
+    held.length === 0 && shape === 'object'
+      ? '{}'
+      : JSON.stringify(shape === 'list' ? held.map((row) => compactOfIdText(row.id)) : amountsOf(held))
+  return (
+    `{"txid":"${id}","tx_hash":"${id}","index":${vout},"tx_pos":${vout},"vout":${vout},"height":${height},` +
+    `"value":${value},"atomicals":${atomicals}}`
+  )
+}
+
+/**
+ * What sits at a confirmed output was settled by the block that made it, so it is kept with the outputs of the script and
+ * forgotten with them. What the mempool makes is looked at for each answer.
+ */
+function unspentOf(
+  kit: AtomicalsKit,
+  ctx: RpcContext,
+  { hashX }: ScriptRef,
+  before = '',
+  behind = '',
+): Awaitable<RawJson> {
+  return after(ctx.moment.unspent(hashX), (unspent) => {
+    const { confirmed, mempool } = unspent
+    ctx.charge(confirmed.length * (OUTPUT_COST + ROW_COST) + mempool.length * OUTPUT_COST)
+    const shape = ctx.client.shape ?? kit.shape ?? 'object'
+    return after(confirmedText(unspent, formOf(ctx.moment.view, shape), ctx.signal), (text) =>
+      after(mempool.length === 0 ? [] : madeTexts(kit.answers(ctx), mempool, shape), (made) =>
+        listText(text, made, before, behind),
+      ),
+    )
+  })
+}
+
+async function madeTexts(
+  answers: AtomicalsAnswers,
+  outputs: readonly MempoolUtxo[],
+  shape: AtomicalsShape,
+): Promise<string[]> {
+  return (await answers.made(outputs)).map(({ utxo, held }) => rowText(utxo, held, shape))
+}
+
+function formOf(view: ChainView, shape: AtomicalsShape): OutputForm {
+  let queries: AtomicalsQueries | undefined
   return {
-    txid,
-    tx_hash: txid,
-    index: vout,
-    tx_pos: vout,
-    vout,
-    height,
-    value: Number(value),
-    atomicals: shape === 'list' ? held.map(({ id }) => compactOfIdText(id)) : amountsOf(held),
+    form: `atomicals ${shape}`,
+    textOf: (utxo) => {
+      queries ??= new AtomicalsQueries({ height: view.tip.height }, new ViewRows(view))
+      return rowText(utxo, queries.location(idText(utxo.txid, utxo.vout))?.held ?? [], shape)
+    },
+    atOnce: OUTPUTS_AT_ONCE,
   }
-}
-
-async function unspentOf(answers: AtomicalsAnswers, { hashX }: ScriptRef): Promise<Row[]> {
-  const { ctx, settings } = answers
-  const shape = ctx.client.shape ?? settings.shape ?? 'object'
-  const { confirmed, mempool } = await ctx.moment.unspent(hashX)
-  ctx.charge((confirmed.length + mempool.length) * OUTPUT_COST)
-  const coloured = [...(await answers.coloured(confirmed)), ...(await answers.made(mempool))]
-  return coloured.map(({ utxo, held }) => rowOf({ ...utxo, txid: toDisplayHex(utxo.txid) }, held, shape))
 }
 
 /** For clients that test the length of `atomicals`, which an object does not have. */
@@ -106,7 +148,7 @@ export function unspentMethods(kit: AtomicalsKit): readonly RpcMethod[] {
       since: [1, 1, 0],
       until: BEFORE_1_7,
       example: { params: [EXAMPLE_SCRIPTHASH], result: [exampleRow] },
-      handler: (ctx: RpcContext, { scripthash }) => unspentOf(kit.answers(ctx), scripthash),
+      handler: (ctx: RpcContext, { scripthash }) => unspentOf(kit, ctx, scripthash),
     }),
     defineMethod({
       name: 'blockchain.scriptpubkey.listunspent',
@@ -116,7 +158,7 @@ export function unspentMethods(kit: AtomicalsKit): readonly RpcMethod[] {
       cost: () => OUTPUTS_COST,
       since: V1_7,
       example: { params: ['51'], result: { utxos: [exampleRow] } },
-      handler: async (ctx: RpcContext, { spk }) => ({ utxos: await unspentOf(kit.answers(ctx), spk) }),
+      handler: (ctx: RpcContext, { spk }) => unspentOf(kit, ctx, spk, '{"utxos":', '}'),
     }),
   ]
 }
