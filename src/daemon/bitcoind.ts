@@ -266,6 +266,16 @@ export class Bitcoind implements Daemon, Service {
     )
   }
 
+  async indexedTransaction(txid: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    if (this.#pool.current.abilities?.txIndex !== true) return undefined
+    try {
+      return await this.#batches.get({ txid, blockHash: undefined }, signal)
+    } catch (error) {
+      if (error instanceof DaemonError && error.daemonCode === replies.NOT_FOUND) return undefined
+      throw error
+    }
+  }
+
   async confirmedTransaction(txid: string, place: TransactionPlace, signal?: AbortSignal): Promise<Uint8Array> {
     const { rest = false, txIndex = false } = this.#pool.current.abilities ?? {}
     if (txIndex) return this.#batches.get({ txid, blockHash: place.blockHash }, signal)
@@ -426,7 +436,7 @@ async function confirmedBatchOf(
   asks: readonly TransactionAsk[],
   bounds: Bounds,
 ): Promise<(Uint8Array | DaemonError)[]> {
-  const params = asks.map(({ txid, blockHash }) => [txid, false, blockHash])
+  const params = asks.map(({ txid, blockHash }) => (blockHash === undefined ? [txid] : [txid, false, blockHash]))
   const outcomes = await node.rpc.batch('getrawtransaction', params, bounds)
   return outcomes.map((outcome, index) => {
     if (outcome instanceof DaemonError) return outcome

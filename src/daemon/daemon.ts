@@ -42,6 +42,11 @@ export interface Daemon {
    */
   rawTransaction(txid: string, blockHash?: string, signal?: AbortSignal): Promise<Uint8Array>
   /**
+   * A raw transaction, confirmed or not, where the node has an index of all and finds it there; else undefined: it has
+   * none, or has not indexed this one yet.
+   */
+  indexedTransaction(txid: string, signal?: AbortSignal): Promise<Uint8Array | undefined>
+  /**
    * A raw transaction of which it is known where it is, by the fastest way that the node has; it needs no txindex.
    * DaemonError -5 if the node has no such block.
    */

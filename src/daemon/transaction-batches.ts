@@ -2,10 +2,10 @@ import type { DaemonError } from '../errors.ts'
 import { throwIfAborted, untilAborted } from '../lib/abort.ts'
 import { NodeFailure } from './failure.ts'
 
-/** A transaction that is asked for, with the block that it is in. */
+/** A transaction that is asked for, with the block that it is in where that is known. */
 export interface TransactionAsk {
   readonly txid: string
-  readonly blockHash: string
+  readonly blockHash: string | undefined
 }
 
 export interface TransactionBatchesOptions {

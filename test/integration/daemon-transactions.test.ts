@@ -86,6 +86,14 @@ describe.each(KINDS)('a node %s', (_what, txindex, tricks) => {
     }
   })
 
+  it('is asked by the id alone only for what its own index has', async () => {
+    const { daemon, txids, raws, proxy } = await world(txindex, tricks)
+    const found = await Promise.all(txids.map((txid) => daemon.indexedTransaction(txid)))
+    expect(found.map((raw) => raw && toHex(raw))).toEqual(raws.map((raw) => (txindex ? toHex(raw) : undefined)))
+    if (!txindex) expect(proxy.asked).toEqual([])
+    expect(await daemon.indexedTransaction('ab'.repeat(32))).toBeUndefined()
+  })
+
   it('that gives another transaction is not believed', async () => {
     const here = await world(txindex, tricks)
     const lie = fromHex(toHex(here.raws[7] ?? new Uint8Array(0)))

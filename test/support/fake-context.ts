@@ -247,6 +247,15 @@ export class FakeDaemon implements Daemon {
   rawTransaction(txid: string, block?: string) {
     return this.#answer(['rawTransaction', txid, block], () => fromHex(this.#find(txid, block)))
   }
+  /** What its index of transactions has, if it has one: raw hex by txid. */
+  index: ReadonlyMap<string, string> | undefined
+  async indexedTransaction(txid: string) {
+    if (this.index === undefined) return undefined
+    return this.#answer(['indexedTransaction', txid], () => {
+      const raw = this.index?.get(txid)
+      return raw === undefined ? undefined : fromHex(raw)
+    })
+  }
   confirmedTransaction(txid: string, place: TransactionPlace) {
     return this.#answer(['confirmedTransaction', txid, place], () => fromHex(this.#find(txid, place.blockHash)))
   }

@@ -83,6 +83,7 @@ export class FakeDaemon implements Daemon {
   mempoolIds = (): Promise<MempoolIds> => this.#refuse('mempoolIds')
   mempoolTransactions = (): Promise<never> => this.#refuse('mempoolTransactions')
   rawTransaction = (): Promise<never> => this.#refuse('rawTransaction')
+  indexedTransaction = (): Promise<never> => this.#refuse('indexedTransaction')
   confirmedTransaction = (): Promise<never> => this.#refuse('confirmedTransaction')
   verboseTransaction = (): Promise<never> => this.#refuse('verboseTransaction')
   broadcast = (): Promise<never> => this.#refuse('broadcast')

@@ -105,6 +105,11 @@ export class ScriptedDaemon implements Daemon, DaemonNotices {
   /** For a test to replace. */
   rawTransaction: (txid: string) => Promise<Uint8Array> = unscripted
 
+  /** As a node without an index of transactions. */
+  indexedTransaction(): Promise<undefined> {
+    return Promise.resolve(undefined)
+  }
+
   confirmedTransaction(txid: string): Promise<Uint8Array> {
     return this.rawTransaction(txid)
   }

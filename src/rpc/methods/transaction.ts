@@ -43,6 +43,9 @@ async function placeOf({ moment: { view } }: RpcContext, { bytes }: TxIdRef): Pr
   return { height: found.height, header: copyOf(header), daemon: transactionPlace(view, found) }
 }
 
+/** Transactions that are remembered as asked for once: some 2 MB. */
+const MOST_ASKED = 8192
+
 /** bitcoind's code for a transaction that it does not find. */
 const NOT_FOUND = -5
 
@@ -92,8 +95,16 @@ async function verboseTransaction(ctx: RpcContext, txid: TxIdRef): Promise<RawJs
   return new RawJson(await fromDaemon(ctx, place, async (block) => daemon.verboseTransaction(txid.hex, block, signal)))
 }
 
+/**
+ * Where the node has an index of transactions, ours is looked into only when a transaction is asked for again: what is
+ * kept has to be known to be in a block, and most are asked for once.
+ */
 async function rawTransaction(ctx: RpcContext, txid: TxIdRef, kept: KeptTransactions): Promise<RawJson> {
   const { daemon, signal } = ctx
+  if (kept.isNew(txid)) {
+    const raw = await daemon.indexedTransaction(txid.hex, signal)
+    if (raw !== undefined) return new RawJson(`"${toHex(raw)}"`, true)
+  }
   const place = await placeOf(ctx, txid)
   const raw =
     place?.daemon === undefined
@@ -115,6 +126,8 @@ interface KeptTransaction {
  */
 class KeptTransactions {
   readonly #kept: LRUCache<string, KeptTransaction> | undefined
+  /** Those that somebody has asked for once. */
+  readonly #asked = new LRUCache<string, true>({ max: MOST_ASKED })
   readonly #tally: CacheTally
 
   constructor(maxBytes: number, tally: CacheTally) {
@@ -123,6 +136,14 @@ class KeptTransactions {
     const kept = new LRUCache<string, KeptTransaction>({ maxSize: maxBytes, maxEntrySize: Math.ceil(maxBytes / 8) })
     this.#kept = kept
     tally.bytes = () => kept.calculatedSize
+  }
+
+  /** True the first time that a transaction is asked for; always where nothing is kept. */
+  isNew({ hex }: TxIdRef): boolean {
+    if (this.#kept === undefined) return true
+    if (this.#asked.has(hex)) return false
+    this.#asked.set(hex, true)
+    return true
   }
 
   get(view: ChainView, { hex }: TxIdRef): RawJson | undefined {

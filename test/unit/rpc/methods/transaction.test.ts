@@ -33,6 +33,26 @@ describe('transaction.get', () => {
     expect(ctx.cost).toBe(1)
   })
 
+  it("asks for one that nobody has asked for in the node's index, where it has one, and for the next time in its block", async () => {
+    const { ctx, call, txid, blockHash } = scene()
+    const [indexed, missed] = [txid(1, 2), txid(2, 9)]
+    ctx.daemon.index = new Map([[indexed, 'c0ffee']])
+    ctx.daemon.transactions.set(indexed, { raw: 'c0ffee', block: blockHash(1) })
+    ctx.daemon.transactions.set(missed, { raw: 'cafe', block: blockHash(2) })
+    for (let i = 0; i < 3; i++) expect(await call('get', indexed)).toBe('c0ffee')
+    // The third time it is kept.
+    expect(ctx.daemon.calls.splice(0)).toEqual([
+      ['indexedTransaction', indexed],
+      ['confirmedTransaction', indexed, { blockHash: blockHash(1), position: 2 }],
+    ])
+    // What the index has not got to yet is where ours says.
+    for (let i = 0; i < 2; i++) expect(await call('get', missed)).toBe('cafe')
+    expect(ctx.daemon.calls).toEqual([
+      ['indexedTransaction', missed],
+      ['confirmedTransaction', missed, { blockHash: blockHash(2), position: 9 }],
+    ])
+  })
+
   it('asks once for one that is confirmed, for as long as its block is where it was', async () => {
     const { ctx, call, txid, blockHash } = scene()
     ctx.daemon.transactions.set(txid(1, 2), { raw: 'c0ffee', block: blockHash(1) })
