@@ -19,7 +19,7 @@ export const ATOMICALS_SETTINGS = {
     allowed: 'object or list',
     fallback: 'object',
     sentence:
-      'Form of `atomicals` in `listunspent` for who asks for none: id to amount, or a list of ids as before 1.5, which ' +
+      'Form of `atomicals` of outputs for who asks for none: id to amount, or a list of ids as before 1.5, which ' +
       'atomicals-js (0.1.80 and 0.1.84) needs in order not to spend what sits at an output. See docs/HTTP.md.',
   }),
   ...activationHeights(),

@@ -5,9 +5,9 @@ import type { HeldRow } from '../../../atomicals/layout.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { invariant } from '../../../errors.ts'
 import { toDisplayHex } from '../../../lib/bytes.ts'
-import type { RpcMethod } from '../../method.ts'
+import type { AtomicalsShape, RpcMethod } from '../../method.ts'
 import { Hash, Satoshis, ScriptHash } from '../../schemas.ts'
-import { type AtomicalsAnswers, amountsOf, badRequest, type ColouredUtxo, type OutputChanges } from './answers.ts'
+import { type AtomicalsAnswers, badRequest, type ColouredUtxo, type OutputChanges } from './answers.ts'
 import { type AtomicalsKit, atomicalsMethod } from './kit.ts'
 import { TruthParam } from './params.ts'
 import { AtHeightParam, UnusedParam } from './past.ts'
@@ -21,11 +21,10 @@ import {
   exampleGlobal,
   Global,
 } from './results.ts'
+import { HeldAmounts, shapedAmounts, shapeFor } from './shape.ts'
 
 /** Cost of an output, as of those that listunspent reads. */
 const OUTPUT_COST = 1 / 50
-
-const Amounts = z.record(AtomicalId, z.int()).meta({ description: 'Units of a token, satoshis of an NFT, by id.' })
 
 /** Outputs of a script, each charged. */
 async function outputsOf(answers: AtomicalsAnswers, hashX: Uint8Array): Promise<ColouredUtxo[]> {
@@ -197,7 +196,7 @@ const ListedUtxo = z.object({
   vout: z.int(),
   height: z.int(),
   value: Satoshis,
-  atomicals: Amounts,
+  atomicals: HeldAmounts,
   unconfirmed: z
     .object({ spent_by: Hash })
     .meta({ description: 'Only of a confirmed output that the mempool spends.' })
@@ -260,12 +259,13 @@ function listScripthash(kit: AtomicalsKit): RpcMethod {
         list.push([atomical_id, entry])
       }
       const isListed = ({ held }: ColouredUtxo): boolean => verbose || held.length > 0
-      const made = changes.made.filter(isListed).map((output) => wireOfUtxo(output))
+      const shape = shapeFor(answers.ctx, kit)
+      const made = changes.made.filter(isListed).map((output) => wireOfUtxo(output, shape))
       const pending = { atomicals: Object.fromEntries(others), utxos: made }
       return {
         global: answers.global(),
         atomicals: Object.fromEntries(own),
-        utxos: outputs.filter(isListed).map((output) => wireOfUtxo(output, changes.spent.get(output))),
+        utxos: outputs.filter(isListed).map((output) => wireOfUtxo(output, shape, changes.spent.get(output))),
         ...(others.length + made.length === 0 ? {} : { unconfirmed: pending }),
       }
     },
@@ -282,14 +282,15 @@ interface ListedAtomical extends WireObject {
 }
 
 /** `spender`: the id of what spends it in the mempool. */
-function wireOfUtxo({ utxo: { txid, vout, height, value }, held }: ColouredUtxo, spender?: string) {
+function wireOfUtxo({ utxo, held }: ColouredUtxo, shape: AtomicalsShape, spender?: string) {
+  const { txid, vout, height, value } = utxo
   return {
     txid: toDisplayHex(txid),
     index: vout,
     vout,
     height,
     value: Number(value),
-    atomicals: amountsOf(held),
+    atomicals: shapedAmounts(held, shape),
     ...(spender === undefined ? {} : { unconfirmed: { spent_by: spender } }),
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { compactOfIdText, idText } from '../../../atomicals/id-text.ts'
+import { idText } from '../../../atomicals/id-text.ts'
 import type { HeldRow } from '../../../atomicals/layout.ts'
 import { AtomicalsQueries } from '../../../atomicals/queries.ts'
 import { ViewRows } from '../../../atomicals/rows.ts'
@@ -12,9 +12,10 @@ import { type AtomicalsShape, defineMethod, type RpcContext, type RpcMethod } fr
 import { Hash, Satoshis, ScriptHash, ScriptPubKey, type ScriptRef } from '../../schemas.ts'
 import { BEFORE_1_7, V1_7 } from '../../versions.ts'
 import { confirmedText, listText, type OutputForm } from '../output-rows.ts'
-import { type AtomicalsAnswers, amountsOf, ROW_COST } from './answers.ts'
+import { type AtomicalsAnswers, ROW_COST } from './answers.ts'
 import type { AtomicalsKit } from './kit.ts'
-import { AtomicalId, EXAMPLE_ID, EXAMPLE_SCRIPTHASH, EXAMPLE_TXID } from './results.ts'
+import { EXAMPLE_ID, EXAMPLE_SCRIPTHASH, EXAMPLE_TXID } from './results.ts'
+import { HeldAmounts, shapedAmounts, shapeFor } from './shape.ts'
 
 const OUTPUTS_COST = 1
 const OUTPUT_COST = 1 / 50
@@ -30,12 +31,7 @@ const ColouredUnspent = z.object({
   vout: z.int().min(0),
   height: z.int().min(0),
   value: Satoshis,
-  atomicals: z.union([z.record(AtomicalId, z.int()), z.array(AtomicalId)]).meta({
-    description:
-      'Units of a token, satoshis of an NFT, by id; a list of ids where ATOMICALS_SHAPE, ' +
-      'blockchain.atomicals.set_shape or the address /proxy-list says so. At outputs in the mempool what will sit there ' +
-      'if its transactions are mined in the order in which they came.',
-  }),
+  atomicals: HeldAmounts,
 })
 
 const exampleRow: z.input<typeof ColouredUnspent> = {
@@ -60,10 +56,7 @@ interface Place {
 /** A row as JSON. */
 function rowText({ txid, vout, height, value }: Place, held: readonly HeldRow[], shape: AtomicalsShape): string {
   const id = toDisplayHex(txid)
-  const atomicals =
-    held.length === 0 && shape === 'object'
-      ? '{}'
-      : JSON.stringify(shape === 'list' ? held.map((row) => compactOfIdText(row.id)) : amountsOf(held))
+  const atomicals = held.length === 0 && shape === 'object' ? '{}' : JSON.stringify(shapedAmounts(held, shape))
   return (
     `{"txid":"${id}","tx_hash":"${id}","index":${vout},"tx_pos":${vout},"vout":${vout},"height":${height},` +
     `"value":${value},"atomicals":${atomicals}}`
@@ -84,7 +77,7 @@ function unspentOf(
   return after(ctx.moment.unspent(hashX), (unspent) => {
     const { confirmed, mempool } = unspent
     ctx.charge(confirmed.length * (OUTPUT_COST + ROW_COST) + mempool.length * OUTPUT_COST)
-    const shape = ctx.client.shape ?? kit.shape ?? 'object'
+    const shape = shapeFor(ctx, kit)
     return after(confirmedText(unspent, formOf(ctx.moment.view, shape), ctx.signal), (text) =>
       after(mempool.length === 0 ? [] : madeTexts(kit.answers(ctx), mempool, shape), (made) =>
         listText(text, made, before, behind),
@@ -117,8 +110,8 @@ function formOf(view: ChainView, shape: AtomicalsShape): OutputForm {
 const setShape = defineMethod({
   name: 'blockchain.atomicals.set_shape',
   summary:
-    'From now on `atomicals` of unspent outputs comes to this session in this form: `object` (id to amount) or `list` ' +
-    '(ids). Over HTTP the address says it: /proxy-list/<method> or /proxy-object/<method>.',
+    'From now on `atomicals` of outputs comes to this session in this form: `object` (id to amount) or `list` ' +
+    '(ids), in listunspent and in listscripthash. Over HTTP the address says it: /proxy-list/<method> or /proxy-object/<method>.',
   params: z.object({ shape: z.enum(['object', 'list']) }),
   result: z.enum(['object', 'list']),
   cost: () => 0.1,
