@@ -110,10 +110,10 @@ function fileName({ path, pathType }: Urn): string {
   return pathType === '/' && path !== undefined ? path.slice(1).trim() : ''
 }
 
-/** Bytes as the file that they are, everything else as JSON. */
+/** Bytes as the file that they are, also where they stand beside a type that is stated; everything else as JSON. */
 function fileReply(name: string, value: unknown): HttpReply {
   const bytes = isMembers(value) ? value['$b'] : undefined
-  const hex = isMembers(bytes) ? bytes['$d'] : bytes
+  const hex = isMembers(bytes) ? (bytes['$d'] ?? bytes['$b']) : bytes
   if (typeof hex !== 'string' || !/^(?:[0-9a-f]{2})*$/i.test(hex)) return json(200, writeJson(value ?? null))
   const contentType = statedType(isMembers(value) ? value['$ct'] : undefined) ?? typeOfFile(name)
   return { status: 200, contentType, headers: FILE_HEADERS, body: fromHex(hex) }
