@@ -176,7 +176,7 @@ export class Follower implements Service {
         await this.#round(signal)
         backOff = waits(BACK_OFF)
         this.#recovered()
-        const wait = Math.min(this.#blocksAt, this.#schedule.at, this.#histogramDue()) - this.#now
+        const wait = Math.min(this.#blocksAt, this.#mempoolDue(), this.#histogramDue()) - this.#now
         if (wait > 0 && !signal.aborted) await this.#nap.take(wait)
       } catch (error) {
         if (signal.aborted) return
@@ -194,7 +194,7 @@ export class Follower implements Service {
 
   async #round(signal: AbortSignal): Promise<void> {
     if (this.#blocksAt <= this.#now) await this.#followBlocks(signal)
-    if (this.#hub.ready && this.#schedule.at <= this.#now) await this.#followMempool(signal)
+    if (this.#hub.ready && this.#mempoolDue() <= this.#now) await this.#followMempool(signal)
     if (this.#hub.ready && this.#histogramDue() <= this.#now) this.#publishMempool()
   }
 
@@ -294,7 +294,8 @@ export class Follower implements Service {
         }),
       )
       this.#touch(touched)
-      if (outcome === 'behind') this.#blocksAt = this.#now + BEHIND_MS
+      // Sooner if the node has told of it meanwhile.
+      if (outcome === 'behind') this.#blocksAt = Math.min(this.#blocksAt, this.#now + BEHIND_MS)
       return outcome !== 'behind'
     } catch (error) {
       if (signal.aborted || !isOutage(error)) throw error
@@ -368,6 +369,11 @@ export class Follower implements Service {
     const touched = this.#touched
     this.#touched = new Set()
     return { newTip, touched }
+  }
+
+  /** Not while a tip waits to be published: the node has left the one that is current, and the mempool comes with the new one. */
+  #mempoolDue(): number {
+    return this.#reorgSince === undefined ? this.#schedule.at : Number.POSITIVE_INFINITY
   }
 
   /** Not while a tip waits to be published: what its blocks touched, and took out of the mempool, is told with it. */

@@ -481,6 +481,48 @@ describe('Follower', () => {
     expect(world.published[before]?.touched.has(toLatin1(A))).toBe(true)
   })
 
+  describe('when the node moves on while a new branch waits for its mempool', () => {
+    /** `onMove` is called when the node has moved on, in the middle of the first question for the mempool. */
+    async function reorganise(onMove: (world: World) => void) {
+      const world = await begin(new World())
+      world.node.connect([world.pay(1)])
+      world.daemon.notify({ kind: 'block-connected', hash })
+      await world.idle()
+      world.node.disconnect()
+      for (let i = 0; i < 2; i++) world.node.connect([])
+      let asked = 0
+      world.daemon.before = (call) => {
+        if (call !== 'mempoolIds') return
+        asked += 1
+        if (asked > 1) return
+        world.node.connect([])
+        onMove(world)
+      }
+      world.daemon.notify({ kind: 'block-disconnected', hash })
+      await world.idle()
+      return { world, asked: () => asked }
+    }
+
+    it('asks neither for the mempool of the tip before nor for blocks at once again', async () => {
+      const { world, asked } = await reorganise(() => undefined)
+      expect(asked()).toBe(1)
+      expect(world.published.at(-1)?.height).toBe(13)
+      world.clock.advance(100)
+      // The wait of the loop: what is left of its patience is a longer one.
+      await world.clock.sleeper((ms) => ms <= 5000)
+      await world.idle()
+      expect(world.published.at(-1)).toMatchObject({ height: 15, history: '0/1' })
+      // For the branch, and once more after it was published.
+      expect(asked()).toBe(3)
+    })
+
+    it('looks at once if the node tells of it', async () => {
+      const { world } = await reorganise(({ daemon }) => daemon.notify({ kind: 'block-connected', hash }))
+      await world.idle()
+      expect(world.published.at(-1)).toMatchObject({ height: 15, history: '0/1' })
+    })
+  })
+
   it('drops what the other branch made impossible', async () => {
     const world = await begin(new World())
     const tx = world.pay(1)
