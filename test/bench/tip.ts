@@ -6,17 +6,15 @@ import { toDisplayHex, toHex } from '../../src/lib/bytes.ts'
 import type { AddressFacts } from './chain/manifest.ts'
 import type { FollowersAnswer, Heard } from './sessions/followers.ts'
 import type { FollowersCommand } from './sessions/followers-child.ts'
-import { Pings } from './sessions/pings.ts'
-import { Announcements } from './support/announcements.ts'
 import { BenchServer } from './support/bench-server.ts'
 import { Child } from './support/child.ts'
 import type { NodeProcess } from './support/node-process.ts'
 import { benchOptions, wholeFrom } from './support/options.ts'
 import { startPreparedChain } from './support/prepared-chain.ts'
-import { cpuSeconds } from './support/process-stats.ts'
+import { cpuSeconds, untilAtRest } from './support/process-stats.ts'
 import { figure, note, print, printJson, printTable, quantile, whole } from './support/report.ts'
 import { FullBlocks } from './tip/full-blocks.ts'
-import { servedAt } from './tip/served.ts'
+import type { Observed, ObserverCommand } from './tip/observer-child.ts'
 
 const MARKS = { servedMs: 100, lastNotificationMs: 300, pingP99Ms: 25 } as const
 const PARALLEL = 50
@@ -45,6 +43,7 @@ interface Round {
 
 interface Stage {
   readonly clients: Child
+  readonly observer: Child
   readonly server: BenchServer
   readonly node: NodeProcess
   readonly followed: readonly AddressFacts[]
@@ -53,46 +52,44 @@ interface Stage {
 
 const now = (): number => performance.timeOrigin + performance.now()
 
-async function mine({ clients, server, node, followed, full }: Stage): Promise<Round> {
+async function mine({ clients, observer, server, node, followed, full }: Stage): Promise<Round> {
   const block = await full.wallet.block(node.rpc, full.transactions(followed))
   const hex = toHex(block.raw)
-  const announcements = await Announcements.listen(node.zmqEndpoint)
-  try {
-    const pings = await Pings.start(server.port)
-    const cpu = cpuSeconds(server.pid)
-    const asked = followed[followed.length - 1]
-    if (asked === undefined) throw new Error('nothing is followed')
-    const serving = servedAt(server.port, asked.scripthash, block.height)
-    const command = { do: 'hear', headers: sessions, scripts: followed.length, limitMs: LIMIT_MS } as const
-    const hearing = clients.ask<Heard>(command satisfies FollowersCommand, LIMIT_MS + 10_000)
-    const sent = now()
-    const refusal = await node.rpc.call<string | null>('submitblock', hex)
-    const acceptedMs = now() - sent
-    if (refusal !== null) throw new Error(`the block is refused: ${refusal}`)
-    const [{ headers, scripts, closed }, served] = await Promise.all([hearing, serving])
-    const announced = announcements.timeOf(toDisplayHex(block.hash))
-    if (announced === undefined) throw new Error('the node did not announce the block')
-    if (closed > 0) throw new Error(`the server closed ${closed} sessions`)
-    if (headers.length !== sessions || scripts.length !== followed.length) {
-      throw new Error(`${headers.length} and ${scripts.length} notifications, not ${sessions} and ${followed.length}`)
-    }
-    const used = cpuSeconds(server.pid) - cpu
-    const ping = await pings.stop(announced, Math.max(...headers, ...scripts))
-    return {
-      txs: block.txCount,
-      bytes: block.raw.length,
-      acceptedMs,
-      servedMs: served - announced,
-      firstHeaderMs: quantile(headers, 0) - announced,
-      lastHeaderMs: quantile(headers, 1) - announced,
-      firstStatusMs: quantile(scripts, 0) - announced,
-      lastStatusMs: quantile(scripts, 1) - announced,
-      pingP99Ms: quantile(ping, 0.99),
-      longestPingMs: quantile(ping, 1),
-      cpuSeconds: used,
-    }
-  } finally {
-    await announcements.close()
+  const asked = followed[followed.length - 1]
+  if (asked === undefined) throw new Error('nothing is followed')
+  const { port, pid } = server
+  const { zmqEndpoint } = node
+  await untilAtRest([pid, node.pid])
+  const watching = { do: 'begin', port, zmqEndpoint, scripthash: asked.scripthash, height: block.height } as const
+  await observer.ask<undefined>(watching satisfies ObserverCommand, LIMIT_MS)
+  const cpu = cpuSeconds(pid)
+  const command = { do: 'hear', headers: sessions, scripts: followed.length, limitMs: LIMIT_MS } as const
+  const hearing = clients.ask<Heard>(command satisfies FollowersCommand, LIMIT_MS + 10_000)
+  const sent = now()
+  const refusal = await node.rpc.call<string | null>('submitblock', hex)
+  const acceptedMs = now() - sent
+  if (refusal !== null) throw new Error(`the block is refused: ${refusal}`)
+  const { headers, scripts, closed } = await hearing
+  if (closed > 0) throw new Error(`the server closed ${closed} sessions`)
+  if (headers.length !== sessions || scripts.length !== followed.length) {
+    throw new Error(`${headers.length} and ${scripts.length} notifications, not ${sessions} and ${followed.length}`)
+  }
+  const used = cpuSeconds(pid) - cpu
+  const question = { do: 'end', hash: toDisplayHex(block.hash), last: Math.max(...headers, ...scripts) } as const
+  const seen = await observer.ask<Observed>(question satisfies ObserverCommand, LIMIT_MS)
+  const { announced, served, pings } = seen
+  return {
+    txs: block.txCount,
+    bytes: block.raw.length,
+    acceptedMs,
+    servedMs: served - announced,
+    firstHeaderMs: quantile(headers, 0) - announced,
+    lastHeaderMs: quantile(headers, 1) - announced,
+    firstStatusMs: quantile(scripts, 0) - announced,
+    lastStatusMs: quantile(scripts, 1) - announced,
+    pingP99Ms: quantile(pings, 0.99),
+    longestPingMs: quantile(pings, 1),
+    cpuSeconds: used,
   }
 }
 
@@ -129,6 +126,7 @@ function report(rounds: readonly Round[]): void {
 const chain = await startPreparedChain(options)
 const { node, manifest } = chain
 const clients = new Child(new URL('sessions/followers-child.ts', import.meta.url))
+const observer = new Child(new URL('tip/observer-child.ts', import.meta.url))
 let server: BenchServer | undefined
 try {
   server = await BenchServer.startIndexed(options, node, { MAX_SESSIONS: String(2 * sessions) })
@@ -139,7 +137,7 @@ try {
   const question: FollowersCommand = { do: 'open', port: server.port, scripthashes, parallel: PARALLEL }
   const { errors } = await clients.ask<FollowersAnswer>(question, LIMIT_MS)
   if (errors > 0) throw new Error(`${errors} requests were answered with an error`)
-  const stage: Stage = { clients, server, node, followed, full: new FullBlocks(manifest) }
+  const stage: Stage = { clients, observer, server, node, followed, full: new FullBlocks(manifest) }
   const since = (): string => ((performance.now() - (server?.startedAt ?? 0)) / 1000).toFixed(1)
   note(`sessions are set up (${since()} s)`)
   const rounds: Round[] = []
@@ -150,6 +148,7 @@ try {
   report(rounds)
 } finally {
   await clients.stop()
+  await observer.stop()
   await server?.stop()
   await chain.stop()
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** Of a second: what /proc counts in on every Linux there is. */
 const TICKS = 100
@@ -32,4 +33,22 @@ export function machineSeconds(): number {
     .split(/\s+/)
     .map(Number)
   return (user + nice + system + irq + soft) / TICKS
+}
+
+/** At rest is who uses less than a twentieth of a processor for so long. */
+const REST_MS = 400
+const REST_SHARE = 1 / 20
+const REST_LIMIT_MS = 20_000
+
+/** Settles once these processes have nothing to do any more. Throws if they always have. */
+export async function untilAtRest(pids: readonly number[]): Promise<void> {
+  const used = (): number => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0)
+  const deadline = performance.now() + REST_LIMIT_MS
+  for (let before = used(); performance.now() < deadline; ) {
+    await delay(REST_MS)
+    const now = used()
+    if (now - before <= (REST_MS / 1000) * REST_SHARE) return
+    before = now
+  }
+  throw new Error('server and node do not come to rest')
 }
