@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { outpointAt, type ParsedBlock } from '../chain/block.ts'
 import { hashXOf } from '../chain/script.ts'
 import type { Daemon } from '../daemon/daemon.ts'
@@ -9,7 +10,7 @@ import { equalBytes, readUint32LE, toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { ChainListener, ChainSync } from './follower.ts'
-import { type BlockParser, type ReadBlock, readBlock } from './parse.ts'
+import { type BlockParser, fetchBlock, type ReadBlock, readBlock } from './parse.ts'
 import { ParseThread } from './parse-thread.ts'
 import { PREFETCH_DEFAULTS, type PrefetchOptions, prefetchBlocks } from './prefetcher.ts'
 import type { SyncPosition } from './progress.ts'
@@ -34,6 +35,8 @@ export interface BlockProcessorCollaborators {
 
 /** Blocks that make a catch-up worth no log line for each of them. */
 const MANY_BLOCKS = 10
+/** Blocks after which the parsing thread is as fast as it gets: code that never ran takes three times as long (measured, bench:tip). */
+const WARM_BLOCKS = 8
 
 /** Brings the index to the tip of the node: back to the fork where there is one, then on, block by block. */
 export class BlockProcessor implements ChainSync {
@@ -49,6 +52,9 @@ export class BlockProcessor implements ChainSync {
   readonly #stopping = new AbortController()
   #thread: ParseThread | undefined
   #tidying: Promise<void> | undefined
+  #warming: Promise<void> | undefined
+  /** Blocks applied so far. */
+  #applied = 0
   #reorgs = 0
   #blocksRolledBack = 0
 
@@ -88,6 +94,7 @@ export class BlockProcessor implements ChainSync {
     this.#stopping.abort()
     this.#ahead.drop()
     await this.#tidying
+    await this.#warming
     await this.#thread?.close()
   }
 
@@ -113,12 +120,31 @@ export class BlockProcessor implements ChainSync {
     try {
       await this.#completeFiles(signal)
       while (!(await this.#isAtTip(listener, signal)));
+      if (this.#usesThread) this.#warming ??= this.#warmUp(this.#stopping.signal)
     } catch (error) {
       // What is done need not be done again.
       if (error instanceof DaemonUnavailableError || error instanceof DaemonError) await this.#db.flush()
       throw error
     } finally {
       this.#progress?.finish()
+    }
+  }
+
+  /**
+   * Gives the thread the latest blocks to parse for practice, beside everything else, where it has parsed few since the
+   * start: clients of a server that was just restarted wait for the next block as others do.
+   */
+  async #warmUp(signal: AbortSignal): Promise<void> {
+    const { height: tip } = this.#db.tip
+    const first = Math.max(1, tip - WARM_BLOCKS + 1 + this.#applied)
+    try {
+      for (let height = first; height <= tip && !signal.aborted; height++) {
+        const hash = this.#db.blockHash(height)
+        if (hash === undefined) return
+        await this.#parse(await fetchBlock(this.#daemon, toDisplayHex(hash), signal))
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#log.debug({ err: error }, 'parsing was not practised')
     }
   }
 
@@ -182,6 +208,9 @@ export class BlockProcessor implements ChainSync {
   async #apply({ block, known }: ReadBlock, target: number, listener: ChainListener, level: 'info' | 'debug') {
     const begun = this.#clock.monotonic()
     const { to, touched } = await this.#db.advance(block, target, known)
+    this.#applied++
+    // Those who ask are answered from the view before, until the listener publishes this one.
+    if (target - to.height < MANY_BLOCKS) await turn()
     const isLast = to.height >= target
     listener.applied({ txids: block.txids, spentOutpoints: spentOutpoints(block), touched, isLast })
     await this.#db.flushIfDue()
