@@ -708,9 +708,9 @@ function firstLacking(headers: HeaderList, { txCount, inputCount }: FileCounts):
 
 /** hashXs that a block pays to or spends from, and those that indexers have named. */
 function* touchedBy({ touches }: BlockDelta, named: readonly Iterable<string>[]): Generator<string> {
-  for (let at = 0; at < touches.hashXs.length; at += HASHX_SIZE) {
-    yield toLatin1(touches.hashXs.subarray(at, at + HASHX_SIZE))
-  }
+  // Cut out of one text: a call for each of twenty thousand scripts takes longer.
+  const all = toLatin1(touches.hashXs)
+  for (let at = 0; at < all.length; at += HASHX_SIZE) yield all.slice(at, at + HASHX_SIZE)
   for (const names of named) yield* names
 }
 

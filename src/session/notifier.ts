@@ -24,6 +24,8 @@ export const DEFAULT_NOTIFIER: NotifierOptions = { batch: 64, sendsPerTurn: 150,
 
 /** Followed scripts that are found among those touched before others get a turn. */
 const FOUND_PER_TURN = 1000
+/** Of what a client follows, so much is looked through for what is due with a script: a write saved pays for that many. */
+const MOST_BESIDES = 64
 /** Publications whose touched scripts are kept. */
 const MOST_NEWS = 8
 
@@ -168,12 +170,16 @@ export class Notifier {
     }
   }
 
+  /** A batch, in the order in which it fell due but for what the same client follows: that comes along. */
   #take(): string[] {
     const keys: string[] = []
+    const take = (key: string): void => {
+      if (keys.length < this.#options.batch && this.#due.delete(key)) keys.push(key)
+    }
     for (const key of this.#due) {
       if (keys.length >= this.#options.batch) break
-      this.#due.delete(key)
-      keys.push(key)
+      take(key)
+      for (const other of this.#collaborators.subscriptions.besides(key, MOST_BESIDES)) take(other)
     }
     return keys
   }

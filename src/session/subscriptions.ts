@@ -180,6 +180,25 @@ export class Subscriptions {
     return found instanceof Map ? found.values() : [found]
   }
 
+  /**
+   * What the one client that follows `key` follows besides, at most `most` of it, and nothing where others follow it
+   * too: what is told of together leaves in one write.
+   */
+  *besides(key: string, most: number): Iterable<string> {
+    const found = this.#byKey.get(key)
+    if (found === undefined || found instanceof Map) return
+    let [before, after] = [found.before, found.after]
+    for (let count = 0; count < most && (before !== undefined || after !== undefined); count++) {
+      if (before !== undefined) {
+        yield before.key
+        before = before.before
+      } else if (after !== undefined) {
+        yield after.key
+        after = after.after
+      }
+    }
+  }
+
   /** Scripts that are followed and were touched; takes the time of the smaller set. */
   *among(touched: ReadonlySet<string>): Iterable<string> {
     if (touched.size <= this.#byKey.size) {

@@ -27,6 +27,18 @@ describe('subscriptions', () => {
     expect([followers('x'), followers('y'), table.total, table.scripts]).toEqual([[], [], 0, 0])
   })
 
+  it('names what the only follower of a script follows besides, nearest first, and no more than is asked for', () => {
+    const table = new Subscriptions({ maxPerSession: 0, maxTotal: 0 })
+    const [a, b] = [subscriber(1), subscriber(2)]
+    for (const key of ['v', 'w', 'x', 'y', 'z']) table.add(a, news(key))
+    table.add(b, news('z'))
+    expect([...table.besides('x', 10)]).toEqual(['w', 'v', 'y', 'z'])
+    expect([...table.besides('x', 3)]).toEqual(['w', 'v', 'y'])
+    expect([...table.besides('v', 1)]).toEqual(['w'])
+    expect([...table.besides('z', 10)]).toEqual([])
+    expect([...table.besides('nobody', 10)]).toEqual([])
+  })
+
   it.each([
     ['first', ['x', 'y', 'z']],
     ['middle', ['y', 'z', 'x']],
