@@ -1,5 +1,6 @@
 import { ClassicLevel, type Iterator, type Snapshot } from 'classic-level'
 import { InvariantError } from '../errors.ts'
+import { Bursts } from './bursts.ts'
 import { type Disk, storageErrorOf } from './disk.ts'
 import { following, type KeyRange } from './layout.ts'
 import { ReadPace } from './pace.ts'
@@ -21,10 +22,13 @@ const BLOCK_BYTES = 8192
 const BLOCK_RESTARTS = 32
 /** Rows fetched at a time while scanning. */
 const SCAN_ROWS = 1000
-/** Rows of a range that are fetched at first: most ranges have fewer, and those beyond its end are fetched in vain. */
-const FEW_ROWS = 4
+/**
+ * Rows of a range that are fetched at first, and then by the same iterator: most ranges have one, and what is fetched beyond
+ * the end of a range is made for nothing (two buffers and an array for each row).
+ */
+const FEW_ROWS = [2, 6] as const
 /** Iterators of a snapshot that wait for the next question. Each pins a block or two of the store. */
-const MOST_IDLE = 64
+const MOST_IDLE = 128
 
 /** Opens or makes the LevelDB in `directory`. Throws StorageError: 'locked', 'corrupt', 'io' and so on. */
 export async function openLevelStore(directory: string, options: StoreOptions, disk: Disk): Promise<Store> {
@@ -108,13 +112,15 @@ class LevelSnapshot extends LevelReader implements StoreSnapshot {
   readonly #snapshot: Snapshot
   readonly #pace: ReadPace
   readonly #idle: LevelIterator[] = []
+  readonly #bursts: Bursts
   #closed = false
 
-  constructor(level: Level, snapshot: Snapshot, pace: ReadPace) {
+  constructor(level: Level, snapshot: Snapshot, pace: ReadPace, bursts: Bursts) {
     super(level, snapshot)
     this.#level = level
     this.#snapshot = snapshot
     this.#pace = pace
+    this.#bursts = bursts
   }
 
   override async rows(range: RangeOptions): Promise<Row[]> {
@@ -151,15 +157,12 @@ class LevelSnapshot extends LevelReader implements StoreSnapshot {
     try {
       const used = (iterator = this.#idle.pop() ?? this.#level.iterator({ snapshot: this.#snapshot }))
       this.#pace.blocking(() => used.seek(range.gte))
-      const found = await used.nextv(Math.min(FEW_ROWS, limit))
-      this.#giveBack(used)
+      await this.#bursts.next()
       const rows: Row[] = []
-      for (const row of found) {
-        if (Buffer.compare(row[0], range.lt) >= 0) return { rows }
-        rows.push(plainRow(row))
-      }
+      const isAll = await readFew(used, { range, limit }, rows)
+      this.#giveBack(used)
       const last = rows.at(-1)
-      if (last === undefined || rows.length >= limit) return { rows }
+      if (isAll || last === undefined) return { rows }
       return {
         rows,
         next: {
@@ -180,10 +183,29 @@ class LevelSnapshot extends LevelReader implements StoreSnapshot {
   }
 }
 
+/** Adds the first few rows of a range to `rows`; true if there are no more of them. */
+async function readFew(
+  iterator: LevelIterator,
+  { range, limit }: { readonly range: KeyRange; readonly limit: number },
+  rows: Row[],
+): Promise<boolean> {
+  for (const few of FEW_ROWS) {
+    const asked = Math.min(few, limit - rows.length)
+    const found = await iterator.nextv(asked)
+    for (const row of found) {
+      if (Buffer.compare(row[0], range.lt) >= 0) return true
+      rows.push(plainRow(row))
+    }
+    if (found.length < asked || rows.length >= limit) return true
+  }
+  return false
+}
+
 class LevelStore extends LevelReader implements Store {
   readonly #level: Level
   readonly #disk: Disk
   readonly #pace = new ReadPace()
+  readonly #bursts = new Bursts()
 
   constructor(level: Level, disk: Disk) {
     super(level)
@@ -192,7 +214,7 @@ class LevelStore extends LevelReader implements Store {
   }
 
   snapshot(): StoreSnapshot {
-    return new LevelSnapshot(this.#level, this.#level.snapshot(), this.#pace)
+    return new LevelSnapshot(this.#level, this.#level.snapshot(), this.#pace, this.#bursts)
   }
 
   /** A chained batch: one made of an array needs an object for every row. */
