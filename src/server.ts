@@ -11,7 +11,8 @@ import type { IndexDatabase } from './db/index-db.ts'
 import type { Indexer } from './db/indexer.ts'
 import { ChainError, isAbort } from './errors.ts'
 import { atomicalsHeights, coinIndexers, mempoolInterest, openIndex } from './index-opening.ts'
-import { systemClock } from './lib/clock.ts'
+import { type Clock, systemClock } from './lib/clock.ts'
+import { IdleCollection, threadNursery } from './lib/idle-collection.ts'
 import type { Service } from './lib/service.ts'
 import type { Logger } from './log.ts'
 import { MomentHub } from './mempool/hub.ts'
@@ -142,6 +143,7 @@ class Server {
     await mkdir(settings.dbDirectory, { recursive: true })
 
     const indexers = coinIndexers({ settings, coin })
+    await this.#collectWhenIdle(clock, signal)
     const db = await this.#openIndex(indexers)
     const node = await this.#builtInNode(signal)
     const daemon = new Bitcoind(this.#daemonOptions(node), { log, clock, observer: this.#daemonTally })
@@ -278,6 +280,13 @@ class Server {
     signal.throwIfAborted()
     running.push(service)
     await service.start(signal)
+  }
+
+  /** Only where Node was started as `npm start` does. */
+  async #collectWhenIdle(clock: Clock, signal: AbortSignal): Promise<void> {
+    const nursery = threadNursery()
+    if (nursery === undefined) this.#around.log.debug('started without --expose-gc: bursts of work leave memory behind')
+    else await this.#start(new IdleCollection(nursery, clock), this.#back, signal)
   }
 
   async #openIndex(indexers: readonly Indexer[]): Promise<IndexDatabase> {

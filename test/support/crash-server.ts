@@ -33,7 +33,7 @@ export class CrashServer {
 
   /** `mostKb`: no file may grow beyond so many kilobytes. */
   static start(main: string, environment: Readonly<Record<string, string>>, mostKb?: number): CrashServer {
-    const words = [process.execPath, '--max-semi-space-size=32', main]
+    const words = [process.execPath, '--expose-gc', '--max-semi-space-size=32', main]
     const limited = mostKb === undefined ? words : ['bash', '-c', `ulimit -f ${mostKb}; exec "$@"`, 'server', ...words]
     const [command = '', ...rest] = limited
     const child = spawn(command, rest, {
