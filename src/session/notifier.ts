@@ -14,13 +14,16 @@ import type { ScriptSubscription, Subscriptions, TipNotice } from './subscriptio
 export interface NotifierOptions {
   /** Scripts whose status is worked out side by side before others get a turn. */
   readonly batch: number
-  /** Clients written to before others get a turn: a write takes the system some 30 µs (measured, bench:sessions). */
+  /**
+   * Notifications before others get a turn. A write takes the system some 30 µs (measured, bench:sessions), and more
+   * while clients wake up on the same processors.
+   */
   readonly sendsPerTurn: number
   /** Milliseconds until what failed is tried again. */
   readonly retryDelay: number
 }
 
-export const DEFAULT_NOTIFIER: NotifierOptions = { batch: 64, sendsPerTurn: 150, retryDelay: 1000 }
+export const DEFAULT_NOTIFIER: NotifierOptions = { batch: 64, sendsPerTurn: 32, retryDelay: 1000 }
 
 /** Followed scripts that are found among those touched before others get a turn. */
 const FOUND_PER_TURN = 1000
