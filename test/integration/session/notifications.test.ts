@@ -79,6 +79,22 @@ describe('notifications', () => {
     expect(moments.askedInHex()).toEqual([SCRIPT])
   })
 
+  it('have what one client follows looked at together, so that it leaves in one write', async () => {
+    const { moments, active } = own(await start())
+    const script = (client: number, i: number) => `${client}${i}`.repeat(11)
+    const clients = [await active(), await active(), await active()]
+    for (const [n, client] of clients.entries()) {
+      for (let i = 0; i < 4; i++) await client.request(STATUS, [script(n, i)])
+    }
+    moments.asked.length = 0
+    const apart = [0, 1, 3].flatMap((i) => [2, 0, 1].map((n) => script(n, i)))
+    moments.publish(Object.fromEntries(apart.map((hashX) => [hashX, S1])))
+    await kit!.notifier.idle()
+    const asked = moments.askedInHex()
+    expect(asked.toSorted()).toEqual(apart.toSorted())
+    expect(asked.map((hashX) => hashX[0])).toEqual(['2', '2', '2', '0', '0', '0', '1', '1', '1'])
+  })
+
   it('end with unsubscribing and with the session', async () => {
     const { moments, active } = own(await start())
     const [client, gone] = [await active(), await active()]
