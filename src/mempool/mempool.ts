@@ -178,15 +178,23 @@ export class Mempool {
 
   /**
    * Brings the mempool to what the node has now, by its list. `view` is where confirmed outputs are looked up. Large
-   * changes are taken in by steps, of which `step` hears. Throws what the daemon throws; what was taken in stays.
+   * changes are taken in by steps, of which `step` hears; `listed` is called when the list is there, and what is new has
+   * still to be fetched. Throws what the daemon throws; what was taken in stays.
    */
-  async refresh(view: ChainView, daemon: Daemon, signal: AbortSignal, step: RefreshStep = goOn): Promise<Refreshed> {
+  async refresh(
+    view: ChainView,
+    daemon: Daemon,
+    signal: AbortSignal,
+    step: RefreshStep = goOn,
+    listed: () => void = () => undefined,
+  ): Promise<Refreshed> {
     const { txids, sequence } = await daemon.mempoolIds(signal)
     // Asked after the ids: if this tip is the view's, so it was when the ids were listed.
     const node = await daemon.chainInfo(signal)
     if (!standsOn(view, node)) return behind(node)
     await this.#renewInterest(view, signal)
     const { gone, fresh } = await this.#compare(txids, signal)
+    listed()
     const result = await this.#takeIn(gone, fresh, { view, daemon, signal, step })
     if (result.outcome === 'current') this.#complete = true
     return { ...result, node, sequence }

@@ -307,10 +307,13 @@ export class Follower implements Service {
   async #followMempool(signal: AbortSignal): Promise<void> {
     const begun = this.#now
     const wasComplete = this.#mempool.complete
+    let listed = begun
     const news = this.#schedule.begin(begun)
     const result = await this.#hub.with(({ view }) =>
       news === undefined
-        ? this.#mempool.refresh(view, this.#daemon, signal, this.#step)
+        ? this.#mempool.refresh(view, this.#daemon, signal, this.#step, () => {
+            listed = this.#now
+          })
         : this.#mempool.update(news, view, this.#daemon, signal, this.#step),
     )
     this.#daemonHeight = result.node.blocks
@@ -327,7 +330,7 @@ export class Follower implements Service {
       return
     }
     this.#lastRefresh = this.#clock.now()
-    this.#schedule.done(result, news === undefined, { begun, now })
+    this.#schedule.done(result, news === undefined, { begun, listed, now })
     if (!wasComplete) this.#log.info({ transactions: this.#mempool.size }, 'mempool loaded')
   }
 

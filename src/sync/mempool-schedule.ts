@@ -4,12 +4,20 @@ import { NewsDesk } from './mempool-news.ts'
 
 /**
  * What was asked leaves the node and us alone for so many times as long as it took, within bounds. A list costs as much as
- * the mempool is large, whatever is new. News cost what they bring, and who waits for them waits for the rest as well.
+ * the mempool is large, whatever is new; to fetch what is new is no part of it. News cost what they bring, and who waits
+ * for them waits for the rest as well.
  */
 const LIST_REST = { factor: 4, shortestMs: 50, longestMs: 5_000 } as const
 const NEWS_REST = { factor: 1, shortestMs: 20, longestMs: 150 } as const
 /** Between lists while the node's notices have proved good. */
 const SURE_POLL_MS = 30_000
+
+/** Of one question and what came of it. */
+interface Times {
+  readonly begun: number
+  readonly listed: number
+  readonly now: number
+}
 
 /**
  * When the node is asked for its mempool, and how: for the whole list by the clock, and at each notice until those have
@@ -76,17 +84,20 @@ export class MempoolSchedule {
     return undefined
   }
 
-  /** Sets the next times after what begin() said was done, by the list or not. */
-  done(result: Refreshed, byList: boolean, times: { readonly begun: number; readonly now: number }): void {
-    const { begun, now } = times
+  /**
+   * Sets the next times after what begin() said was done, by the list or not. `listed`: when the list was there, before
+   * anything that it named was fetched.
+   */
+  done(result: Refreshed, byList: boolean, { begun, listed, now }: Times): void {
     const { factor, shortestMs, longestMs } = byList ? LIST_REST : NEWS_REST
-    const rest = Math.min(Math.max(factor * (now - begun), shortestMs), longestMs)
-    this.#restUntil = now + rest
+    const asked = byList ? listed : now
+    const rest = Math.min(Math.max(factor * (asked - begun), shortestMs), longestMs)
+    this.#restUntil = Math.max(asked + rest, now + shortestMs)
     this.#newsAt = Math.max(this.#newsAt, this.#restUntil)
     if (!byList) return
     this.#desk.endList(result.sequence, result.changed)
     const wait = this.#desk.trusted ? Math.max(this.#pollMs, SURE_POLL_MS) : this.#pollMs
     // Somebody may have asked for another list meanwhile.
-    this.#listAt = Math.min(Math.max(this.#listAt, this.#restUntil), now + Math.max(rest, wait))
+    this.#listAt = Math.max(Math.min(this.#listAt, begun + wait), this.#restUntil)
   }
 }
