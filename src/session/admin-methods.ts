@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { toDisplayHex } from '../lib/bytes.ts'
 import { type AdminMethod, defineAdminMethod } from './admin.ts'
-import type { SessionHandle, SessionManager } from './manager.ts'
+import type { SessionHandle } from './handle.ts'
+import type { SessionManager } from './manager.ts'
 import type { SharedSession } from './shared.ts'
 
 export interface AdminSurroundings {
@@ -52,7 +53,7 @@ function listSessions({ shared, manager }: AdminSurroundings): AdminMethod {
     params: NO_PARAMS,
     example: { params: [], result: [{ id: 1, kind: 'tcp', state: 'active' }] },
     handler: () =>
-      [...manager.sessions()].sort((a, b) => a.core.id - b.core.id).map((session) => describeSession(session, shared)),
+      [...manager.sessions()].sort((a, b) => a.id - b.id).map((session) => describeSession(session, shared)),
   })
 }
 
@@ -86,7 +87,7 @@ function inspect({ shared, manager }: AdminSurroundings): AdminMethod {
       const session = manager.find(id)
       return session === undefined
         ? null
-        : { ...describeSession(session, shared), calls: Object.fromEntries(session.core.calls) }
+        : { ...describeSession(session, shared), calls: Object.fromEntries(session.calls) }
     },
   })
 }
@@ -106,8 +107,8 @@ function disconnect({ manager }: AdminSurroundings): AdminMethod {
     handler: ({ session_ids: ids }) =>
       (Array.isArray(ids) ? ids : [ids]).flatMap((item) => {
         const found = matching(manager, String(item))
-        for (const { core } of found) core.closeNow('operator')
-        return found.length === 0 ? [`unknown: ${item}`] : found.map(({ core }) => `disconnected ${core.id}`)
+        for (const session of found) session.command({ type: 'close', reason: 'operator' })
+        return found.length === 0 ? [`unknown: ${item}`] : found.map(({ id }) => `disconnected ${id}`)
       }),
   })
 }
@@ -130,48 +131,45 @@ function stop({ stop }: AdminSurroundings): AdminMethod {
 function matching(manager: SessionManager, item: string): SessionHandle[] {
   if (item.toLowerCase() === 'all') return [...manager.sessions()]
   if (item.toLowerCase() === 'pending') {
-    return [...manager.sessions()].filter(({ core }) => core.state === 'handshaking')
+    return [...manager.sessions()].filter(({ state }) => state === 'handshaking')
   }
   const one = /^\d+$/.test(item) ? manager.find(Number(item)) : undefined
   if (one !== undefined) return [one]
-  return [...manager.sessions()].filter(({ core }) => core.groups.some(({ name }) => name === item))
+  return [...manager.sessions()].filter(({ groups }) => groups.some(({ name }) => name === item))
 }
 
-function describeSession(
-  { core, subscriptionCount, followsTip, unanswered, unsent }: SessionHandle,
-  shared: SharedSession,
-): object {
+function describeSession(session: SessionHandle, shared: SharedSession): object {
   return {
-    id: core.id,
-    kind: core.carrier.kind,
-    direction: 'inbound',
-    state: core.state,
-    remote: shared.addressForLog(core.carrier.remote),
-    software: core.software ?? null,
-    protocol: core.protocol.join('.'),
-    peer: core.isPeer,
-    cost: round(core.cost),
-    extra_cost: round(core.meter.totalCost - core.cost),
-    concurrency: core.meter.concurrency,
-    groups: core.groups.map(({ name }) => name),
-    unanswered,
-    follows_tip: followsTip,
-    subscriptions: subscriptionCount,
-    transactions_sent: core.transactionsSent,
-    unsent_bytes: unsent,
-    received_messages: core.traffic.receivedMessages,
-    received_bytes: core.traffic.receivedBytes,
-    sent_messages: core.traffic.sentMessages,
-    sent_bytes: core.traffic.sentBytes,
-    errors: core.traffic.errors,
-    seconds: Math.round((shared.clock.now() - core.established) / 1000),
+    id: session.id,
+    kind: session.kind,
+    direction: session.direction,
+    state: session.state,
+    remote: shared.addressForLog(session.remote),
+    software: session.software ?? null,
+    protocol: session.protocol.join('.'),
+    peer: session.isPeer,
+    cost: round(session.cost),
+    extra_cost: round(session.totalCost - session.cost),
+    concurrency: session.concurrency,
+    groups: session.groups.map(({ name }) => name),
+    unanswered: session.unanswered,
+    follows_tip: session.followsTip,
+    subscriptions: session.subscriptionCount,
+    transactions_sent: session.transactionsSent,
+    unsent_bytes: session.unsent,
+    received_messages: session.traffic.receivedMessages,
+    received_bytes: session.traffic.receivedBytes,
+    sent_messages: session.traffic.sentMessages,
+    sent_bytes: session.traffic.sentBytes,
+    errors: session.traffic.errors,
+    seconds: Math.round((shared.clock.now() - session.established) / 1000),
   }
 }
 
 function requestCounts(manager: SessionManager): Record<string, number> {
   const counts = new Map<string, number>()
-  for (const { core } of manager.sessions()) {
-    for (const [name, count] of core.calls) counts.set(name, (counts.get(name) ?? 0) + count)
+  for (const { calls } of manager.sessions()) {
+    for (const [name, count] of calls) counts.set(name, (counts.get(name) ?? 0) + count)
   }
   return Object.fromEntries(counts)
 }

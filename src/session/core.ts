@@ -4,24 +4,21 @@ import type { PendingCall } from '../rpc/envelope.ts'
 import type { RpcFailure } from '../rpc/failure.ts'
 import { type AtomicalsShape, compareVersions, type ProtocolVersion, type RpcContext } from '../rpc/method.ts'
 import { formatVersion, V1_6 } from '../rpc/versions.ts'
-import { CostMeter, type CostOptions, type CostSurroundings } from './cost.ts'
-import type { GroupMember, SessionGroup } from './groups.ts'
-import { type ClientOf, type RequestHooks, Requests } from './requests.ts'
+import { CostMeter, type CostSurroundings } from './cost.ts'
+import type { Direction } from './counter.ts'
+import type { SessionGroup } from './groups.ts'
+import {
+  noTraffic,
+  type SessionCommand,
+  type SessionHandle,
+  type SessionKeeper,
+  type SessionState,
+  type Traffic,
+} from './handle.ts'
+import { type ClientOf, NO_HOOKS, type RequestHooks, Requests } from './requests.ts'
 import { FIRST_PROTOCOL, type SharedSession } from './shared.ts'
 import { Slots } from './slots.ts'
 import type { CloseReason, RemoteAddress, TransportKind } from './transports/connection.ts'
-
-export type SessionState = 'handshaking' | 'active' | 'closing' | 'closed'
-
-/** What a session asks of the one who keeps the sessions. */
-export interface SessionKeeper {
-  /** What clients from there are held to. */
-  costsOf(remote: RemoteAddress): CostOptions
-  /** The first request has come. The reason to refuse it, if there is no place. */
-  activated(core: SessionCore): CloseReason | undefined
-  /** Called once. */
-  ended(core: SessionCore, reason: CloseReason): void
-}
 
 /** What carries a session: how it is closed and whether it takes more. */
 export interface SessionCarrier {
@@ -30,25 +27,22 @@ export interface SessionCarrier {
   close(reason: CloseReason): void
 }
 
-/** Traffic of one session. */
-export interface Traffic {
-  receivedMessages: number
-  receivedBytes: number
-  sentMessages: number
-  sentBytes: number
-  errors: number
+/** What the core asks of the session that is made around it: figures that differ by what carries it. */
+export interface SessionInside extends RequestHooks {
+  readonly subscriptionCount: number
+  readonly followsTip: boolean
+  readonly unsent: number
+  /** Every second or so, after the limits of time that every session has. `now` on the monotonic clock. */
+  onTick(now: number): void
 }
 
-export function noTraffic(): Traffic {
-  return { receivedMessages: 0, receivedBytes: 0, sentMessages: 0, sentBytes: 0, errors: 0 }
-}
-
-export function addTraffic(sum: Traffic, part: Readonly<Traffic>): void {
-  sum.receivedMessages += part.receivedMessages
-  sum.receivedBytes += part.receivedBytes
-  sum.sentMessages += part.sentMessages
-  sum.sentBytes += part.sentBytes
-  sum.errors += part.errors
+/** No stream: nothing is sent unasked, so there is nothing to follow and nothing to wait for. */
+export const NO_STREAM: SessionInside = {
+  ...NO_HOOKS,
+  subscriptionCount: 0,
+  followsTip: false,
+  unsent: 0,
+  onTick: () => {},
 }
 
 /** One list for all who are in none. */
@@ -60,26 +54,27 @@ const CLOSING_GRACE = 1000
 /**
  * What every session has, whatever carries it: its state, what it is called, what it has used, and its requests.
  * handshaking → active with the first request; closing once there is a reason to; closed when the carrier has gone.
+ * The session made around it has all of this; everybody else holds it as a SessionHandle.
  */
-export class SessionCore implements GroupMember, CostSurroundings {
+export class SessionCore implements SessionHandle, CostSurroundings {
   readonly id: number
-  readonly carrier: SessionCarrier
-  /** Milliseconds since the epoch. */
   readonly established: number
   readonly meter: CostMeter
-  readonly requests: Requests
   readonly traffic: Traffic = noTraffic()
-  /** Requests by name; unknown names count together. */
   readonly calls = new Map<string, number>()
-  groups: readonly SessionGroup[] = NO_GROUPS
   /** Form of `atomicals` that it has asked for. */
   shape: AtomicalsShape | undefined
+  readonly #carrier: SessionCarrier
+  readonly #inside: SessionInside
   readonly #shared: SharedSession
   readonly #keeper: SessionKeeper
+  readonly #requests: Requests
   readonly #slots: Slots
   readonly #begun: number
   #state: SessionState = 'handshaking'
   #lastReceived: number
+  #groups: readonly SessionGroup[] = NO_GROUPS
+  #unanswered = 0
   #isPeer = false
   #transactionsSent = 0
   #software: string | undefined
@@ -90,11 +85,18 @@ export class SessionCore implements GroupMember, CostSurroundings {
   #negotiation: Promise<unknown> | undefined
   #closing: { readonly reason: CloseReason; readonly since: number } | undefined
 
-  constructor(id: number, carrier: SessionCarrier, shared: SharedSession, keeper: SessionKeeper, hooks: RequestHooks) {
+  constructor(
+    id: number,
+    carrier: SessionCarrier,
+    shared: SharedSession,
+    keeper: SessionKeeper,
+    inside: SessionInside,
+  ) {
     const { clock } = shared
     const costs = keeper.costsOf(carrier.remote)
     this.id = id
-    this.carrier = carrier
+    this.#carrier = carrier
+    this.#inside = inside
     this.established = clock.now()
     this.#shared = shared
     this.#keeper = keeper
@@ -102,33 +104,64 @@ export class SessionCore implements GroupMember, CostSurroundings {
     this.#lastReceived = this.#begun
     this.#slots = new Slots(costs.initialConcurrent)
     this.meter = new CostMeter(costs, clock, this)
-    this.requests = new Requests(shared, this.meter, this.#slots, hooks)
+    this.#requests = new Requests(shared, this.meter, this.#slots, inside)
+  }
+
+  // What everybody may know.
+
+  /** Conversations that we begin ourselves are no sessions: they are in outbound/. */
+  get direction(): Direction {
+    return 'inbound'
+  }
+
+  get kind(): TransportKind {
+    return this.#carrier.kind
+  }
+
+  get remote(): RemoteAddress {
+    return this.#carrier.remote
   }
 
   get cost(): number {
     return this.meter.cost
   }
 
-  extraCost(): number {
-    let extra = 0
-    for (const group of this.groups) extra += group.extraCost(this)
-    return extra
+  get totalCost(): number {
+    return this.meter.totalCost
   }
 
-  onConcurrency(concurrency: number): void {
-    this.#slots.setTarget(concurrency)
+  get concurrency(): number {
+    return this.meter.concurrency
+  }
+
+  get groups(): readonly SessionGroup[] {
+    return this.#groups
+  }
+
+  get unanswered(): number {
+    return this.#unanswered
+  }
+
+  get subscriptionCount(): number {
+    return this.#inside.subscriptionCount
+  }
+
+  get followsTip(): boolean {
+    return this.#inside.followsTip
+  }
+
+  get unsent(): number {
+    return this.#inside.unsent
   }
 
   get state(): SessionState {
     return this.#state
   }
 
-  /** True once it has asked to be listed as a server. */
   get isPeer(): boolean {
     return this.#isPeer
   }
 
-  /** Transactions of it that the node took. */
   get transactionsSent(): number {
     return this.#transactionsSent
   }
@@ -141,10 +174,42 @@ export class SessionCore implements GroupMember, CostSurroundings {
     return this.#protocol
   }
 
-  /** On the monotonic clock. */
   get lastReceived(): number {
     return this.#lastReceived
   }
+
+  command(command: SessionCommand): void {
+    switch (command.type) {
+      case 'join':
+        this.#groups = command.groups
+        return this.meter.recalculate()
+      case 'tick':
+        this.#expire(command.now)
+        return this.#inside.onTick(command.now)
+      case 'recalculate':
+        this.meter.setSubscriptions(this.subscriptionCount)
+        return this.meter.recalculate()
+      case 'end':
+        this.end(command.reason)
+        return this.settle()
+      case 'close':
+        return this.closeNow(command.reason)
+    }
+  }
+
+  // What the meter asks and tells.
+
+  extraCost(): number {
+    let extra = 0
+    for (const group of this.#groups) extra += group.extraCost(this)
+    return extra
+  }
+
+  onConcurrency(concurrency: number): void {
+    this.#slots.setTarget(concurrency)
+  }
+
+  // What the session around it asks and tells.
 
   /** True while messages are listened to. */
   get open(): boolean {
@@ -160,6 +225,22 @@ export class SessionCore implements GroupMember, CostSurroundings {
   sent(bytes: number): void {
     this.traffic.sentBytes += bytes
     this.meter.bumpBytes(bytes)
+  }
+
+  /** A message has come that is to be answered, unless nobody wants the answer. */
+  asked(): void {
+    this.traffic.receivedMessages++
+    this.#unanswered++
+  }
+
+  /** It is; settle() follows. */
+  answered(): void {
+    this.#unanswered--
+  }
+
+  /** Closes if it was to be closed and nothing is unanswered any more. */
+  settle(): void {
+    if (this.#closing !== undefined && this.#unanswered === 0) this.#carrier.close(this.#closing.reason)
   }
 
   /**
@@ -179,7 +260,7 @@ export class SessionCore implements GroupMember, CostSurroundings {
       this.#state = 'active'
       this.#unannounced = call.method !== 'server.version'
     }
-    const running = this.requests.run(this.#negotiation, client, job, tally.seconds)
+    const running = this.#requests.run(this.#negotiation, client, job, tally.seconds)
     if (!(running instanceof Promise)) return running
     if (call.method === 'server.version' && !this.#identified && this.#negotiation === undefined) {
       const over = () => {
@@ -246,33 +327,27 @@ export class SessionCore implements GroupMember, CostSurroundings {
     this.#state = 'closing'
   }
 
-  /** Called when something was answered: closes if that was all that was waited for. */
-  settle(unanswered: number): void {
-    if (this.#closing !== undefined && unanswered === 0) this.carrier.close(this.#closing.reason)
-  }
-
-  /** Every second or so: time limits. */
-  tick(now: number): void {
-    this.requests.expire(now)
-    if (this.#closing !== undefined && now - this.#closing.since >= CLOSING_GRACE) {
-      this.carrier.close(this.#closing.reason)
-    } else if (this.#state === 'handshaking' && now - this.#begun >= this.#shared.options.handshakeTimeout) {
-      this.closeNow('handshake timeout')
-    }
-  }
-
   /** Stops listening and closes as soon as what is written has left. */
   closeNow(reason: CloseReason): void {
     this.end(reason)
-    this.carrier.close(this.#closing?.reason ?? reason)
+    this.#carrier.close(this.#closing?.reason ?? reason)
   }
 
   /** The carrier has gone. */
   gone(reason: CloseReason): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.requests.abortAll(SESSION_GONE)
+    this.#requests.abortAll(SESSION_GONE)
     this.#keeper.ended(this, reason)
+  }
+
+  #expire(now: number): void {
+    this.#requests.expire(now)
+    if (this.#closing !== undefined && now - this.#closing.since >= CLOSING_GRACE) {
+      this.#carrier.close(this.#closing.reason)
+    } else if (this.#state === 'handshaking' && now - this.#begun >= this.#shared.options.handshakeTimeout) {
+      this.closeNow('handshake timeout')
+    }
   }
 }
 

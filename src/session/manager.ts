@@ -1,13 +1,21 @@
 import { isAbort } from '../errors.ts'
 import type { Service } from '../lib/service.ts'
 import { Admission, type AdmissionOptions, type Refusal, Ticket } from './admission.ts'
-import { addTraffic, noTraffic, type SessionCore, type SessionKeeper, type Traffic } from './core.ts'
 import { type CostOptions, unlimited } from './cost.ts'
 import type { SessionCounter } from './counter.ts'
 import { type GroupOptions, SessionGroups } from './groups.ts'
+import {
+  addTraffic,
+  noTraffic,
+  type SessionCommand,
+  type SessionHandle,
+  type SessionKeeper,
+  type Traffic,
+} from './handle.ts'
 import { HttpSession } from './http/session.ts'
 import { Listeners, type ListenTarget } from './listeners.ts'
 import { ElectrumXSession } from './session.ts'
+import { Sessions } from './sessions.ts'
 import type { SharedSession } from './shared.ts'
 import {
   CLOSE_REASONS,
@@ -52,23 +60,26 @@ export const DEFAULT_MANAGER = {
   logInterval: 3_600_000,
 } as const
 
-/** Ends that are the client's own fault and the operator's to know. */
-const ABUSE: ReadonlySet<CloseReason> = new Set(['excessive usage', 'client refused', 'protocol breach'])
+/** What the audit says of an end: nothing of those that are in the course of things. */
+const AUDITED: Readonly<Record<CloseReason, string | undefined>> = {
+  'client closed': undefined,
+  'client reset': undefined,
+  'handshake timeout': undefined,
+  'idle timeout': undefined,
+  'slow reader': undefined,
+  'excessive usage': 'disconnected for abuse',
+  'protocol breach': 'disconnected for abuse',
+  'unsupported version': undefined,
+  'client refused': 'disconnected for abuse',
+  'server full': undefined,
+  operator: 'disconnected by the operator',
+  shutdown: undefined,
+  'transport error': undefined,
+}
 
 const TICK = 1000
 const SWEEP_INTERVAL = 60_000
 const RECALCULATION_INTERVAL = 300_000
-
-/** What the manager holds of a session. */
-export interface SessionHandle {
-  readonly core: SessionCore
-  readonly subscriptionCount: number
-  readonly unanswered: number
-  readonly followsTip: boolean
-  /** Bytes that wait for the client to take them. */
-  readonly unsent: number
-  tick(now: number): void
-}
 
 /** Numbers for the administrator and for metrics. */
 export interface SessionCounts {
@@ -95,9 +106,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   readonly #shared: SharedSession
   readonly #admission: Admission
   readonly #listeners: Listeners
-  readonly #tickets = new Map<number, Ticket>()
-  readonly #handshaking = new Map<number, SessionHandle>()
-  readonly #active = new Map<number, SessionHandle>()
+  readonly #sessions = new Sessions()
   readonly #closed: Record<CloseReason, number>
   /** Traffic of sessions that are gone. */
   readonly #past = noTraffic()
@@ -145,7 +154,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   /** Of all sessions there ever were. */
   get traffic(): Readonly<Traffic> {
     const sum = { ...this.#past }
-    for (const { core } of this.sessions()) addTraffic(sum, core.traffic)
+    for (const { traffic } of this.sessions()) addTraffic(sum, traffic)
     return sum
   }
 
@@ -165,13 +174,12 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   }
 
   /** All sessions, active ones first. */
-  *sessions(): Iterable<SessionHandle> {
-    yield* this.#active.values()
-    yield* this.#handshaking.values()
+  sessions(): Iterable<SessionHandle> {
+    return this.#sessions.all()
   }
 
   find(id: number): SessionHandle | undefined {
-    return this.#active.get(id) ?? this.#handshaking.get(id)
+    return this.#sessions.find(id)
   }
 
   /**
@@ -197,12 +205,9 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   async stop(): Promise<void> {
     this.#accepting = false
     await this.#listeners.close()
-    for (const { core, unanswered } of this.sessions()) {
-      core.end('shutdown')
-      core.settle(unanswered)
-    }
+    this.#command({ type: 'end', reason: 'shutdown' })
     await this.#drained(this.#options.shutdownGrace)
-    for (const { core } of this.sessions()) core.closeNow('shutdown')
+    this.#command({ type: 'close', reason: 'shutdown' })
     await this.#drained(this.#options.connection.closeTimeout + TICK)
     this.#stopping.abort()
     await this.#loop
@@ -225,13 +230,13 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   }
 
   welcome(connection: Connection, pass: Pass): void {
-    const session = new ElectrumXSession(this.#nextId++, connection, this.#shared, this)
-    this.#add(session, pass)
+    const { handle } = new ElectrumXSession(this.#nextId++, connection, this.#shared, this)
+    this.#add(handle, pass)
   }
 
   welcomeHttp(carrier: HttpCarrier, pass: Pass): HttpHandler {
     const session = new HttpSession(this.#nextId++, carrier, this.#shared, this)
-    this.#add(session, pass)
+    this.#add(session.handle, pass)
     return session
   }
 
@@ -242,40 +247,36 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     return this.groups.isExempt(host) ? unlimited(costs) : costs
   }
 
-  activated(core: SessionCore): CloseReason | undefined {
-    const handle = this.#handshaking.get(core.id)
-    if (handle === undefined || this.#tickets.get(core.id)?.activate() !== undefined) return 'server full'
-    this.#handshaking.delete(core.id)
-    this.#active.set(core.id, handle)
+  activated({ id }: SessionHandle): CloseReason | undefined {
+    if (!this.#sessions.activate(id)) return 'server full'
     this.#balance()
     return undefined
   }
 
-  ended(core: SessionCore, reason: CloseReason): void {
-    this.#handshaking.delete(core.id)
-    this.#active.delete(core.id)
-    this.#tickets.get(core.id)?.release()
-    this.#tickets.delete(core.id)
-    for (const group of core.groups) group.leave(core)
+  ended(session: SessionHandle, reason: CloseReason): void {
+    this.#sessions.remove(session.id)
+    for (const group of session.groups) group.leave(session)
     this.#closed[reason]++
-    addTraffic(this.#past, core.traffic)
-    this.#tellEnded(core, reason)
+    addTraffic(this.#past, session.traffic)
+    this.#tellEnded(session, reason)
     this.#balance()
-    if (this.#active.size + this.#handshaking.size === 0) this.#empty?.()
+    if (this.#sessions.size === 0) this.#empty?.()
+  }
+
+  /** Tells all sessions. */
+  #command(command: SessionCommand): void {
+    for (const session of this.sessions()) session.command(command)
   }
 
   #add(session: SessionHandle, pass: Pass): void {
-    const { core } = session
-    if (pass instanceof Ticket) this.#tickets.set(core.id, pass)
-    this.#handshaking.set(core.id, session)
-    core.groups = this.groups.join(core.carrier.remote.host, core, core.established)
-    core.meter.recalculate()
+    const { id, kind, remote, established } = session
+    this.#sessions.add(session, pass instanceof Ticket ? pass : undefined)
+    session.command({ type: 'join', groups: this.groups.join(remote.host, session, established) })
     this.#accepted++
     if (this.#shared.log.isLevelEnabled('debug')) {
-      const remote = this.#shared.addressForLog(core.carrier.remote)
-      this.#shared.log.debug({ session: core.id, kind: core.carrier.kind, remote }, 'session opened')
+      this.#shared.log.debug({ session: id, kind, remote: this.#shared.addressForLog(remote) }, 'session opened')
     }
-    if (!this.#accepting) core.closeNow('shutdown')
+    if (!this.#accepting) session.command({ type: 'close', reason: 'shutdown' })
   }
 
   #tellRefused(kind: TransportKind, remote: RemoteAddress, reason: Refusal): void {
@@ -284,26 +285,25 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   }
 
   /** Every end at debug; one for abuse, or by the operator, also in the audit: who, what, why. */
-  #tellEnded(core: SessionCore, reason: CloseReason): void {
+  #tellEnded(session: SessionHandle, reason: CloseReason): void {
     const { log, clock } = this.#shared
-    const { kind } = core.carrier
-    const byOperator = reason === 'operator'
-    if (byOperator || ABUSE.has(reason)) {
-      const remote = this.#shared.addressForLog(core.carrier.remote)
-      const groups = this.#shared.options.anonymous ? undefined : core.groups.map(({ name }) => name)
-      const { cost, totalCost } = core.meter
-      const who = { session: core.id, kind, remote, groups }
+    const { id, kind, cost, totalCost } = session
+    const audited = AUDITED[reason]
+    if (audited !== undefined) {
+      const remote = this.#shared.addressForLog(session.remote)
+      const groups = this.#shared.options.anonymous ? undefined : session.groups.map(({ name }) => name)
+      const who = { session: id, kind, remote, groups }
       const why = {
         reason,
         cost: Math.round(cost),
         group_cost: Math.round(totalCost - cost),
-        errors: core.traffic.errors,
+        errors: session.traffic.errors,
       }
-      log.info({ audit: true, ...who, ...why }, byOperator ? 'disconnected by the operator' : 'disconnected for abuse')
+      log.info({ audit: true, ...who, ...why }, audited)
     }
     if (!log.isLevelEnabled('debug')) return
-    const seconds = Math.round((clock.now() - core.established) / 1000)
-    log.debug({ session: core.id, kind, reason, seconds }, 'session closed')
+    const seconds = Math.round((clock.now() - session.established) / 1000)
+    log.debug({ session: id, kind, reason, seconds }, 'session closed')
   }
 
   #open(): void {
@@ -346,21 +346,20 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   }
 
   #tick(now: number): void {
-    for (const session of this.sessions()) session.tick(now)
+    this.#command({ type: 'tick', now })
     if (this.#accepting) this.#listeners.mend()
   }
 
   #sweep(now: number): void {
     const cutoff = now - this.#options.sessionTimeout
-    for (const { core } of this.sessions()) if (core.lastReceived < cutoff) core.closeNow('idle timeout')
+    for (const session of this.sessions()) {
+      if (session.lastReceived < cutoff) session.command({ type: 'close', reason: 'idle timeout' })
+    }
   }
 
   #recalculate(): void {
     this.groups.refund(RECALCULATION_INTERVAL / 1000, this.#shared.options.costs.hardLimit)
-    for (const { core, subscriptionCount } of this.sessions()) {
-      core.meter.setSubscriptions(subscriptionCount)
-      core.meter.recalculate()
-    }
+    this.#command({ type: 'recalculate' })
   }
 
   #report(): void {
@@ -369,7 +368,7 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
 
   /** Settles when nobody is left, or after `ms`. */
   async #drained(ms: number): Promise<void> {
-    if (this.#active.size + this.#handshaking.size === 0) return
+    if (this.#sessions.size === 0) return
     const over = new AbortController()
     const empty = new Promise<void>((resolve) => {
       this.#empty = resolve

@@ -1,32 +1,26 @@
 import { invariant } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
-import { toHex, toLatin1 } from '../lib/bytes.ts'
+import { toLatin1 } from '../lib/bytes.ts'
 import type { LongText } from '../lib/long-text.ts'
-import type { Moment } from '../mempool/moment.ts'
 import type { Answer, EnvelopeSession, PendingCall, RequestHost } from '../rpc/envelope.ts'
 import { failureOf, type RpcFailure } from '../rpc/failure.ts'
 import { RawJson } from '../rpc/json.ts'
-import {
-  type AtomicalsShape,
-  compareVersions,
-  type ProtocolVersion,
-  type RpcClient,
-  type RpcContext,
-} from '../rpc/method.ts'
+import { compareVersions, type RpcContext } from '../rpc/method.ts'
 import { type FoundOutpoint, type OutpointRef, outpointBytes } from '../rpc/outpoint.ts'
-import type { Topic, TopicStatus } from '../rpc/topic.ts'
 import { V1_7 } from '../rpc/versions.ts'
-import { SessionCore, type SessionKeeper } from './core.ts'
-import type { RequestHooks, Waiting } from './requests.ts'
+import { SessionCore, type SessionInside } from './core.ts'
+import type { SessionHandle, SessionKeeper } from './handle.ts'
+import type { Waiting } from './requests.ts'
 import type { SharedSession } from './shared.ts'
+import {
+  type Exchange,
+  type FollowedScript,
+  type FollowedTopic,
+  StreamClient,
+  type StreamSubscriber,
+} from './stream-client.ts'
 import type { ScriptSubscription, Subscriber, SubscriptionNews, TipNotice } from './subscriptions.ts'
 import type { CloseReason, Connection, ConnectionHandler } from './transports/connection.ts'
-
-/** One message of the client until its answer is written: what is told in the answer must not be told before it. */
-interface Exchange {
-  held: Set<ScriptSubscription> | undefined
-  holdsTip: boolean
-}
 
 /** What the client knows of the tip, once it has asked to be told. */
 interface TipSubscription {
@@ -52,12 +46,11 @@ function charactersOf(result: unknown): number {
 const NOISE = ['0'.repeat(128)]
 
 /** One client on a stream: its messages, its answers, and what it is told unasked. */
-export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, ConnectionHandler {
-  readonly core: SessionCore
+export class ElectrumXSession implements Subscriber, RequestHost, SessionInside, StreamSubscriber, ConnectionHandler {
+  readonly #core: SessionCore
   readonly #connection: Connection
   readonly #shared: SharedSession
   readonly #envelope: EnvelopeSession
-  #unanswered = 0
   #paused = false
   /** The message whose requests are being started; the envelope starts all of them before it waits for anything. */
   #current: Exchange | undefined
@@ -73,13 +66,17 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
   constructor(id: number, connection: Connection, shared: SharedSession, keeper: SessionKeeper) {
     this.#connection = connection
     this.#shared = shared
-    this.core = new SessionCore(id, connection, shared, keeper, this)
+    this.#core = new SessionCore(id, connection, shared, keeper, this)
     this.#envelope = shared.envelope.open(this)
     connection.handler = this
   }
 
   get id(): number {
-    return this.core.id
+    return this.#core.id
+  }
+
+  get handle(): SessionHandle {
+    return this.#core
   }
 
   get subscriptionCount(): number {
@@ -96,18 +93,12 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
     return this.#connection.unsent
   }
 
-  /** Messages received and not answered. */
-  get unanswered(): number {
-    return this.#unanswered
-  }
-
-  tick(now: number): void {
-    this.core.tick(now)
+  onTick(now: number): void {
     this.#letOneGo() // In case the one before takes its time.
     const since = this.#deferredSince
     if (since !== undefined && now - since >= this.#shared.options.notifyTimeout) {
-      if (this.core.open) this.#shared.tally.limits.NOTIFY_TIMEOUT++
-      this.core.closeNow('slow reader')
+      if (this.#core.open) this.#shared.tally.limits.NOTIFY_TIMEOUT++
+      this.#core.closeNow('slow reader')
     }
   }
 
@@ -117,13 +108,17 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
     const exchange = this.#current
     invariant(exchange !== undefined, 'a request was started outside of its message')
     const since = this.#shared.notifier.sequence
-    const result = this.core.run(call, (moment) => new StreamClient(this, exchange, moment, since), job)
+    const result = this.#core.run(
+      call,
+      (moment) => new StreamClient(this.#core, this, { exchange, moment, since }),
+      job,
+    )
     if (!(result instanceof Promise)) this.#ahead += charactersOf(result)
     return result
   }
 
   failed(failure: RpcFailure): void {
-    this.core.failed(failure)
+    this.#core.failed(failure)
   }
 
   // What the notifier asks.
@@ -151,7 +146,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
       return
     }
     this.#shared.tally.notifications.script++
-    const isNew = compareVersions(this.core.protocol, V1_7) >= 0
+    const isNew = compareVersions(this.#core.protocol, V1_7) >= 0
     const method = isNew ? 'blockchain.scriptpubkey.subscribe' : 'blockchain.scripthash.subscribe'
     this.#send(this.#envelope.notification(method, [subscription.alias, status]))
   }
@@ -177,30 +172,29 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
    * looks on from outside cannot tell from the length whether a block touched the wallet.
    */
   #noise(): void {
-    if (compareVersions(this.core.protocol, V1_7) < 0) return
+    if (compareVersions(this.#core.protocol, V1_7) < 0) return
     this.#send(this.#envelope.notification('server.ping', NOISE))
   }
 
   cannotFollow(subscription: ScriptSubscription): void {
     this.#shared.log.info({ session: this.id }, 'history of a followed script grew too long, closing')
     this.#shared.subscriptions.remove(this, subscription.key)
-    this.core.closeNow('excessive usage')
+    this.#core.closeNow('excessive usage')
   }
 
   // What the connection tells.
 
   onReceived(bytes: number): void {
-    this.core.received(bytes)
+    this.#core.received(bytes)
   }
 
   onSent(bytes: number): void {
-    this.core.sent(bytes)
+    this.#core.sent(bytes)
   }
 
   onMessage(message: Uint8Array): void {
-    if (!this.core.open) return
-    this.core.traffic.receivedMessages++
-    this.#unanswered++
+    if (!this.#core.open) return
+    this.#core.asked()
     this.#throttle()
     const exchange: Exchange = { held: undefined, holdsTip: false }
     this.#current = exchange
@@ -211,39 +205,39 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
       (error: unknown) => {
         this.#shared.log.error({ err: error, session: this.id }, 'message could not be handled')
         this.#answer(exchange, undefined)
-        this.core.closeNow('transport error')
+        this.#core.closeNow('transport error')
       },
     )
   }
 
   onOversized(): void {
-    this.core.failed(failureOf(-32600, 'message too long', 'MAX_RECV'))
+    this.#core.failed(failureOf(-32600, 'message too long', 'MAX_RECV'))
   }
 
   #answer(exchange: Exchange, text: Answer): void {
-    this.#unanswered--
+    this.#core.answered()
     // What was at hand is sent in one go, before anything else is read.
     this.#ahead = 0
     if (text !== undefined) this.#send(text)
     this.#release(exchange)
     this.done()
     this.#throttle()
-    this.core.settle(this.#unanswered)
+    this.#core.settle()
   }
 
   #send(text: string | LongText): void {
-    this.core.traffic.sentMessages++
+    this.#core.traffic.sentMessages++
     this.#connection.send(text)
   }
 
   /** Stops reading while too many messages wait. */
   #throttle(): void {
     const limit = this.#shared.options.maxPipelined
-    if (!this.#paused && this.#unanswered >= limit) {
+    if (!this.#paused && this.#core.unanswered >= limit) {
       this.#paused = true
       this.#shared.tally.limits.MAX_PIPELINED++
       this.#connection.pause()
-    } else if (this.#paused && this.#unanswered <= limit / 2) {
+    } else if (this.#paused && this.#core.unanswered <= limit / 2) {
       this.#paused = false
       this.#connection.resume()
     }
@@ -294,14 +288,14 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
     this.#tip = undefined
     this.#deferred = undefined
     this.#deferredSince = undefined
-    this.core.gone(reason)
+    this.#core.gone(reason)
   }
 
   // Subscriptions.
 
   /** From now on the client hears of other tips than `told`, which the answer to `exchange` will tell. */
   followTip(exchange: Exchange, told: string, since: number): void {
-    if (this.core.state === 'closed') return
+    if (this.#core.state === 'closed') return
     const stale = since !== this.#shared.notifier.sequence
     this.#tip ??= { told, since, held: 0, stale }
     this.#tip.told = told
@@ -313,12 +307,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
   }
 
   /** The same of a script and its status. */
-  followScript(
-    exchange: Exchange,
-    script: { readonly hashX: Uint8Array; readonly alias: string; readonly status: string | null },
-    since: number,
-  ): void {
-    const { hashX, alias, status } = script
+  followScript(exchange: Exchange, { hashX, alias, status }: FollowedScript, since: number): void {
     this.#follow(exchange, { key: toLatin1(hashX), alias, status, since })
   }
 
@@ -331,17 +320,13 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
   }
 
   /** The same of a topic, found as it was at a height. */
-  followTopic(
-    exchange: Exchange,
-    topic: { readonly topic: Topic; readonly found: TopicStatus; readonly height: number },
-    since: number,
-  ): void {
+  followTopic(exchange: Exchange, topic: FollowedTopic, since: number): void {
     const { key } = topic.topic
     this.#follow(exchange, { key, alias: '', status: topic.found.status, since, topic })
   }
 
   #follow(exchange: Exchange, news: SubscriptionNews): void {
-    if (this.core.state === 'closed') return
+    if (this.#core.state === 'closed') return
     const { since } = news
     const subscription = this.#shared.subscriptions.add(this, news)
     if (since !== this.#shared.notifier.sequence) subscription.stale = true
@@ -383,88 +368,5 @@ export class ElectrumXSession implements Subscriber, RequestHost, RequestHooks, 
   #recheckTip(tip: TipSubscription): void {
     tip.stale = false
     this.#shared.notifier.recheckTip()
-  }
-}
-
-/** A client as the handler of one request sees it. */
-class StreamClient implements RpcClient {
-  readonly stream = true
-  readonly #session: ElectrumXSession
-  readonly #exchange: Exchange
-  readonly #moment: Moment
-  readonly #since: number
-
-  constructor(session: ElectrumXSession, exchange: Exchange, moment: Moment, since: number) {
-    this.#session = session
-    this.#exchange = exchange
-    this.#moment = moment
-    this.#since = since
-  }
-
-  get id(): number {
-    return this.#session.id
-  }
-
-  get protocol(): ProtocolVersion {
-    return this.#session.core.protocol
-  }
-
-  get software(): string | undefined {
-    return this.#session.core.software
-  }
-
-  get address(): string {
-    return this.#session.core.carrier.remote.host
-  }
-
-  identify(
-    software: string,
-    wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion },
-  ): ProtocolVersion {
-    return this.#session.core.identify(software, wanted)
-  }
-
-  get shape(): AtomicalsShape | undefined {
-    return this.#session.core.shape
-  }
-
-  chooseShape(shape: AtomicalsShape): void {
-    this.#session.core.shape = shape
-  }
-
-  becomePeer(): boolean {
-    return this.#session.core.becomePeer()
-  }
-
-  sentTransactions(count: number): void {
-    this.#session.core.sentTransactions(count)
-  }
-
-  subscribeHeaders(): void {
-    this.#session.followTip(this.#exchange, toHex(this.#moment.tip.hash), this.#since)
-  }
-
-  subscribeScript(hashX: Uint8Array, alias: string, status: string | null): void {
-    this.#session.followScript(this.#exchange, { hashX, alias, status }, this.#since)
-  }
-
-  unsubscribeScript(hashX: Uint8Array): boolean {
-    return this.#session.unfollowScript(hashX)
-  }
-
-  subscribeOutpoint(outpoint: OutpointRef, found: FoundOutpoint): void {
-    this.#session.followOutpoint(this.#exchange, outpoint, found, this.#since)
-  }
-
-  unsubscribeOutpoint(outpoint: OutpointRef): boolean {
-    return this.#session.unfollowOutpoint(outpoint)
-  }
-
-  subscribeTopic(topic: Topic, found: TopicStatus): void {
-    this.#session.followTopic(this.#exchange, { topic, found, height: this.#moment.tip.height }, this.#since)
-  }
-
-  unsubscribeTopic(key: string): boolean {
-    return this.#session.unfollowTopic(key)
   }
 }

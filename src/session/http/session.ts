@@ -4,8 +4,8 @@ import { describeAsJson } from '../../rpc/describe.ts'
 import type { PendingCall, RequestHost } from '../../rpc/envelope.ts'
 import type { RpcFailure } from '../../rpc/failure.ts'
 import type { AtomicalsShape, ProtocolVersion, RpcClient, RpcContext } from '../../rpc/method.ts'
-import { negotiate, SessionCore, type SessionKeeper } from '../core.ts'
-import { NO_HOOKS } from '../requests.ts'
+import { NO_STREAM, negotiate, SessionCore } from '../core.ts'
+import type { SessionHandle, SessionKeeper } from '../handle.ts'
 import { FIRST_PROTOCOL, type SharedSession } from '../shared.ts'
 import type { CloseReason, HttpCarrier, HttpHandler, HttpReply, HttpRequest } from '../transports/connection.ts'
 import { objectReply, validateUrn } from './objects.ts'
@@ -30,45 +30,36 @@ const DESCRIPTION_COST = 1
  * `POST /` is JSON-RPC; `/proxy/<method>` spells a call in the manner of the Atomicals HTTP proxy.
  */
 export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
-  readonly core: SessionCore
-  readonly subscriptionCount = 0
-  readonly followsTip = false
-  readonly unsent = 0
+  readonly #core: SessionCore
   readonly #shared: SharedSession
-  #unanswered = 0
 
   constructor(id: number, carrier: HttpCarrier, shared: SharedSession, keeper: SessionKeeper) {
     this.#shared = shared
-    this.core = new SessionCore(id, carrier, shared, keeper, NO_HOOKS)
+    this.#core = new SessionCore(id, carrier, shared, keeper, NO_STREAM)
   }
 
-  get unanswered(): number {
-    return this.#unanswered
-  }
-
-  tick(now: number): void {
-    this.core.tick(now)
+  get handle(): SessionHandle {
+    return this.#core
   }
 
   received(bytes: number): void {
-    this.core.received(bytes)
+    this.#core.received(bytes)
   }
 
   closed(reason: CloseReason): void {
-    this.core.gone(reason)
+    this.#core.gone(reason)
   }
 
   async exchange(request: HttpRequest): Promise<HttpReply> {
-    this.core.traffic.receivedMessages++
-    this.#unanswered++
+    this.#core.asked()
     try {
       const reply = await this.#answer(request)
-      this.core.traffic.sentMessages++
-      this.core.sent(sizeOf(reply.body))
+      this.#core.traffic.sentMessages++
+      this.#core.sent(sizeOf(reply.body))
       return reply
     } finally {
-      this.#unanswered--
-      this.core.settle(this.#unanswered)
+      this.#core.answered()
+      this.#core.settle()
     }
   }
 
@@ -81,12 +72,12 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
   }
 
   failed(failure: RpcFailure): void {
-    this.core.failed(failure)
+    this.#core.failed(failure)
   }
 
   refused(error: unknown, method: string): HttpReply {
     const { failure, reply } = refusalOf(error, method, this.#shared)
-    this.core.failed(failure)
+    this.#core.failed(failure)
     return reply
   }
 
@@ -94,13 +85,13 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
     const { registry, server } = this.#shared
     // Nothing is negotiated here, so a method counts that exists at any version; the oldest is what a bare client gets.
     const protocol = registry.find(call.method, FIRST_PROTOCOL) === undefined ? server.protocolMax : FIRST_PROTOCOL
-    return this.core.run(call, () => new HttpClient(this.core, this.#shared, { protocol, shape }), job)
+    return this.#core.run(call, () => new HttpClient(this.#core, this.#shared, { protocol, shape }), job)
   }
 
   async #answer(request: HttpRequest): Promise<HttpReply> {
     const { method, path } = request
-    if (!this.core.open) return plain(503, 'closing\n')
-    if (this.#unanswered > this.#shared.options.maxPipelined) {
+    if (!this.#core.open) return plain(503, 'closing\n')
+    if (this.#core.unanswered > this.#shared.options.maxPipelined) {
       this.#shared.tally.limits.MAX_PIPELINED++
       return plain(503, 'too many requests at once\n')
     }
@@ -132,7 +123,7 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
   }
 
   #description({ query }: HttpRequest): HttpReply {
-    this.core.meter.bump(DESCRIPTION_COST)
+    this.#core.meter.bump(DESCRIPTION_COST)
     const text = this.#shared.description(() => JSON.stringify(describeAsJson(this.#shared.registry.methods)))
     return json(200, query.has('pretty') ? prettyJson(text) : text)
   }
@@ -189,7 +180,7 @@ class HttpClient implements RpcClient {
   }
 
   get address(): string {
-    return this.#core.carrier.remote.host
+    return this.#core.remote.host
   }
 
   becomePeer(): boolean {

@@ -242,13 +242,13 @@ describe('calls in the manner of electrumx-proxy', () => {
   it('charges errors', async () => {
     const ask = await start()
     await ask({ path: '/proxy/rule' })
-    const { core } = [...kit!.manager.sessions()][0]!
-    expect(core.cost).toBeGreaterThan(100)
+    const session = [...kit!.manager.sessions()][0]!
+    expect(session.cost).toBeGreaterThan(100)
     await ask({ path: '/proxy/echo?params=%7B%7D' })
-    expect(core.cost).toBeGreaterThan(200)
+    expect(session.cost).toBeGreaterThan(200)
     await ask({ method: 'POST', path: '/proxy/echo', body: '{' })
-    expect(core.cost).toBeGreaterThan(1200)
-    expect(core.traffic.errors).toBe(3)
+    expect(session.cost).toBeGreaterThan(1200)
+    expect(session.traffic.errors).toBe(3)
   })
 
   it('refuses a body above MAX_RECV', async () => {

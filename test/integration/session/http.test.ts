@@ -127,7 +127,7 @@ describe('HTTP', () => {
     const answer = await browser()({ path, body })
     expect(answer.status).toBe(500)
     expect(answer.json()).toEqual({ success: false, code, message })
-    expect([...kit!.manager.sessions()][0]!.core.cost).toBeGreaterThan(100)
+    expect([...kit!.manager.sessions()][0]!.cost).toBeGreaterThan(100)
   })
 
   it('lets web pages of any origin ask', async () => {
@@ -174,8 +174,8 @@ describe('HTTP', () => {
     const ask = browser()
     await ask({ body: call('spend', [500]) })
     const [session] = [...kit!.manager.sessions()]
-    expect(session!.core.cost).toBeGreaterThan(505)
-    expect(session!.core.traffic.receivedBytes).toBeGreaterThan(60)
+    expect(session!.cost).toBeGreaterThan(505)
+    expect(session!.traffic.receivedBytes).toBeGreaterThan(60)
     const answer = await ask({ body: call('spend', [20_000]) })
     expect(answer.json()).toMatchObject({ error: { code: -101 } })
     await kit!.until(() => kit!.manager.counts.closed['excessive usage'] === 1)

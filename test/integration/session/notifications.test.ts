@@ -311,10 +311,10 @@ describe('notifications', () => {
     await client.request(TIP)
     const clog = async (): Promise<void> => {
       client.pause()
-      const before = kit.manager.find(1)!.core.traffic.sentMessages
+      const before = kit.manager.find(1)!.traffic.sentMessages
       // More than the buffers of the system on both sides.
       for (let i = 0; i < 3; i++) client.request('big', [8_000_000]).catch(() => {})
-      await kit.until(() => kit.manager.find(1)!.core.traffic.sentMessages > before)
+      await kit.until(() => kit.manager.find(1)!.traffic.sentMessages > before)
     }
     return { client, clog }
   }

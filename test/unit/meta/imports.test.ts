@@ -96,6 +96,13 @@ describe('imports', () => {
     expect(allowed.map(({ file, target }) => `${file} imports ${target}`)).toEqual([])
   })
 
+  it('leave the inside of a session to those it is made of: everybody else has its handle', () => {
+    const inside = all.filter(({ target }) => target === 'session/core.ts').map(({ file }) => file)
+    expect(new Set(inside)).toEqual(
+      new Set(['session/session.ts', 'session/stream-client.ts', 'session/http/session.ts']),
+    )
+  })
+
   it('name the file, not a folder, and carry its ending', () => {
     expect(all.filter(({ target }) => !target.endsWith('.ts')).map(({ file, target }) => `${file}: ${target}`)).toEqual(
       [],

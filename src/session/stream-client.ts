@@ -1,0 +1,131 @@
+import { toHex } from '../lib/bytes.ts'
+import type { Moment } from '../mempool/moment.ts'
+import type { AtomicalsShape, ProtocolVersion, RpcClient } from '../rpc/method.ts'
+import type { FoundOutpoint, OutpointRef } from '../rpc/outpoint.ts'
+import type { Topic, TopicStatus } from '../rpc/topic.ts'
+import type { SessionCore } from './core.ts'
+import type { ScriptSubscription } from './subscriptions.ts'
+
+/** One message of the client until its answer is written: what is told in the answer must not be told before it. */
+export interface Exchange {
+  held: Set<ScriptSubscription> | undefined
+  holdsTip: boolean
+}
+
+export interface FollowedScript {
+  readonly hashX: Uint8Array
+  /** What the client calls it. */
+  readonly alias: string
+  readonly status: string | null
+}
+
+export interface FollowedTopic {
+  readonly topic: Topic
+  readonly found: TopicStatus
+  /** Where it was found so. */
+  readonly height: number
+}
+
+/** What a session on a stream follows, as its requests change it. `since`: the notifier's sequence when they began. */
+export interface StreamSubscriber {
+  followTip(exchange: Exchange, told: string, since: number): void
+  followScript(exchange: Exchange, script: FollowedScript, since: number): void
+  followOutpoint(exchange: Exchange, ref: OutpointRef, found: FoundOutpoint, since: number): void
+  followTopic(exchange: Exchange, topic: FollowedTopic, since: number): void
+  /** True if it was followed, as of all of these. */
+  unfollowScript(hashX: Uint8Array): boolean
+  unfollowOutpoint(ref: OutpointRef): boolean
+  unfollowTopic(key: string): boolean
+}
+
+/** One request: the message it came in, the moment it is answered from, and the notifier's sequence when it began. */
+interface StreamRequest {
+  readonly exchange: Exchange
+  readonly moment: Moment
+  readonly since: number
+}
+
+/** A client as the handler of one request sees it. */
+export class StreamClient implements RpcClient {
+  readonly stream = true
+  readonly #core: SessionCore
+  readonly #session: StreamSubscriber
+  readonly #request: StreamRequest
+
+  constructor(core: SessionCore, session: StreamSubscriber, request: StreamRequest) {
+    this.#core = core
+    this.#session = session
+    this.#request = request
+  }
+
+  get id(): number {
+    return this.#core.id
+  }
+
+  get protocol(): ProtocolVersion {
+    return this.#core.protocol
+  }
+
+  get software(): string | undefined {
+    return this.#core.software
+  }
+
+  get address(): string {
+    return this.#core.remote.host
+  }
+
+  identify(
+    software: string,
+    wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion },
+  ): ProtocolVersion {
+    return this.#core.identify(software, wanted)
+  }
+
+  get shape(): AtomicalsShape | undefined {
+    return this.#core.shape
+  }
+
+  chooseShape(shape: AtomicalsShape): void {
+    this.#core.shape = shape
+  }
+
+  becomePeer(): boolean {
+    return this.#core.becomePeer()
+  }
+
+  sentTransactions(count: number): void {
+    this.#core.sentTransactions(count)
+  }
+
+  subscribeHeaders(): void {
+    const { exchange, moment, since } = this.#request
+    this.#session.followTip(exchange, toHex(moment.tip.hash), since)
+  }
+
+  subscribeScript(hashX: Uint8Array, alias: string, status: string | null): void {
+    const { exchange, since } = this.#request
+    this.#session.followScript(exchange, { hashX, alias, status }, since)
+  }
+
+  unsubscribeScript(hashX: Uint8Array): boolean {
+    return this.#session.unfollowScript(hashX)
+  }
+
+  subscribeOutpoint(outpoint: OutpointRef, found: FoundOutpoint): void {
+    const { exchange, since } = this.#request
+    this.#session.followOutpoint(exchange, outpoint, found, since)
+  }
+
+  unsubscribeOutpoint(outpoint: OutpointRef): boolean {
+    return this.#session.unfollowOutpoint(outpoint)
+  }
+
+  subscribeTopic(topic: Topic, found: TopicStatus): void {
+    const { exchange, moment, since } = this.#request
+    this.#session.followTopic(exchange, { topic, found, height: moment.tip.height }, since)
+  }
+
+  unsubscribeTopic(key: string): boolean {
+    return this.#session.unfollowTopic(key)
+  }
+}
