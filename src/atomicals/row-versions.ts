@@ -88,7 +88,7 @@ function pushTo<K>(lists: Map<K, string[]>, name: K, text: string): void {
 }
 
 /** Rows below with those of transactions on top of them. */
-export class LayeredRows implements PagedRows {
+export class VersionedRows implements PagedRows {
   readonly #versions: RowVersions
   readonly #base: PagedRows
   readonly #upTo: number

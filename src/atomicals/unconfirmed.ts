@@ -8,7 +8,7 @@ import { ACTIVITY, BLOCKS } from './layout.ts'
 import { Ledger, type PlacedTx } from './ledger.ts'
 import { findOperation } from './operation.ts'
 import { ParentMemory } from './parent-memory.ts'
-import { LayeredRows, RowVersions, VersionWriter } from './row-versions.ts'
+import { RowVersions, VersionedRows, VersionWriter } from './row-versions.ts'
 import { type PagedRows, ViewRows } from './rows.ts'
 import type { TickerMemory } from './steps/distribute.ts'
 import type { CommitPlace } from './steps/mint.ts'
@@ -81,7 +81,7 @@ export class UnconfirmedBlock {
 
   /** The rows with the first `upTo` of the transactions. `base`: those of a view of the same tip. */
   rows(base: PagedRows, upTo: number): PagedRows {
-    return new LayeredRows({ upTo }, { versions: this.#versions, base })
+    return new VersionedRows({ upTo }, { versions: this.#versions, base })
   }
 
   /** Rows that the first `upTo` transactions wrote and left, in the order in which they did so first. */
