@@ -1,11 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { clientRegistry } from './coins/client-registry.ts'
 import type { Coin } from './coins/coin.ts'
 import { coinOf } from './coins/registry.ts'
 import type { Settings } from './config/settings.ts'
-import { SECURE_KINDS } from './config/values.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
 import type { IndexDatabase } from './db/index-db.ts'
 import type { Indexer } from './db/indexer.ts'
@@ -20,54 +17,26 @@ import { Mempool } from './mempool/mempool.ts'
 import { CacheTallies, exposition } from './metrics.ts'
 import { RegtestNode } from './regtest/node.ts'
 import { regtestAdminMethods } from './regtest-admin.ts'
-import { Envelope } from './rpc/envelope.ts'
-import type { RpcMethod } from './rpc/method.ts'
-import { atomicalsMethods } from './rpc/methods/atomicals/table.ts'
+import { sharedSession } from './server/clients.ts'
+import { certificateFiles, managerOptions } from './server/listening.ts'
+import { adminOptions, connectionLimits, daemonOptions, hubOptions, indexMemory } from './server/options.ts'
 import { serverInfo } from './server-info.ts'
 import { MetricsServer, metricsAdminMethod } from './server-metrics/server.ts'
 import type { MetricSource } from './server-metrics/source.ts'
 import { METRICS } from './server-metrics/table.ts'
 import { DaemonTally, EventLoopDelay } from './server-metrics/tallies.ts'
-import { buildPeers, OUTBOUND_LIMITS } from './server-peers.ts'
-import { AdminServer, DEFAULT_ADMIN } from './session/admin.ts'
+import { buildPeers } from './server-peers.ts'
+import { AdminServer } from './session/admin.ts'
 import { sessionAdminMethods } from './session/admin-methods.ts'
-import { CERTIFICATE_INTERVAL, CertificateFiles } from './session/certificate-files.ts'
-import type { ListenTarget } from './session/listeners.ts'
-import { DEFAULT_MANAGER, SessionManager } from './session/manager.ts'
-import { DEFAULT_NOTIFIER, Notifier } from './session/notifier.ts'
-import { OPEN_FILES_RESERVED, openFilesLimit, sessionsWithin } from './session/open-files.ts'
+import { SessionManager } from './session/manager.ts'
 import { peerAdminMethods } from './session/peers/admin-methods.ts'
 import type { PeerManager } from './session/peers/manager.ts'
-import { SharedSession } from './session/shared.ts'
-import { Subscriptions } from './session/subscriptions.ts'
-import { readCertificate, selfSignedCertificate } from './session/transports/certificate.ts'
-import type { ConnectionLimits } from './session/transports/connection.ts'
-import type { TlsMaterial } from './session/transports/listener.ts'
-import { TrustedProxies } from './session/transports/proxies.ts'
 import { BlockProcessor } from './sync/block-processor.ts'
 import { Follower } from './sync/follower.ts'
 import { type StatusTerminal, SyncProgress } from './sync/progress.ts'
 
 /** Blocks that the built-in node begins with: coinbases mature after 100, so the faucet has ten to give from. */
 const INITIAL_REGTEST_BLOCKS = 110
-const MIB = 1024 * 1024
-const SECOND = 1000
-/** Bytes of a history item as JSON, and of what stands around the list: ElectrumX's arithmetic of the history limit. */
-const HISTORY_ITEM_BYTES = 99
-const HISTORY_FRAME_BYTES = 100
-/**
- * Shares of CACHE_MB. Blocks wait for a flush while catching up, when nobody asks anything; the caches of answers fill
- * at the tip, where a block is flushed at once: so these two use the same half. `blocks`: where transactions are in blocks.
- */
-const SHARE = {
-  pendingBlocks: 1 / 2,
-  database: 1 / 8,
-  txids: 1 / 16,
-  scripts: 1 / 4,
-  proofs: 1 / 4,
-  answers: 1 / 8,
-  blocks: 1 / 16,
-} as const
 
 export interface Surroundings {
   readonly log: Logger
@@ -111,11 +80,6 @@ interface ServerCollaborators {
 }
 
 /** Everything there is, built in order: the node and the index first, then who reads them, then who answers. */
-/** What the reference calls a coin on a network: Bitcoin, BitcoinTestnet, BitcoinRegtest. */
-function referenceName({ name, net }: Coin): string {
-  return net === 'mainnet' ? name : `${name}${net[0]?.toUpperCase() ?? ''}${net.slice(1)}`
-}
-
 class Server {
   readonly #settings: Settings
   readonly #around: ServerCollaborators
@@ -146,19 +110,20 @@ class Server {
     await this.#collectWhenIdle(clock, signal)
     const db = await this.#openIndex(indexers)
     const node = await this.#builtInNode(signal)
-    const daemon = new Bitcoind(this.#daemonOptions(node), { log, clock, observer: this.#daemonTally })
+    const daemon = new Bitcoind(daemonOptions(settings, coin, node), { log, clock, observer: this.#daemonTally })
 
     const mempool = new Mempool({}, { log, interest: mempoolInterest(indexers) })
-    const historyLimit = Math.floor((settings.maxSend - HISTORY_FRAME_BYTES) / HISTORY_ITEM_BYTES)
-    const scriptCacheBytes = settings.cacheMb * MIB * SHARE.scripts
-    const hub = new MomentHub({ historyLimit, scriptCacheBytes }, { mempool, caches: this.#caches })
+    const hub = new MomentHub(hubOptions(settings), { mempool, caches: this.#caches })
     let search: PeerManager | undefined
     const info = serverInfo(
       { ...settings, coin, reorgLimit, reported: settings.reportServices },
       { daemon, peers: () => search },
     )
-    const shared = this.#sharedSession({ daemon, hub, info })
-    const manager = new SessionManager(await this.#managerOptions(), shared)
+    const shared = sharedSession(
+      { settings, coin },
+      { daemon, moments: hub, server: info, caches: this.#caches, clock, log },
+    )
+    const manager = new SessionManager(await managerOptions(settings, log), shared)
     const peers = buildPeers(
       { settings, coin, connection: connectionLimits(settings) },
       { log, clock, counter: manager.counter, moments: hub, info },
@@ -181,39 +146,31 @@ class Server {
       peers,
       administrators,
     })
-    const admin = new AdminServer(
-      {
-        ...DEFAULT_ADMIN,
-        ...this.#adminPlace(),
-        connection: connectionLimits(settings),
-        anonymous: settings.anonLogs,
-      },
-      {
-        daemon,
-        server: info,
-        clock,
-        log,
-        requestId: shared.requestId,
-        counts: administrators,
-        methods: [
-          ...sessionAdminMethods({
-            shared,
-            manager,
-            stop: this.#around.stop,
-            info: () => ({
-              coin: coin.name,
-              net: coin.net,
-              index: { height: db.tip.height, transactions: db.tip.txCount },
-              sync: follower?.status() ?? { state: 'waiting for bitcoind' },
-              peers: peers.summary,
-            }),
+    const admin = new AdminServer(adminOptions(settings), {
+      daemon,
+      server: info,
+      clock,
+      log,
+      requestId: shared.requestId,
+      counts: administrators,
+      methods: [
+        ...sessionAdminMethods({
+          shared,
+          manager,
+          stop: this.#around.stop,
+          info: () => ({
+            coin: coin.name,
+            net: coin.net,
+            index: { height: db.tip.height, transactions: db.tip.txCount },
+            sync: follower?.status() ?? { state: 'waiting for bitcoind' },
+            peers: peers.summary,
           }),
-          ...peerAdminMethods(peers),
-          metricsAdminMethod(metrics),
-          ...(node === undefined ? [] : regtestAdminMethods(node)),
-        ],
-      },
-    )
+        }),
+        ...peerAdminMethods(peers),
+        metricsAdminMethod(metrics),
+        ...(node === undefined ? [] : regtestAdminMethods(node)),
+      ],
+    })
 
     // Started once there is a chain to hold other servers against; who is asked by clients has to stop before them.
     this.#front.push(peers)
@@ -223,7 +180,8 @@ class Server {
       await this.#start(new MetricsServer({ host, port }, { log, text: metrics }), this.#front, signal)
     }
     await this.#start(manager, this.#front, signal)
-    await this.#watchCertificate(manager, signal)
+    const certificate = certificateFiles(settings, { clock, log, use: (material) => manager.secureWith(material) })
+    if (certificate !== undefined) await this.#start(certificate, this.#front, signal)
     hub.listen(
       once(() => {
         void manager.opening.then(() => log.info('serving'))
@@ -290,21 +248,12 @@ class Server {
   }
 
   async #openIndex(indexers: readonly Indexer[]): Promise<IndexDatabase> {
-    const { dbDirectory, cacheMb } = this.#settings
     const place = { settings: this.#settings, coin: this.#coin }
-    const db = await openIndex(
-      place,
-      {
-        cacheBytes: cacheMb * MIB * SHARE.database,
-        txidCacheBytes: cacheMb * MIB * SHARE.txids,
-        pendingBytes: cacheMb * MIB * SHARE.pendingBlocks,
-      },
-      indexers,
-    )
+    const db = await openIndex(place, indexMemory(this.#settings), indexers)
     db.warm()
     this.#back.push({ name: 'index', start: () => Promise.resolve(), stop: () => db.close() })
     const atomicals = atomicalsHeights(place) ?? 'off'
-    this.#around.log.info({ directory: dbDirectory, height: db.tip.height, atomicals }, 'index opened')
+    this.#around.log.info({ directory: place.settings.dbDirectory, height: db.tip.height, atomicals }, 'index opened')
     return db
   }
 
@@ -323,15 +272,6 @@ class Server {
     return node
   }
 
-  #daemonOptions(node: RegtestNode | undefined) {
-    const { daemonUrls = [], daemonCookieFile, daemonZmq, cacheMb } = this.#settings
-    const place =
-      node === undefined
-        ? { urls: daemonUrls, cookieFile: daemonCookieFile, zmq: daemonZmq, defaultPort: this.#coin.rpcPort }
-        : { urls: [node.url], cookieFile: node.cookieFile, zmq: node.zmqEndpoint }
-    return { ...place, blockCacheBytes: cacheMb * MIB * SHARE.blocks }
-  }
-
   async #checkNode(daemon: Bitcoind, signal: AbortSignal): Promise<void> {
     const { chain, pruned } = await daemon.chainInfo(signal)
     if (chain !== this.#coin.daemonChain) {
@@ -343,169 +283,6 @@ class Server {
       throw new ChainError(`bitcoind at ${daemon.address} is pruned: the index needs every block; run it without prune`)
     }
   }
-
-  /** The methods of Atomicals, where there is such an index. */
-  #atomicalsMethods(): readonly RpcMethod[] {
-    const settings = this.#settings
-    const coin = this.#coin
-    const heights = atomicalsHeights({ settings, coin })
-    if (heights === undefined) return []
-    const options = {
-      coin: referenceName(coin),
-      network: coin.net,
-      addresses: coin.addressVersions,
-      heights,
-      shape: settings.atomicalsShape,
-    }
-    return atomicalsMethods(options)
-  }
-
-  #sharedSession(parts: {
-    readonly daemon: Bitcoind
-    readonly hub: MomentHub
-    readonly info: ReturnType<typeof serverInfo>
-  }): SharedSession {
-    const settings = this.#settings
-    const { log } = this.#around
-    const clock = systemClock
-    const requestId = requestIds()
-    const caches = {
-      proofCacheBytes: settings.cacheMb * MIB * SHARE.proofs,
-      answerCacheBytes: settings.cacheMb * MIB * SHARE.answers,
-    }
-    const registry = clientRegistry(
-      { ...this.#coin, methods: [...this.#atomicalsMethods(), ...(this.#coin.methods ?? [])] },
-      { maxSend: settings.maxSend, ...caches },
-      { clock, log, caches: this.#caches },
-    )
-    const envelope = new Envelope(
-      { maxSend: settings.maxSend, maxBatch: settings.maxBatch },
-      { registry, log, requestId },
-    )
-    const subscriptions = new Subscriptions({
-      maxPerSession: settings.maxSubscriptionsPerSession,
-      maxTotal: settings.maxSubscriptions,
-    })
-    const notifier = new Notifier(DEFAULT_NOTIFIER, {
-      moments: parts.hub,
-      subscriptions,
-      daemon: parts.daemon,
-      clock,
-      log,
-    })
-    return new SharedSession(
-      {
-        requestTimeout: settings.requestTimeout * SECOND,
-        handshakeTimeout: settings.handshakeTimeout * SECOND,
-        notifyTimeout: settings.notifyTimeout * SECOND,
-        maxPipelined: settings.maxPipelined,
-        costs: {
-          softLimit: settings.costSoftLimit,
-          hardLimit: settings.costHardLimit,
-          bandwidthUnit: settings.bandwidthUnitCost,
-          requestSleep: settings.requestSleep,
-          initialConcurrent: settings.initialConcurrent,
-        },
-        anonymous: settings.anonLogs,
-        ...(settings.dropClient === undefined ? {} : { dropClient: settings.dropClient }),
-      },
-      {
-        registry,
-        envelope,
-        moments: parts.hub,
-        daemon: parts.daemon,
-        server: parts.info,
-        subscriptions,
-        notifier,
-        clock,
-        log,
-        requestId,
-      },
-    )
-  }
-
-  async #managerOptions() {
-    const settings = this.#settings
-    const maxSessions = sessionsWithin(settings.maxSessions, openFilesLimit())
-    if (maxSessions < settings.maxSessions) {
-      this.#around.log.warn(
-        { wanted: settings.maxSessions, maxSessions },
-        `MAX_SESSIONS lowered: the limit of open files leaves no more, with ${OPEN_FILES_RESERVED} kept for everything else`,
-      )
-    }
-    return {
-      ...DEFAULT_MANAGER,
-      outbound: OUTBOUND_LIMITS,
-      listeners: await this.#listenTargets(),
-      maxSessions,
-      maxHandshaking: settings.maxHandshaking ?? maxSessions,
-      maxHandshakingPerHost: settings.maxHandshakingPerHost,
-      sessionTimeout: settings.sessionTimeout * SECOND,
-      logInterval: settings.logSessions * SECOND,
-      proxies: new TrustedProxies(settings.trustedProxies),
-      groups: {
-        ipv4Bits: settings.groupBitsIpv4,
-        ipv6Bits: settings.groupBitsIpv6,
-        exempt: settings.limitExemptSubnets,
-        maxSessions: settings.maxSessionsPerGroup,
-        timeSlot: settings.groupByTime,
-      },
-      connection: connectionLimits(settings),
-    }
-  }
-
-  async #listenTargets(): Promise<readonly ListenTarget[]> {
-    const { services } = this.#settings
-    const tls = services.some(({ kind }) => SECURE_KINDS.has(kind)) ? await this.#certificate() : undefined
-    return services.flatMap(({ kind, host, port }): ListenTarget[] => {
-      if (kind === 'rpc' || kind === 'metrics') return []
-      return [tls !== undefined && SECURE_KINDS.has(kind) ? { kind, host, port, tls } : { kind, host, port }]
-    })
-  }
-
-  #certificate(): Promise<TlsMaterial> {
-    const { sslCertFile, sslKeyFile, dbDirectory, reportServices } = this.#settings
-    if (sslCertFile !== undefined && sslKeyFile !== undefined) return readCertificate(sslCertFile, sslKeyFile)
-    const hosts = new Set(reportServices.map(({ host }) => host).filter((host) => host !== ''))
-    return selfSignedCertificate(dbDirectory, [...hosts])
-  }
-
-  /** The operator's own files are read again when they change and at SIGHUP. */
-  async #watchCertificate(manager: SessionManager, signal: AbortSignal): Promise<void> {
-    const { sslCertFile: certFile, sslKeyFile: keyFile, services } = this.#settings
-    if (certFile === undefined || keyFile === undefined || !services.some(({ kind }) => SECURE_KINDS.has(kind))) return
-    const use = (material: TlsMaterial) => manager.secureWith(material)
-    const options = { certFile, keyFile, interval: CERTIFICATE_INTERVAL }
-    await this.#start(
-      new CertificateFiles(options, { clock: systemClock, log: this.#around.log, use }),
-      this.#front,
-      signal,
-    )
-  }
-
-  #adminPlace(): { readonly host: string; readonly port: number } {
-    const place = this.#settings.services.find(({ kind }) => kind === 'rpc')
-    return { host: place?.host ?? DEFAULT_ADMIN.host, port: place?.port ?? DEFAULT_ADMIN.port }
-  }
-}
-
-function connectionLimits(settings: Settings): ConnectionLimits {
-  return {
-    maxReceive: settings.maxRecv,
-    highMark: MIB,
-    // A few of the largest answers may wait for a reader before it counts as slow.
-    maxUnsent: settings.maxUnsent ?? 4 * settings.maxSend,
-    sendTimeout: settings.sendTimeout * SECOND,
-    handshakeTimeout: settings.handshakeTimeout * SECOND,
-    closeTimeout: 2000,
-  }
-}
-
-/** Short texts that never repeat: a random beginning for the process, then a count. */
-function requestIds(): () => string {
-  const prefix = randomBytes(3).toString('hex')
-  let count = 0
-  return () => `${prefix}-${(count++).toString(36)}`
 }
 
 function once(work: () => void): () => void {

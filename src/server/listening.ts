@@ -1,0 +1,71 @@
+import type { Settings } from '../config/settings.ts'
+import { SECURE_KINDS } from '../config/values.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../log.ts'
+import { OUTBOUND_LIMITS } from '../server-peers.ts'
+import { CERTIFICATE_INTERVAL, CertificateFiles } from '../session/certificate-files.ts'
+import type { ListenTarget } from '../session/listeners.ts'
+import { DEFAULT_MANAGER, type ManagerOptions } from '../session/manager.ts'
+import { OPEN_FILES_RESERVED, openFilesLimit, sessionsWithin } from '../session/open-files.ts'
+import { readCertificate, selfSignedCertificate } from '../session/transports/certificate.ts'
+import type { TlsMaterial } from '../session/transports/listener.ts'
+import { TrustedProxies } from '../session/transports/proxies.ts'
+import { connectionLimits, SECOND } from './options.ts'
+
+/** Where sessions come in, how many, and what holds for all of them. Reads the certificate, or makes one. */
+export async function managerOptions(settings: Settings, log: Logger): Promise<ManagerOptions> {
+  const maxSessions = sessionsWithin(settings.maxSessions, openFilesLimit())
+  if (maxSessions < settings.maxSessions) {
+    log.warn(
+      { wanted: settings.maxSessions, maxSessions },
+      `MAX_SESSIONS lowered: the limit of open files leaves no more, with ${OPEN_FILES_RESERVED} kept for everything else`,
+    )
+  }
+  return {
+    ...DEFAULT_MANAGER,
+    outbound: OUTBOUND_LIMITS,
+    listeners: await listenTargets(settings),
+    maxSessions,
+    maxHandshaking: settings.maxHandshaking ?? maxSessions,
+    maxHandshakingPerHost: settings.maxHandshakingPerHost,
+    sessionTimeout: settings.sessionTimeout * SECOND,
+    logInterval: settings.logSessions * SECOND,
+    proxies: new TrustedProxies(settings.trustedProxies),
+    groups: {
+      ipv4Bits: settings.groupBitsIpv4,
+      ipv6Bits: settings.groupBitsIpv6,
+      exempt: settings.limitExemptSubnets,
+      maxSessions: settings.maxSessionsPerGroup,
+      timeSlot: settings.groupByTime,
+    },
+    connection: connectionLimits(settings),
+  }
+}
+
+/** The operator's own certificate, read again when its files change and at SIGHUP; undefined where there is none. */
+export function certificateFiles(
+  settings: Settings,
+  collaborators: { readonly clock: Clock; readonly log: Logger; readonly use: (material: TlsMaterial) => void },
+): CertificateFiles | undefined {
+  const { sslCertFile: certFile, sslKeyFile: keyFile } = settings
+  if (certFile === undefined || keyFile === undefined || !listensSecurely(settings)) return undefined
+  return new CertificateFiles({ certFile, keyFile, interval: CERTIFICATE_INTERVAL }, collaborators)
+}
+
+function listensSecurely({ services }: Settings): boolean {
+  return services.some(({ kind }) => SECURE_KINDS.has(kind))
+}
+
+async function listenTargets(settings: Settings): Promise<readonly ListenTarget[]> {
+  const tls = listensSecurely(settings) ? await certificate(settings) : undefined
+  return settings.services.flatMap(({ kind, host, port }): ListenTarget[] => {
+    if (kind === 'rpc' || kind === 'metrics') return []
+    return [tls !== undefined && SECURE_KINDS.has(kind) ? { kind, host, port, tls } : { kind, host, port }]
+  })
+}
+
+function certificate({ sslCertFile, sslKeyFile, dbDirectory, reportServices }: Settings): Promise<TlsMaterial> {
+  if (sslCertFile !== undefined && sslKeyFile !== undefined) return readCertificate(sslCertFile, sslKeyFile)
+  const hosts = new Set(reportServices.map(({ host }) => host).filter((host) => host !== ''))
+  return selfSignedCertificate(dbDirectory, [...hosts])
+}
