@@ -1,4 +1,6 @@
-import { toHex } from '../lib/bytes.ts'
+import { toDisplayHex, toHex } from '../lib/bytes.ts'
+import type { FilesReader } from './files.ts'
+import type { HeaderList } from './header-table.ts'
 import { readHistory } from './keys.ts'
 import { HISTORY, UNDO } from './layout.ts'
 import type { StoreReader } from './store.ts'
@@ -28,4 +30,15 @@ export async function* dumpRows(store: StoreReader): AsyncGenerator<string> {
     }
   }
   if (script !== '') yield `history ${script} ${txNums.join(' ')}`
+}
+
+/** The rows of the flat files, block by block up to `height`, in the same manner. */
+export async function* dumpFiles(files: FilesReader, headers: HeaderList, height: number): AsyncGenerator<string> {
+  for (let at = 0; at <= height; at++) {
+    const [txs, inputs] = [headers.txCount(at - 1), headers.inputCount(at - 1)]
+    const count = headers.txCount(at) - txs
+    yield `txids ${at} ${toDisplayHex(await files.txids.rows(txs, count))}`
+    yield `inputstarts ${at} ${toDisplayHex(await files.inputStarts.rows(txs, count))}`
+    yield `inputs ${at} ${toDisplayHex(await files.inputTags.rows(inputs, headers.inputCount(at) - inputs))}`
+  }
 }

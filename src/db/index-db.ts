@@ -1,52 +1,36 @@
-import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ParsedBlock } from '../chain/block.ts'
-import { HASHX_SIZE } from '../chain/script.ts'
 import { ChainError, InvariantError, invariant, StorageError } from '../errors.ts'
 import { equalBytes, toDisplayHex, toLatin1 } from '../lib/bytes.ts'
-import { type Clock, systemClock } from '../lib/clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import { FLUSH_SECONDS, Histogram } from '../metrics.ts'
 import { undoRows } from './base-undo.ts'
-import {
-  type BlockDelta,
-  blockDelta,
-  EMPTY_DELTA,
-  inputRows,
-  type ListedTx,
-  PLACE_SIZE,
-  withListed,
-  writePlace,
-} from './block-delta.ts'
-import { type Disk, realDisk, storageErrorOf } from './disk.ts'
-import { dumpRows } from './dump.ts'
-import { type FileCounts, IndexFiles } from './files.ts'
-import { type FlushWriter, StoreWriter } from './flush-writer.ts'
+import { blockDelta, EMPTY_DELTA, inputRows } from './block-delta.ts'
+import { type BlockGround, CoinIndexes, touchedBy } from './coin-indexes.ts'
+import { storageErrorOf } from './disk.ts'
+import { dumpFiles, dumpRows } from './dump.ts'
+import type { FileCounts, IndexFiles } from './files.ts'
+import type { FlushWriter } from './flush-writer.ts'
 import { HeaderProofs } from './header-proofs.ts'
 import type { HeaderList, HeaderTable } from './header-table.ts'
+import type { BlockChange, IndexCollaborators, IndexOptions, KnownBlock } from './index-options.ts'
+import { type IndexParts, openParts } from './index-parts.ts'
 import { IndexView } from './index-view.ts'
-import type { BlockContext, Indexer } from './indexer.ts'
-import { RowWriter, readUnspent } from './keys.ts'
 import type { Layer } from './layer.ts'
 import { HEADERS, STATE, type StateRow, UNDO, UTXOS } from './layout.ts'
-import { openLevelStore } from './level-store.ts'
-import { loadHeaders, loadState, prepareDirectory } from './load.ts'
 import { type DatabaseIdentity, freshState } from './migrations.ts'
 import { listOutputs } from './output-list.ts'
-import { BlockOverlay, type FinishedBlock } from './overlay.ts'
 import { PastLayers } from './past-rows.ts'
 import { PendingRows } from './pending.ts'
 import { SharedSnapshot } from './shared-snapshot.ts'
-import { NOTHING_SPENT, type SpentOutputs } from './spent.ts'
+import { NOTHING_SPENT } from './spent.ts'
 import { lookUpSpent } from './spent-lookup.ts'
-import { SpentTexts } from './spent-texts.ts'
-import { type OpenStore, type Store, slicesOf } from './store.ts'
-import { ThreadWriter } from './thread-writer.ts'
-import { UndoKeeper } from './undo.ts'
+import { type Store, slicesOf } from './store.ts'
+import type { UndoKeeper } from './undo.ts'
 import { LayerPool, UnflushedBlocks } from './unflushed.ts'
 import type { OutputSource, Tip } from './view.ts'
+import { WriteGate } from './write-gate.ts'
 
-/** The indexes that every coin has, as the state row names them. */
-const BASE_INDEXES = ['headers', 'txs', 'utxos', 'history', 'spenders']
 /**
  * Share of the memory of finished blocks at which they are written. The blocks that come meanwhile take as much again, and
  * the rows made of them, which LevelDB holds up to three times (batch, and two tables in memory), about twice as much.
@@ -57,73 +41,6 @@ const RESTORED_AT_ONCE = 100
 /** Rows of a rollback between two turns. */
 const SCRIPTS_PER_TURN = 1000
 
-export interface IndexOptions {
-  readonly directory: string
-  readonly coin: string
-  readonly net: string
-  /** 32 bytes, internal order: block 0 has to have it. */
-  readonly genesisHash: Uint8Array
-  /** Blocks that can be taken back. */
-  readonly reorgLimit: number
-  /** Bytes of LevelDB's cache. */
-  readonly cacheBytes: number
-  /** Bytes of memory for pages of the txid file; none if it is not given. */
-  readonly txidCacheBytes?: number
-  /** Bytes of memory that finished blocks may take, those that a flush is writing and what it makes of them included. */
-  readonly pendingBytes: number
-  /** Settings that decide what rows mean: a database made with others is refused. */
-  readonly settings?: Readonly<Record<string, string>>
-}
-
-export interface IndexCollaborators {
-  /** What the coin adds to the indexes that every coin has. */
-  readonly indexers?: readonly Indexer[]
-  readonly openStore?: OpenStore
-  readonly disk?: Disk
-  readonly clock?: Clock
-}
-
-/** What is known of a block besides its bytes, where the node tells what it spends. */
-export interface KnownBlock {
-  readonly spent: SpentOutputs
-  /** blockDelta of the block and what it spends. */
-  readonly delta: BlockDelta
-}
-
-/** What one block changed. */
-export interface BlockChange {
-  /** The tip before. */
-  readonly from: Tip
-  /** The tip now. */
-  readonly to: Tip
-  /** hashXs (one character a byte) whose answers may have changed, and what indexers name besides; some more than once. */
-  readonly touched: Iterable<string>
-}
-
-interface BlockParts extends KnownBlock {
-  readonly block: ParsedBlock
-  readonly height: number
-}
-
-/** A block and what the indexes of the coin have made of it. */
-interface IndexedBlock {
-  readonly finished: FinishedBlock
-  readonly delta: BlockDelta
-  readonly touched: ReadonlySet<string>
-}
-
-interface Parts {
-  readonly indexers: readonly Indexer[]
-  readonly identity: DatabaseIdentity
-  readonly store: Store
-  readonly writer: FlushWriter
-  readonly files: IndexFiles
-  readonly headers: HeaderTable
-  readonly undo: UndoKeeper
-  readonly state: StateRow
-  readonly clock: Clock
-}
-
 /**
  * The index on disk: advances and goes back block by block, and gives out views. advance(), rollBack() and flush() are
  * called one after the other, each once the one before has settled; what startFlush() began goes on meanwhile. Views may
@@ -131,7 +48,7 @@ interface Parts {
  */
 export class IndexDatabase {
   readonly #options: IndexOptions
-  readonly #indexers: readonly Indexer[]
+  readonly #coinIndexes: CoinIndexes
   readonly #identity: DatabaseIdentity
   readonly #store: Store
   readonly #writer: FlushWriter
@@ -141,7 +58,6 @@ export class IndexDatabase {
   readonly #undo: UndoKeeper
   readonly #layers = new LayerPool()
   readonly #past = new PastLayers()
-  readonly #rows = new RowWriter()
   readonly #clock: Clock
   /** Seconds from the beginning of a flush to its end. */
   readonly flushSeconds = new Histogram(FLUSH_SECONDS)
@@ -160,17 +76,14 @@ export class IndexDatabase {
   #untidy = false
   #views = 0
   #closings = new Set<Promise<void>>()
-  #writing: Promise<unknown> | undefined
-  /** Why nothing can be written any more. */
-  #failure: Error | undefined
-  #closed = false
+  readonly #gate = new WriteGate()
   /** What warm() began; never rejects. */
   #warming: Promise<unknown> = Promise.resolve()
   readonly #closing = new AbortController()
 
-  private constructor(options: IndexOptions, parts: Parts) {
+  private constructor(options: IndexOptions, parts: IndexParts) {
     this.#options = options
-    this.#indexers = parts.indexers
+    this.#coinIndexes = new CoinIndexes(parts.indexers, parts.store)
     this.#identity = parts.identity
     this.#store = parts.store
     this.#writer = parts.writer
@@ -194,37 +107,7 @@ export class IndexDatabase {
    * 'version', 'network', 'settings', 'corrupt', 'io'.
    */
   static async open(options: IndexOptions, collaborators: IndexCollaborators = {}): Promise<IndexDatabase> {
-    const disk = collaborators.disk ?? realDisk
-    const indexers = collaborators.indexers ?? []
-    const identity: DatabaseIdentity = {
-      coin: options.coin,
-      net: options.net,
-      genesisHash: options.genesisHash,
-      indexers: [...BASE_INDEXES, ...indexers.map((indexer) => indexer.name)],
-      settings: options.settings ?? {},
-    }
-    await prepareDirectory(options.directory)
-    const directory = join(options.directory, 'index')
-    // A thread needs a file to run that Node can read: where sources are run as they are, there is none.
-    const threaded = collaborators.openStore === undefined && !import.meta.url.endsWith('.ts')
-    const openStore = collaborators.openStore ?? openLevelStore
-    const store = await openStore(directory, { cacheBytes: options.cacheBytes, shared: threaded }, disk)
-    let files: IndexFiles | undefined
-    let writer: FlushWriter | undefined
-    try {
-      const state = await loadState(store, identity, options.directory)
-      files = await IndexFiles.open(options.directory, { ...state, cacheBytes: options.txidCacheBytes ?? 0 }, disk)
-      const headers = await loadHeaders(store, state)
-      const undo = await UndoKeeper.open(store, options.reorgLimit, state.blocks)
-      writer = threaded ? await ThreadWriter.open(directory, disk) : new StoreWriter(store)
-      const clock = collaborators.clock ?? systemClock
-      return new IndexDatabase(options, { indexers, identity, store, writer, files, headers, undo, state, clock })
-    } catch (error) {
-      await files?.close()
-      await writer?.close()
-      await store.close()
-      throw error
-    }
+    return new IndexDatabase(options, await openParts(options, collaborators))
   }
 
   /** The last block that was advanced to, whether or not it is flushed; height -1 if there is none. */
@@ -254,14 +137,14 @@ export class IndexDatabase {
 
   /** Puts the rows of the block that is lacking back into the files. Throws ChainError for another block. */
   restore(block: ParsedBlock): Promise<void> {
-    return this.#exclusively(async () => {
+    return this.#gate.exclusively(async () => {
       const { lacking } = this
       if (lacking === undefined || !equalBytes(block.hash, lacking.hash)) {
         throw new ChainError(`block ${toDisplayHex(block.hash)} is not the one that the files lack`)
       }
       this.#files.append(inputRows(block), block.txids)
       const isLast = lacking.height === this.#tip.height
-      if (isLast || lacking.height % RESTORED_AT_ONCE === 0) await this.#durably(() => this.#files.write())
+      if (isLast || lacking.height % RESTORED_AT_ONCE === 0) await this.#gate.durably(() => this.#files.write())
       this.#lacksFrom = isLast ? undefined : lacking.height + 1
     })
   }
@@ -276,15 +159,7 @@ export class IndexDatabase {
    * and before the first block. A read that fails ends all writing, as a write that fails does.
    */
   warm(): void {
-    const { signal } = this.#closing
-    const warming = this.#indexers.map(async (indexer) => {
-      try {
-        await indexer.warm?.(this.#store, signal)
-      } catch (error) {
-        if (!signal.aborted) this.#failure ??= asError(error)
-      }
-    })
-    this.#warming = Promise.all(warming)
+    this.#warming = this.#coinIndexes.warm(this.#closing.signal, (error) => this.#gate.fail(error))
   }
 
   /** Bytes of memory that finished blocks take that are not on disk, about. */
@@ -311,7 +186,7 @@ export class IndexDatabase {
 
   /** The index as it is now; release() it. `outputs`: who is asked for unspent outputs while the index does not list them. */
   acquireView(outputs: OutputSource = noSource): IndexView {
-    invariant(!this.#closed, 'a view is asked of a database that was closed')
+    invariant(!this.#gate.closed, 'a view is asked of a database that was closed')
     this.#checkComplete()
     this.#views += 1
     const layers = [this.#flushing?.blocks, this.#unflushed].filter((blocks) => blocks !== undefined)
@@ -340,14 +215,18 @@ export class IndexDatabase {
    * not fit.
    */
   advance(block: ParsedBlock, nodeHeight: number, known?: KnownBlock): Promise<BlockChange> {
-    return this.#exclusively(async () => {
+    return this.#gate.exclusively(async () => {
       this.#checkComplete()
       const base = this.#tip
       const height = base.height + 1
       this.#checkFits(block, height)
       const revocable = height > nodeHeight - this.#options.reorgLimit
       const found = height === 0 ? { spent: NOTHING_SPENT, delta: EMPTY_DELTA } : await this.#find(block, known)
-      const { finished, delta, touched } = await this.#applyIndexers({ block, height, ...found }, revocable)
+      const { finished, delta, touched } = await this.#coinIndexes.apply(
+        { block, height, ...found },
+        this.#ground(),
+        revocable,
+      )
       // Blocks that can be taken back are flushed apart from those that cannot.
       if (this.#unflushed.count > 0 && this.#unflushed.revocable !== revocable) await this.#beginFlush()
       if (this.#unflushed.count === 0 && this.#unflushed.revocable !== revocable) {
@@ -362,13 +241,13 @@ export class IndexDatabase {
       this.#files.append(delta, height === 0 ? new Uint8Array(0) : block.txids)
       this.#headers.append(block.header, tip.txCount, inputCount)
       this.#tip = tip
-      return { from: base, to: tip, touched: touchedBy(delta, [touched, this.#touchedRows(finished.redo)]) }
+      return { from: base, to: tip, touched: touchedBy(delta, [touched, this.#coinIndexes.touchedBy(finished.redo)]) }
     })
   }
 
   /** Takes the tip back, on disk at once. Throws ChainError if that was not kept. */
   rollBack(): Promise<BlockChange> {
-    return this.#exclusively(async () => {
+    return this.#gate.exclusively(async () => {
       this.#checkComplete()
       await this.#flush()
       const from = this.#tip
@@ -391,11 +270,11 @@ export class IndexDatabase {
         if (value === undefined) batch.del(Buffer.from(key, 'latin1'))
         else batch.put(Buffer.from(key, 'latin1'), Buffer.from(value, 'latin1'))
       }
-      for (const name of this.#touchedRows(row.writes)) touched.add(name)
+      for (const name of this.#coinIndexes.touchedBy(row.writes)) touched.add(name)
       batch.del(HEADERS.keyBytes({ height: from.height }))
       batch.del(UNDO.keyBytes({ height: from.height }))
       batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(to, row.baseInputCount)))
-      await this.#durably(() => batch.write())
+      await this.#gate.durably(() => batch.write())
       // From here on nothing waits: a view sees all of it or nothing.
       this.#files.cut(lost)
       this.#proofs.cut(to.height + 1)
@@ -414,18 +293,18 @@ export class IndexDatabase {
    */
   async flushIfDue(): Promise<boolean> {
     if (this.#unflushed.bytes < this.#options.pendingBytes * LAYER_SHARE) return false
-    await this.#exclusively(() => this.#beginFlush())
+    await this.#gate.exclusively(() => this.#beginFlush())
     return true
   }
 
   /** Writes all finished blocks; settles once they are on disk. */
   flush(): Promise<void> {
-    return this.#exclusively(() => this.#flush())
+    return this.#gate.exclusively(() => this.#flush())
   }
 
   /** Makes unspent outputs possible to look up, from which on they stay so: one pass over all of them. */
   listOutputs(signal?: AbortSignal): Promise<void> {
-    return this.#exclusively(() => this.#listOutputs(signal))
+    return this.#gate.exclusively(() => this.#listOutputs(signal))
   }
 
   /**
@@ -436,7 +315,7 @@ export class IndexDatabase {
     if (!this.#untidy) return
     this.#untidy = false
     for (const range of await slicesOf(this.#store, UTXOS.range())) {
-      if (signal.aborted || this.#closed) return
+      if (signal.aborted || this.#gate.closed) return
       await this.#store.compact(range)
     }
   }
@@ -446,17 +325,10 @@ export class IndexDatabase {
     await this.flush()
     const view = this.acquireView()
     const files = this.#files.reader()
-    const headers = this.#headers.list()
     const snapshot = this.#base.retain()
     try {
       yield* dumpRows(snapshot.reader)
-      for (let height = 0; height <= view.tip.height; height++) {
-        const [txs, inputs] = [headers.txCount(height - 1), headers.inputCount(height - 1)]
-        const count = headers.txCount(height) - txs
-        yield `txids ${height} ${toDisplayHex(await files.txids.rows(txs, count))}`
-        yield `inputstarts ${height} ${toDisplayHex(await files.inputStarts.rows(txs, count))}`
-        yield `inputs ${height} ${toDisplayHex(await files.inputTags.rows(inputs, headers.inputCount(height) - inputs))}`
-      }
+      yield* dumpFiles(files, this.#headers.list(), view.tip.height)
     } finally {
       snapshot.release()
       files.close()
@@ -466,13 +338,13 @@ export class IndexDatabase {
 
   /** Waits for the write under way, writes what is finished and closes. Views should have been released before. */
   async close(): Promise<void> {
-    if (this.#closed) return
+    if (this.#gate.closed) return
     this.#closing.abort()
-    await Promise.allSettled([this.#writing, this.#flushing?.done, this.#warming])
+    await Promise.allSettled([this.#gate.writing, this.#flushing?.done, this.#warming])
     try {
-      if (this.#failure === undefined) await this.flush()
+      if (this.#gate.failure === undefined) await this.flush()
     } finally {
-      this.#closed = true
+      this.#gate.close()
       this.#base.release()
       await this.#closeFiles()
     }
@@ -493,52 +365,9 @@ export class IndexDatabase {
     return { spent, delta: blockDelta(block, spent) }
   }
 
-  async #applyIndexers(parts: BlockParts, revocable: boolean): Promise<IndexedBlock> {
-    const { block, height, spent, delta } = parts
-    const touched = new Set<string>()
-    if (this.#indexers.length === 0) return { finished: { redo: [], undo: revocable ? [] : undefined }, delta, touched }
-    const spaces = this.#indexers.flatMap((indexer) => indexer.spaces)
-    const overlay = new BlockOverlay({ base: this.#tip, recordsUndo: revocable, spaces }, this.#unflushed.rows)
-    const firstTxNum = this.#tip.txCount
-    const listed: ListedTx[] = []
-    const context: BlockContext = {
-      height,
-      block,
-      firstTxNum,
-      headers: this.#headers.list(),
-      overlay,
-      touched,
-      spent: new SpentTexts(block, spent),
-      fundedBy: (input) => this.#fundedBy(parts, input),
-      list: (hashX, txNum) => void listed.push({ hashX, tx: txNum - firstTxNum }),
-    }
-    for (const indexer of this.#indexers) {
-      if (height > 0 || indexer.wantsGenesis) await indexer.apply(context)
-    }
-    return { finished: overlay.finish(), delta: withListed(delta, listed), touched }
-  }
-
-  /** What the indexers say of rows that are written or taken back. */
-  *#touchedRows(rows: readonly { readonly key: string }[]): Generator<string> {
-    for (const indexer of this.#indexers) yield* indexer.touchedBy?.(keysOf(rows)) ?? []
-  }
-
-  #fundedBy({ block, spent }: BlockParts, input: number): number | undefined {
-    const first = block.inputStart[1] ?? 0
-    if (input < first || input >= block.inputCount) return undefined
-    const offset = block.inputOffsets[input] ?? 0
-    // By the id and not by the script: a script may be paid thousands of times in one flush.
-    const txid = block.raw.subarray(offset, offset + 32)
-    for (const layer of this.#unflushedLayers()) {
-      const txNum = layer.findTx(txid, layer.txCount)
-      if (txNum !== undefined) return txNum
-    }
-    const place = new Uint8Array(PLACE_SIZE)
-    writePlace(place, 0, block.raw, offset)
-    const hashX = spent.hashXs.subarray(input * HASHX_SIZE, (input + 1) * HASHX_SIZE)
-    const key = this.#rows.placeKey(hashX, place)
-    const value = this.#store.getSync(key)
-    return value === undefined ? undefined : readUnspent(key, value).txNum
+  #ground(): BlockGround {
+    const [base, rows] = [this.#tip, this.#unflushed.rows]
+    return { base, rows, headers: this.#headers.list(), layers: () => this.#unflushedLayers() }
   }
 
   /** Layers that are not on disk, the latest first. */
@@ -567,20 +396,18 @@ export class IndexDatabase {
   async #flush(): Promise<void> {
     await this.#beginFlush()
     await this.#flushing?.done
-    if (this.#failure !== undefined) throw this.#failure
+    if (this.#gate.failure !== undefined) throw this.#gate.failure
   }
 
   /** Waits for the flush under way, and begins the next one if there is anything to write. */
   async #beginFlush(): Promise<void> {
     await this.#flushing?.done
-    if (this.#failure !== undefined) throw this.#failure
+    if (this.#gate.failure !== undefined) throw this.#gate.failure
     const blocks = this.#unflushed
     if (blocks.count === 0) return
     this.#unflushed = this.#noBlocks(blocks.revocable, blocks.rows)
-    // Never rejects: #failure is where its failure is kept, since nobody need be waiting.
-    const done = this.#write(blocks).catch((error: unknown) => {
-      this.#failure ??= asError(error)
-    })
+    // Never rejects: the gate is where its failure is kept, since nobody need be waiting.
+    const done = this.#write(blocks).catch((error: unknown) => this.#gate.fail(error))
     this.#flushing = { blocks, done }
   }
 
@@ -618,18 +445,17 @@ export class IndexDatabase {
   #noBlocks(revocable: boolean, below?: PendingRows): UnflushedBlocks {
     const layer = this.#layers.take()
     layer.begin({ firstTxNum: this.#tip.txCount, perBlock: revocable, listsOutputs: this.#listsOutputs })
-    const spaces = this.#indexers.flatMap((indexer) => indexer.spaces)
-    return new UnflushedBlocks(layer, new PendingRows(spaces, this.#store, below), this.#tip)
+    return new UnflushedBlocks(layer, new PendingRows(this.#coinIndexes.spaces, this.#store, below), this.#tip)
   }
 
   async #listOutputs(signal?: AbortSignal): Promise<void> {
     if (this.#listsOutputs) return
     await this.#flush()
-    await this.#durably(() => listOutputs(this.#store, signal))
+    await this.#gate.durably(() => listOutputs(this.#store, signal))
     this.#listsOutputs = true
     const batch = this.#store.batch()
     batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(this.#tip, this.#inputCount(this.#tip.height))))
-    await this.#durably(() => batch.write())
+    await this.#gate.durably(() => batch.write())
     this.#unflushed = this.#noBlocks(this.#unflushed.revocable)
     this.#moveBase()
   }
@@ -670,33 +496,6 @@ export class IndexDatabase {
       )
     })
   }
-
-  /** Runs what must not fail: afterwards nobody knows what is on disk, so nothing more is written. */
-  async #durably(write: () => Promise<void>): Promise<void> {
-    try {
-      await write()
-    } catch (error) {
-      this.#failure = asError(error)
-      throw error
-    }
-  }
-
-  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new InvariantError('write to a database that was closed')
-    if (this.#failure !== undefined) {
-      // Whoever comes after a flush that nobody waited for is the first to hear why: of a full disk, say.
-      const { code, message } = storageErrorOf(this.#failure, 'a write failed')
-      throw new StorageError(code, `nothing is written any more: ${message}`, { cause: this.#failure })
-    }
-    if (this.#writing !== undefined) throw new InvariantError('two writers at a time')
-    const running = work()
-    this.#writing = running
-    try {
-      return await running
-    } finally {
-      this.#writing = undefined
-    }
-  }
 }
 
 /** Height of the first block of which the files do not have all rows. */
@@ -706,22 +505,6 @@ function firstLacking(headers: HeaderList, { txCount, inputCount }: FileCounts):
   return whole === headers.count - 1 ? undefined : whole + 1
 }
 
-/** hashXs that a block pays to or spends from, and those that indexers have named. */
-function* touchedBy({ touches }: BlockDelta, named: readonly Iterable<string>[]): Generator<string> {
-  // Cut out of one text: a call for each of twenty thousand scripts takes longer.
-  const all = toLatin1(touches.hashXs)
-  for (let at = 0; at < all.length; at += HASHX_SIZE) yield all.slice(at, at + HASHX_SIZE)
-  for (const names of named) yield* names
-}
-
-function* keysOf(rows: readonly { readonly key: string }[]): Generator<string> {
-  for (const { key } of rows) yield key
-}
-
 function noSource(): never {
   throw new InvariantError('the index does not list outputs, and nobody was named to ask for them')
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new InvariantError(String(error))
 }

@@ -1,7 +1,7 @@
 import { checkMerkleRoot, type ParsedBlock, parseBlock } from '../chain/block.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import { blockDelta } from '../db/block-delta.ts'
-import type { KnownBlock } from '../db/index-db.ts'
+import type { KnownBlock } from '../db/index-options.ts'
 import { DaemonUnavailableError, ParseError } from '../errors.ts'
 import { toDisplayHex } from '../lib/bytes.ts'
 import { parseSpentTxOuts } from './spent-tx-outs.ts'

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Disk, realDisk } from '../../../src/db/disk.ts'
-import { IndexDatabase, type IndexOptions } from '../../../src/db/index-db.ts'
+import { IndexDatabase } from '../../../src/db/index-db.ts'
+import type { IndexOptions } from '../../../src/db/index-options.ts'
 import type { IndexView } from '../../../src/db/index-view.ts'
 import { type BuiltBlock, RandomChain, seededRandom } from '../../support/chain-builder.ts'
 import {
