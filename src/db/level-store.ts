@@ -190,13 +190,13 @@ async function readFew(
   rows: Row[],
 ): Promise<boolean> {
   for (const few of FEW_ROWS) {
-    const asked = Math.min(few, limit - rows.length)
-    const found = await iterator.nextv(asked)
+    const found = await iterator.nextv(Math.min(few, limit - rows.length))
     for (const row of found) {
       if (Buffer.compare(row[0], range.lt) >= 0) return true
       rows.push(plainRow(row))
     }
-    if (found.length < asked || rows.length >= limit) return true
+    // Fewer than asked for does not mean that there are no more: LevelDB's thread stops at 16 KiB too.
+    if (found.length === 0 || rows.length >= limit) return true
   }
   return false
 }

@@ -183,6 +183,23 @@ for (const [name, open] of Object.entries(stores)) {
         await expect(snapshot.rows(range(8))).rejects.toThrow(StorageError)
       }))
 
+    it.each([1, 3000, 9000, 20_000])('gives every row of a range of a snapshot whose values have %i bytes', (size) =>
+      withStore(async (store) => {
+        const rows = Array.from({ length: 12 }, (_, n): Row => [bytes(n), new Uint8Array(size).fill(n)])
+        await put(store, ...rows)
+        const snapshot = store.snapshot()
+        const handed: Row[] = []
+        await snapshot.each(ALL, (key, value) => void handed.push([key, value]))
+        const shown = (found: readonly Row[]): string[] =>
+          found.map(([[n], value]) => `${n}: ${value.length} x ${value[0]}`)
+        for (const found of [handed, await snapshot.rows(ALL), await scanned(snapshot)]) {
+          expect(shown(found)).toEqual(shown(rows))
+        }
+        expect(shown(await snapshot.rows({ ...ALL, limit: 5 }))).toEqual(shown(rows.slice(0, 5)))
+        await snapshot.close()
+      }),
+    )
+
     it.each([
       ['ENOSPC', 'full'],
       ['EDQUOT', 'full'],
