@@ -1,4 +1,4 @@
-import { readUint32LE, writeUint32LE } from '../lib/bytes.ts'
+import { readUint32LE, toLatin1, writeUint32LE } from '../lib/bytes.ts'
 
 const TXID_SIZE = 32
 const HEIGHT_AT = TXID_SIZE + 4
@@ -13,6 +13,25 @@ export interface ListedUtxo {
   readonly vout: number
   readonly height: number
   readonly value: number
+}
+
+/** Outpoints to be found among many: 36 bytes each, the id in internal order, the output index little-endian. */
+export class OutpointSet {
+  /** Most outputs are told apart by the beginning of their ids, without a text being made. */
+  readonly #beginnings: ReadonlySet<number>
+  /** Not what begins alike side by side: all outputs of a transaction do. */
+  readonly #texts: ReadonlySet<string>
+
+  constructor(outpoints: readonly Uint8Array[]) {
+    this.#beginnings = new Set(outpoints.map((outpoint) => readUint32LE(outpoint, 0)))
+    this.#texts = new Set(outpoints.map(toLatin1))
+  }
+
+  /** Whether the 36 bytes from `at` on are one of them. */
+  has(bytes: Uint8Array, at: number): boolean {
+    if (!this.#beginnings.has(readUint32LE(bytes, at))) return false
+    return this.#texts.has(toLatin1(bytes.subarray(at, at + HEIGHT_AT)))
+  }
 }
 
 /** Unspent outputs in order, as 48 bytes each instead of objects. It does not change once it is handed out. */
@@ -64,20 +83,11 @@ export class UtxoList {
     return sum
   }
 
-  /** Which of outputs `start` to before `end` are among these outpoints (36 bytes, txid internal, index LE). */
-  find(outpoints: readonly Uint8Array[], start: number, end: number): number[] {
-    const byWord = new Map<number, Uint8Array[]>()
-    for (const outpoint of outpoints) {
-      const word = readUint32LE(outpoint, 0)
-      const same = byWord.get(word)
-      if (same === undefined) byWord.set(word, [outpoint])
-      else same.push(outpoint)
-    }
+  /** Which of outputs `start` to before `end` are among `outpoints`. */
+  find(outpoints: OutpointSet, start: number, end: number): number[] {
     const found: number[] = []
-    for (let i = start; i < end; i++) {
-      const wanted = byWord.get(readUint32LE(this.#rows, i * ROW_SIZE))
-      if (wanted?.some((outpoint) => this.#isAt(i * ROW_SIZE, outpoint)) === true) found.push(i)
-    }
+    // Id and output index stand side by side as in an outpoint.
+    for (let i = start; i < end; i++) if (outpoints.has(this.#rows, i * ROW_SIZE)) found.push(i)
     return found
   }
 
@@ -93,12 +103,6 @@ export class UtxoList {
       from = place + 1
     }
     return left
-  }
-
-  /** Id and output index stand side by side as in an outpoint. */
-  #isAt(at: number, outpoint: Uint8Array): boolean {
-    for (let i = 0; i < HEIGHT_AT; i++) if (this.#rows[at + i] !== outpoint[i]) return false
-    return true
   }
 
   #valueAt(at: number): number {

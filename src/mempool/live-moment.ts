@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { UtxoList } from '../db/utxo-list.ts'
+import { OutpointSet, type UtxoList } from '../db/utxo-list.ts'
 import type { ChainView, HistoryItem, Tip } from '../db/view.ts'
 import { ERROR_CODES, invariant, RpcError } from '../errors.ts'
 import { type Awaitable, after } from '../lib/awaitable.ts'
@@ -102,13 +102,14 @@ export class LiveMoment implements Moment {
 
   /** The outputs that the mempool does not spend; looked for part by part where there are many. */
   #left(list: UtxoList, key: string): Awaitable<UtxoList> {
-    const spent = this.mempool.spentOf(key)
-    if (spent.length === 0) return list
+    const outpoints = this.mempool.spentOf(key)
+    if (outpoints.length === 0) return list
+    const spent = new OutpointSet(outpoints)
     if (list.length <= LOOKED_AT_ONCE) return list.without(list.find(spent, 0, list.length))
     return this.#leftOfMany(list, spent)
   }
 
-  async #leftOfMany(list: UtxoList, spent: readonly Uint8Array[]): Promise<UtxoList> {
+  async #leftOfMany(list: UtxoList, spent: OutpointSet): Promise<UtxoList> {
     const places: number[] = []
     for (let start = 0; start < list.length; start += LOOKED_AT_ONCE) {
       places.push(...list.find(spent, start, Math.min(list.length, start + LOOKED_AT_ONCE)))

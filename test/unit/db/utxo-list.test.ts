@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { UtxoList } from '../../../src/db/utxo-list.ts'
+import { OutpointSet, UtxoList } from '../../../src/db/utxo-list.ts'
 import { sha256 } from '../../../src/lib/hash.ts'
+import { growth } from '../../support/cpu-time.ts'
 
 const txid = (n: number): Uint8Array => sha256(Buffer.from(`tx ${n}`))
 
@@ -29,10 +30,20 @@ describe('a list of unspent outputs', () => {
   })
 
   it('finds outputs by id and index together', () => {
-    const wanted = [outpoint(3, 7), outpoint(1, 0), outpoint(2, 0), outpoint(9, 7)]
+    const wanted = new OutpointSet([outpoint(3, 7), outpoint(1, 0), outpoint(2, 0), outpoint(9, 7)])
     expect(list.find(wanted, 0, 4)).toEqual([0, 3])
     expect(list.find(wanted, 1, 3)).toEqual([])
-    expect(list.find([], 0, 4)).toEqual([])
+    expect(list.find(new OutpointSet([]), 0, 4)).toEqual([])
+  })
+
+  it('finds those of one transaction with thousands of them in time that grows as they do', () => {
+    const find = (count: number) => {
+      const id = txid(1)
+      const many = UtxoList.of(Array.from({ length: count }, (_, vout) => ({ txid: id, vout, height: 1, value: 546n })))
+      const spent = Array.from({ length: count }, (_, vout) => outpoint(1, vout))
+      return () => expect(many.find(new OutpointSet(spent), 0, count).length).toBe(count)
+    }
+    expect(Math.log2(growth(find(500), find(4000), { rounds: 3 })) / 3).toBeLessThan(1.7)
   })
 
   it.each([[[0]], [[3]], [[1, 2]], [[0, 1, 2, 3]]])('without outputs %j has the others in their order', (places) => {
