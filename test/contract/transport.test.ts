@@ -132,7 +132,7 @@ describe.each(KINDS)('transport %s', (kind) => {
   it('cuts a client that does not close its side in time', async () => {
     const { client, accepted } = await pair({ closeTimeout: 50 })
     client.pause()
-    for (let i = 0; i < 100; i++) accepted.connection.send(BIG)
+    for (let i = 0; i < 100; i++) accepted.connection.send(`"${BIG}"`)
     accepted.connection.close('operator')
     await accepted.until(({ closings }) => closings.length > 0)
     expect(accepted.closings).toEqual(['operator'])
@@ -198,7 +198,7 @@ describe.each(KINDS)('transport %s', (kind) => {
     const { client, accepted } = await pair({ sendTimeout: 100 })
     client.pause()
     // More than the buffers of the system on both sides.
-    for (let i = 0; i < 300; i++) accepted.connection.send(BIG)
+    for (let i = 0; i < 300; i++) accepted.connection.send(`"${BIG}"`)
     await accepted.until(({ closings }) => closings.length > 0)
     expect(accepted.closings).toEqual(['slow reader'])
   })
@@ -207,7 +207,11 @@ describe.each(KINDS)('transport %s', (kind) => {
     const { client, accepted } = await pair({ maxUnsent: 1024 * 1024 })
     client.pause()
     let sent = 0
-    while (accepted.connection.unsent <= 1024 * 1024 && accepted.connection.send(BIG) !== undefined && sent < 1000)
+    while (
+      accepted.connection.unsent <= 1024 * 1024 &&
+      accepted.connection.send(`"${BIG}"`) !== undefined &&
+      sent < 1000
+    )
       sent++
     await accepted.until(({ closings }) => closings.length > 0)
     expect(accepted.closings).toEqual(['slow reader'])

@@ -77,6 +77,8 @@ describe('the nursery of a thread', () => {
       kept = undefined
       setImmediate(() => {
         const [load, size, before] = [nursery.load(), nursery.size(), used()]
+        // What was in use when the collection before came is thrown away by the second one.
+        nursery.collect()
         nursery.collect()
         console.log(JSON.stringify({ load, size, before, after: used() }))
       })`
