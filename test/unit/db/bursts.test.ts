@@ -11,8 +11,9 @@ describe('bursts', () => {
     }
     const first = come('first')
     const later = Promise.resolve().then(() => come('in a microtask'))
-    await Promise.resolve()
+    for (let i = 0; i < 20; i++) await Promise.resolve()
     order.push('the turn goes on')
+    expect(bursts.next()).toBe(bursts.next())
     await Promise.all([first, later])
     expect(order).toEqual(['the turn goes on', 'first', 'in a microtask'])
   })
@@ -29,7 +30,7 @@ describe('bursts', () => {
       order.push('over')
     }
     const waiting = wait()
-    await Promise.resolve()
+    for (let i = 0; i < 20; i++) await Promise.resolve()
     order.push('the turn goes on')
     await waiting
     expect(order).toEqual(['the turn goes on', 'over'])
