@@ -234,6 +234,24 @@ for (const [name, open] of Object.entries(stores)) {
         expect(none).toBeLessThanOrEqual(all)
       }))
 
+    it('answers or refuses every question that it is asked before it is closed', async () => {
+      await withDirectory(async (directory) => {
+        const store = await open(join(directory, 'store'), { cacheBytes: 1 << 20 }, realDisk)
+        await put(store, [bytes(1), bytes(1)])
+        const snapshot = store.snapshot()
+        const begin = () => [snapshot.rows(ALL), snapshot.each(ALL, () => undefined), scanned(snapshot)]
+        const asked: Promise<unknown>[] = begin()
+        await Promise.resolve()
+        asked.push(...begin())
+        const closed = store.close()
+        asked.push(...begin())
+        for (const outcome of await Promise.allSettled(asked)) {
+          if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(StorageError)
+        }
+        await closed
+      })
+    })
+
     it('cannot be read once it is closed', async () => {
       await withDirectory(async (directory) => {
         const store = await open(join(directory, 'store'), { cacheBytes: 1 << 20 }, realDisk)
