@@ -11,6 +11,17 @@ export interface SumChange {
   readonly outputs: number
 }
 
+/** Where a ledger notes what scripts get and give of tokens. */
+export interface TokenSums {
+  /** Notes a change, which is written by settle(). */
+  add(id: IdText, script: Uint8Array, change: SumChange): void
+  /** Writes what was noted. */
+  settle(): void
+}
+
+/** For rows that nobody asks who holds how much. */
+export const NO_SUMS: TokenSums = { add() {}, settle() {} }
+
 interface HolderChange {
   readonly key: HolderKey
   readonly script: Uint8Array
@@ -28,7 +39,7 @@ export function holderOf(script: Uint8Array): Uint8Array {
  * there are, nobody has to add up its outputs. Changes of one step of a transaction are collected, so that a thousand
  * outputs of one script are one change of its rows.
  */
-export class HolderSums {
+export class HolderSums implements TokenSums {
   readonly #rows: EditableRows
   readonly #changes = new Map<string, HolderChange>()
 
@@ -36,7 +47,6 @@ export class HolderSums {
     this.#rows = rows
   }
 
-  /** Notes a change, which is written by settle(). */
   add(id: IdText, script: Uint8Array, { units, outputs }: SumChange): void {
     const text = id + toLatin1(script)
     const known = this.#changes.get(text)
@@ -47,7 +57,6 @@ export class HolderSums {
     }
   }
 
-  /** Writes what was noted. */
   settle(): void {
     if (this.#changes.size === 0) return
     for (const change of this.#changes.values()) this.#write(change)

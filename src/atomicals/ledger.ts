@@ -4,7 +4,7 @@ import { invariant } from '../errors.ts'
 import { toLatin1 } from '../lib/bytes.ts'
 import type { Candidate, Claim } from './candidates.ts'
 import type { Effect } from './effects.ts'
-import { HolderSums } from './holder-sums.ts'
+import { HolderSums, type TokenSums } from './holder-sums.ts'
 import { idText } from './id-text.ts'
 import {
   ATOMICALS,
@@ -58,7 +58,7 @@ export class Ledger implements Past {
   /** Candidates that this block has asked for, by the text of their keys without the number. */
   readonly #candidates = new Map<string, Candidate[]>()
   readonly #claims = new Map<string, Claim[]>()
-  readonly #sums: HolderSums
+  readonly #sums: TokenSums
   readonly #topRealms = new Map<IdText, IdText>()
   /** Outputs of this block that something sits at, by the text of their place. */
   readonly carriers = new Map<string, PlaceKey>()
@@ -67,12 +67,12 @@ export class Ledger implements Past {
   /** `count`: atomicals minted below this block. */
   constructor(
     options: { readonly count: number },
-    collaborators: { readonly overlay: EditableRows; readonly parents: ParentMemory },
+    collaborators: { readonly overlay: EditableRows; readonly parents: ParentMemory; readonly sums?: TokenSums },
   ) {
     this.#overlay = collaborators.overlay
     this.#past = new RecordedPast(collaborators.overlay)
     this.#parents = collaborators.parents
-    this.#sums = new HolderSums(collaborators.overlay)
+    this.#sums = collaborators.sums ?? new HolderSums(collaborators.overlay)
     this.#count = options.count
   }
 

@@ -5,6 +5,7 @@ import { toLatin1 } from '../lib/bytes.ts'
 import { applyTx } from './apply-tx.ts'
 import type { AtomicalsHeights } from './constants.ts'
 import { type AtomicalsRules, rulesAt } from './height-rules.ts'
+import { NO_SUMS } from './holder-sums.ts'
 import { BLOCKS } from './layout.ts'
 import { Ledger, type PlacedTx } from './ledger.ts'
 import { findOperation } from './operation.ts'
@@ -64,7 +65,9 @@ export class Trial {
     this.#start = heights.start
     this.#rules = rulesAt(heights, view.tip.height + 1)
     const count = rows.get(BLOCKS, { height: view.tip.height })?.count ?? 0
-    this.#ledger = new Ledger({ count }, { overlay: new TrialRows(rows), parents: new ParentMemory() })
+    // What is tried may have been spent long ago: then those that it came from have nothing left to give.
+    const collaborators = { overlay: new TrialRows(rows), parents: new ParentMemory(), sums: NO_SUMS }
+    this.#ledger = new Ledger({ count }, collaborators)
   }
 
   /** Applies a transaction, after those that it stands on. */

@@ -191,6 +191,25 @@ describe('transactions that are looked at before they are sent', () => {
     expect(await isInMempool(child)).toBe(false)
   })
 
+  it('are left to the node in a package that spends tokens that were spent in a block before', async () => {
+    const { reveal } = await mintToken(6_000)
+    const moved = spend({ from: [out(reveal), await fund()], to: [6_000, 99_000] })
+    // To a script of its own, so that the one it came from holds nothing of it any more.
+    const away = spend({ from: [out(moved), await fund()], to: [{ value: 6_000n, script: scriptOf(78) }] })
+    await broadcast(moved)
+    await broadcast(away)
+    await station.mine(1)
+    const again = spend({ from: [out(moved), await fund()], to: [{ value: 6_000n, script: scriptOf(79) }] })
+    const child = spend({ from: [out(again)], to: [6_000] })
+    for (const txs of [[again], [again, child], [moved, again], [away, child]]) {
+      const raws = txs.map(({ raw }) => toHex(raw))
+      // The node says it of each transaction, or of the whole where that is no package.
+      const said: unknown = await ask('transaction.broadcast_package', raws).catch((error: unknown) => error)
+      const { success = false, code = 1 } = said as { readonly success?: boolean; readonly code?: number }
+      expect({ success, code }).toEqual({ success: false, code: 1 })
+    }
+  })
+
   it('are coloured by mints that are not confirmed either', async () => {
     const { reveal, id } = await mintToken(9_000)
     const burning = spend({ from: [out(reveal)], to: [1_000] })
