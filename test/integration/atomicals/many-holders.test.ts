@@ -125,6 +125,13 @@ describe('a token with thousands of holders', () => {
     expect(seen.map((entry) => `${entry.address} ${entry.holding}`).sort()).toEqual(expected.sort())
   })
 
+  it('refuses a cursor that none of its pages gave', async () => {
+    for (const cursor of ['soon', '1', ':', '9999999999999999:00', '9007199254740992:', '1:0', '-1:00']) {
+      const { error } = await host.ask('blockchain.atomicals.get_holders', [token, 10, 0, cursor])
+      expect(error, cursor).toBe(1)
+    }
+  })
+
   it('passes over holders to the last of them, and says that there are no more', async () => {
     expect(await ask<Entry[]>('get_holders', token, 50, HOLDERS - 10)).toHaveLength(10)
     expect(reads).toBeLessThan(HOLDERS + 100)

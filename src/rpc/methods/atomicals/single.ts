@@ -330,7 +330,7 @@ async function holdersFrom(
 function holderOf(cursor: string): Holding | undefined {
   if (cursor === '') return undefined
   const [, value, script = ''] = /^(\d{1,16}):([0-9a-f]*)$/.exec(cursor) ?? []
-  if (value === undefined || !isHex(script)) throw badCursor()
+  if (!Number.isSafeInteger(Number(value)) || !isHex(script)) throw badCursor()
   return { value: Number(value), script: fromHex(script) }
 }
 
