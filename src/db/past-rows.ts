@@ -1,6 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ERROR_CODES, InvariantError, RpcError } from '../errors.ts'
+import { untilAborted } from '../lib/abort.ts'
 import { equalBytes, fromLatin1, toHex, toLatin1 } from '../lib/bytes.ts'
+import { sortedInTurns } from '../lib/sort.ts'
 import { LayeredRows } from './layered-rows.ts'
 import { type KeySpace, type RowWrite, UNDO } from './layout.ts'
 import { PendingLayer } from './pending.ts'
@@ -63,12 +65,16 @@ export class PastLayers {
    */
   async at(height: number, sources: PastSources, signal?: AbortSignal): Promise<PastRows> {
     const key = `${toHex(sources.tip.hash)}:${height}`
-    // One at a time: each may take much memory until it is done.
-    const made = this.#last.then(async () => this.#kept.get(key) ?? (await this.#make(height, sources, signal)))
-    this.#last = made.catch(() => undefined)
-    const layer = await made
+    const layer = this.#kept.get(key) ?? (await this.#inTurn(key, () => this.#make(height, sources, signal), signal))
     this.#keep(key, layer)
     return new RowsBefore(sources, layer.rows)
+  }
+
+  /** One at a time: each may take much memory until it is done. */
+  #inTurn(key: string, make: () => Promise<Layer>, signal: AbortSignal | undefined): Promise<Layer> {
+    const made = this.#last.then(async () => this.#kept.get(key) ?? (await make()))
+    this.#last = made.catch(() => undefined)
+    return untilAborted(made, signal)
   }
 
   #keep(key: string, layer: Layer): void {
@@ -100,8 +106,14 @@ export class PastLayers {
       }
       await nextTurn()
     }
-    return { rows: new PendingLayer(rows), bytes }
+    return { rows: new PendingLayer(rows, await inOrder([...rows.keys()])), bytes }
   }
+}
+
+/** Sorting half a million keys in one go would keep everybody else waiting for a second. */
+async function inOrder(keys: readonly string[]): Promise<string[]> {
+  const order = await sortedInTurns(keys.length, (a, b) => ((keys[a] ?? '') < (keys[b] ?? '') ? -1 : 1))
+  return Array.from(order, (at) => keys[at] ?? '')
 }
 
 function writesOf(height: number, sources: PastSources): readonly RowWrite[] {
@@ -126,7 +138,7 @@ class RowsBefore extends LayeredRows implements PastRows {
 
   *changed<K, V>(space: KeySpace<K, V>): Generator<RowOf<K, V>> {
     const { gte, lt } = space.range(new Uint8Array(0))
-    for (const { key, value } of this.#layer.between(toLatin1(gte), toLatin1(lt))) {
+    for (const { key, value } of this.#layer.each(toLatin1(gte), toLatin1(lt))) {
       if (value === undefined) continue
       yield { key: space.readKey(fromLatin1(key)), value: space.readValueText(value) }
     }

@@ -124,10 +124,12 @@ function* rowsOf(merged: ReadonlyMap<string, RowEdit>): Generator<readonly [stri
 /** Rows of finished blocks on top of a snapshot, as a view sees them: never changed. */
 export class PendingLayer {
   readonly rows: ReadonlyMap<string, string | undefined>
-  #sorted: string[] | undefined
+  #sorted: readonly string[] | undefined
 
-  constructor(rows: Iterable<readonly [string, string | undefined]>) {
+  /** `sorted`: the keys in order, where they are many and somebody has put them so. */
+  constructor(rows: Iterable<readonly [string, string | undefined]>, sorted?: readonly string[]) {
     this.rows = new Map(rows)
+    this.#sorted = sorted
   }
 
   /** The row if these blocks wrote it: `value` undefined if they took it away. */
@@ -137,8 +139,24 @@ export class PendingLayer {
 
   /** Rows written with keys from `from` on and before `end`, in the order of keys. */
   between(from: string, end: string): RowWrite[] {
+    const sorted = this.#inOrder()
+    return sorted
+      .slice(lowerBound(sorted, from), lowerBound(sorted, end))
+      .map((key) => ({ key, value: this.rows.get(key) }))
+  }
+
+  /** The same one after the other, made as they are asked for. */
+  *each(from: string, end: string): Generator<RowWrite, void, undefined> {
+    const sorted = this.#inOrder()
+    const last = lowerBound(sorted, end)
+    for (let i = lowerBound(sorted, from); i < last; i++) {
+      const key = sorted[i] ?? ''
+      yield { key, value: this.rows.get(key) }
+    }
+  }
+
+  #inOrder(): readonly string[] {
     this.#sorted ??= [...this.rows.keys()].sort()
-    const first = lowerBound(this.#sorted, from)
-    return this.#sorted.slice(first, lowerBound(this.#sorted, end)).map((key) => ({ key, value: this.rows.get(key) }))
+    return this.#sorted
   }
 }

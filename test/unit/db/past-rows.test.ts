@@ -76,6 +76,37 @@ describe('rows of an earlier height', () => {
     expect(sources.asked).toEqual([8, 8, 7])
   })
 
+  it('are had at once where they are kept, and given up at once, while others are worked out', async () => {
+    const past = new PastLayers()
+    const sources = chain(8)
+    await past.at(6, sources)
+    let done = false
+    // A turn for each of many blocks.
+    const long = past.at(0, { ...chain(200), tip: { height: 200, hash: Uint8Array.of(200) } }).then(() => (done = true))
+    const ended = new AbortController()
+    const given = past.at(3, sources, ended.signal)
+    ended.abort()
+    await expect(given).rejects.toMatchObject({ name: 'AbortError' })
+    await past.at(6, sources)
+    expect(done).toBe(false)
+    await long
+  })
+
+  it('let others have their turns while many are put in order', async () => {
+    const count = 100_000
+    const writes = Array.from({ length: count }, (_, i) => write((i * 7919) % count, i))
+    let turns = 0
+    let timer = setImmediate(function again() {
+      turns += 1
+      timer = setImmediate(again)
+    })
+    const rows = await new PastLayers().at(0, { ...chain(1), unflushed: [{ height: 1, writes }] })
+    clearImmediate(timer)
+    // 25 while they are collected.
+    expect(turns).toBeGreaterThan(50)
+    expect([...rows.changed(NUMBERS)].map(({ key }) => key)).toEqual(Array.from({ length: count }, (_, i) => i))
+  })
+
   it('fail where what takes a block back is missing', async () => {
     const sources = { ...chain(8), unflushed: [] }
     await expect(new PastLayers().at(7, sources)).rejects.toThrow('what takes block 8 back is missing')

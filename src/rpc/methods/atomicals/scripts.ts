@@ -244,8 +244,8 @@ function listScripthash(kit: AtomicalsKit): RpcMethod {
       },
     },
     handler: async (ctx, { scripthash: { hashX }, verbose = false, at_height: height }) => {
-      const answers = await kit.answersAt(ctx, height)
       if (verbose && height !== undefined) throw badRequest('verbose: not with at_height')
+      const answers = await kit.answersAt(ctx, height)
       const outputs = await outputsOf(answers, hashX)
       const { sums, confirmed, changes } = await balancesOf(answers, hashX, outputs)
       const own: [string, ListedAtomical][] = []
