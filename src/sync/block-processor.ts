@@ -10,8 +10,9 @@ import { equalBytes, readUint32LE, toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { ChainListener, ChainSync } from './follower.ts'
-import { type BlockParser, fetchBlock, type ReadBlock, readBlock } from './parse.ts'
+import { type BlockParser, type ReadBlock, readBlock } from './parse.ts'
 import { ParseThread } from './parse-thread.ts'
+import { Practice } from './practice.ts'
 import { PREFETCH_DEFAULTS, type PrefetchOptions, prefetchBlocks } from './prefetcher.ts'
 import type { SyncPosition } from './progress.ts'
 import { ReadAhead } from './read-ahead.ts'
@@ -35,7 +36,7 @@ export interface BlockProcessorCollaborators {
 
 /** Blocks that make a catch-up worth no log line for each of them. */
 const MANY_BLOCKS = 10
-/** Blocks after which the parsing thread is as fast as it gets: code that never ran takes three times as long (measured, bench:tip). */
+/** Blocks after which the parsing thread is as fast as it gets, with practice: code that never ran takes three times as long (measured, bench:tip). */
 const WARM_BLOCKS = 8
 
 /** Brings the index to the tip of the node: back to the fork where there is one, then on, block by block. */
@@ -49,10 +50,10 @@ export class BlockProcessor implements ChainSync {
   readonly #parse: BlockParser
   readonly #usesThread: boolean
   readonly #ahead: ReadAhead
+  readonly #practice: Practice
   readonly #stopping = new AbortController()
   #thread: ParseThread | undefined
   #tidying: Promise<void> | undefined
-  #warming: Promise<void> | undefined
   /** Blocks applied so far. */
   #applied = 0
   #reorgs = 0
@@ -68,6 +69,7 @@ export class BlockProcessor implements ChainSync {
     this.#usesThread = collaborators.parse === undefined && ParseThread.available
     this.#parse = collaborators.parse ?? (this.#usesThread ? (fetched) => this.#onThread().parse(fetched) : readBlock)
     this.#ahead = new ReadAhead({ daemon: this.#daemon, parse: this.#parse })
+    this.#practice = new Practice({ daemon: this.#daemon, parse: this.#parse, log: this.#log })
   }
 
   /** Reorganisations followed, and blocks that they took back. */
@@ -76,6 +78,7 @@ export class BlockProcessor implements ChainSync {
   }
 
   expect(hash: string): void {
+    void this.#practice.end()
     if (!this.#stopping.signal.aborted) this.#ahead.begin(hash)
   }
 
@@ -93,8 +96,8 @@ export class BlockProcessor implements ChainSync {
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#ahead.drop()
+    await this.#practice.end()
     await this.#tidying
-    await this.#warming
     await this.#thread?.close()
   }
 
@@ -120,7 +123,7 @@ export class BlockProcessor implements ChainSync {
     try {
       await this.#completeFiles(signal)
       while (!(await this.#isAtTip(listener, signal)));
-      if (this.#usesThread) this.#warming ??= this.#warmUp(this.#stopping.signal)
+      if (this.#usesThread) this.#practice.begin(this.#latestHashes(WARM_BLOCKS - this.#applied))
     } catch (error) {
       // What is done need not be done again.
       if (error instanceof DaemonUnavailableError || error instanceof DaemonError) await this.#db.flush()
@@ -130,21 +133,12 @@ export class BlockProcessor implements ChainSync {
     }
   }
 
-  /**
-   * Gives the thread the latest blocks to parse for practice, beside everything else, where it has parsed few since the
-   * start: clients of a server that was just restarted wait for the next block as others do.
-   */
-  async #warmUp(signal: AbortSignal): Promise<void> {
+  /** Hashes, as displayed, of so many blocks below the tip and of the tip, or of as many as there are. */
+  *#latestHashes(count: number): Generator<string> {
     const { height: tip } = this.#db.tip
-    const first = Math.max(1, tip - WARM_BLOCKS + 1 + this.#applied)
-    try {
-      for (let height = first; height <= tip && !signal.aborted; height++) {
-        const hash = this.#db.blockHash(height)
-        if (hash === undefined) return
-        await this.#parse(await fetchBlock(this.#daemon, toDisplayHex(hash), signal))
-      }
-    } catch (error) {
-      if (!signal.aborted) this.#log.debug({ err: error }, 'parsing was not practised')
+    for (let height = Math.max(1, tip - count + 1); height <= tip; height++) {
+      const hash = this.#db.blockHash(height)
+      if (hash !== undefined) yield toDisplayHex(hash)
     }
   }
 
@@ -193,6 +187,7 @@ export class BlockProcessor implements ChainSync {
   }
 
   async #advanceTo(target: number, listener: ChainListener, signal: AbortSignal): Promise<void> {
+    void this.#practice.end()
     const range = { start: this.#db.tip.height + 1, end: target }
     const level = range.end - range.start < MANY_BLOCKS ? 'info' : 'debug'
     const collaborators = { daemon: this.#daemon, parse: this.#parse, ahead: this.#ahead }
