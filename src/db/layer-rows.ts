@@ -33,7 +33,7 @@ export function* layerRows(data: LayerData, listsOutputs: boolean, sink: RowSink
 
 function* txRows({ txids, firstTxNum }: LayerData, sink: RowSink): Generator<void> {
   const rows = new RowWriter()
-  const order = radixOrder(leadingBytes(txids, TXID_SIZE))
+  const order = radixOrder(leadingBytes(txids, TXID_SIZE)).numbers
   for (let i = 0; i < order.length; i++) {
     const tx = order[i] ?? 0
     sink.put(rows.txKey(txids, tx * TXID_SIZE, firstTxNum + tx), NO_BYTES)
@@ -43,10 +43,11 @@ function* txRows({ txids, firstTxNum }: LayerData, sink: RowSink): Generator<voi
 
 function* outputRows(data: LayerData, listsOutputs: boolean, sink: RowSink): Generator<void> {
   const events = new OutputEvents(data)
-  const order = radixOrder(events.keys())
+  const { numbers: order, keys } = radixOrder(events.keys())
   let rows = 0
   for (let start = 0; start < order.length; ) {
-    const end = events.sortRun(order, start)
+    const end = endOfRun(keys, start)
+    events.sortRun(order, start, end)
     for (let at = start; at < end; ) {
       const next = events.endOfOutput(order, at, end)
       if (events.write(order[at] ?? 0, order[next - 1] ?? 0, listsOutputs, sink)) rows += 1
@@ -87,13 +88,9 @@ class OutputEvents {
     return keys
   }
 
-  /** Puts the events from `start` on that share the beginning of their script in order; the end of that run. */
-  sortRun(order: Uint32Array, start: number): number {
-    const key = this.#lead(order[start] ?? 0)
-    let end = start + 1
-    while (end < order.length && this.#lead(order[end] ?? 0) === key) end += 1
+  /** Puts events that share the beginning of their script in order. */
+  sortRun(order: Uint32Array, start: number, end: number): void {
     sortRun(order, start, end, this.#compare)
-    return end
   }
 
   /** Where the events of the output at `start` end. */
@@ -142,11 +139,6 @@ class OutputEvents {
     return this.#vout(a) - this.#vout(b)
   }
 
-  #lead(event: number): number {
-    const [view, at] = this.#hashXAt(event)
-    return view.getUint32(at)
-  }
-
   #hashXAt(event: number): readonly [DataView, number] {
     return event < this.#made
       ? [this.#madeHashXs, event * HASHX_SIZE]
@@ -180,16 +172,14 @@ class OutputEvents {
 function* historyRows(data: LayerData, sink: RowSink): Generator<void> {
   const { hashXs, txs } = data.touches
   const view = viewOf(hashXs)
-  const order = radixOrder(leadingBytes(hashXs, HASHX_SIZE))
+  const { numbers: order, keys } = radixOrder(leadingBytes(hashXs, HASHX_SIZE))
   const rest = (a: number, b: number): number =>
     view.getUint32(a * HASHX_SIZE + 4) - view.getUint32(b * HASHX_SIZE + 4) ||
     view.getUint32(a * HASHX_SIZE + 7) - view.getUint32(b * HASHX_SIZE + 7)
   const compare = (a: number, b: number): number => rest(a, b) || a - b
   const writer = new HistoryWriter(data, sink)
   for (let start = 0; start < order.length; ) {
-    const key = view.getUint32((order[start] ?? 0) * HASHX_SIZE)
-    let end = start + 1
-    while (end < order.length && view.getUint32((order[end] ?? 0) * HASHX_SIZE) === key) end += 1
+    const end = endOfRun(keys, start)
     sortRun(order, start, end, compare)
     for (let at = start; at < end; at++) {
       const touch = order[at] ?? 0
@@ -265,6 +255,14 @@ function leadingBytes(rows: Uint8Array, rowSize: number): Uint32Array {
   const keys = new Uint32Array(rows.length / rowSize)
   for (let i = 0; i < keys.length; i++) keys[i] = view.getUint32(i * rowSize)
   return keys
+}
+
+/** Where the keys end that are the same as the one at `start`. */
+function endOfRun(keys: Uint32Array, start: number): number {
+  const key = keys[start]
+  let end = start + 1
+  while (end < keys.length && keys[end] === key) end += 1
+  return end
 }
 
 function sortRun(order: Uint32Array, start: number, end: number, compare: (a: number, b: number) => number): void {

@@ -8,7 +8,9 @@ describe('radix order', () => {
     fc.assert(
       fc.property(keys, (given) => {
         const expected = [...given.keys()].sort((a, b) => given[a]! - given[b]! || a - b)
-        expect([...radixOrder(given)]).toEqual(expected)
+        const { numbers, keys: sorted } = radixOrder(given)
+        expect([...numbers]).toEqual(expected)
+        expect([...sorted]).toEqual(expected.map((number) => given[number]))
       }),
     )
   })
