@@ -241,6 +241,8 @@ export class IndexDatabase {
       this.#files.append(delta, height === 0 ? new Uint8Array(0) : block.txids)
       this.#headers.append(block.header, tip.txCount, inputCount)
       this.#tip = tip
+      // Only near the tip is it asked at once.
+      if (revocable) await this.#unflushed.layer.makeReady()
       return { from: base, to: tip, touched: touchedBy(delta, [touched, this.#coinIndexes.touchedBy(finished.redo)]) }
     })
   }

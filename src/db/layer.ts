@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { HASHX_SIZE } from '../chain/script.ts'
 import { equalBytes, readUint32LE } from '../lib/bytes.ts'
 import { type BlockDelta, PLACE_SIZE } from './block-delta.ts'
@@ -7,6 +8,8 @@ import { PlaceTable } from './place-table.ts'
 import { SharedLog } from './shared-log.ts'
 
 const TXID_SIZE = 32
+/** Rows entered into an index between two turns: a fraction of a millisecond, and 3 where the code has never run. */
+const ENTERED_AT_ONCE = 2048
 /** Above every number of a row, and just at what stands for none. */
 const ALL = { outs: 0xffff_ffff, spends: 0xffff_ffff }
 
@@ -70,7 +73,7 @@ export class Layer {
     this.#places = options.listsOutputs ? new PlaceTable() : undefined
     this.#blockStarts = []
     for (const log of this.#logs()) log.clear()
-    for (const index of [this.#txsOf, this.#outsOf, this.#spendsOf, this.#spendsAt, this.#touchesOf]) index.clear()
+    for (const index of this.#indexes()) index.clear()
   }
 
   get blocks(): number {
@@ -121,6 +124,14 @@ export class Layer {
     this.#touchHashXs.append(delta.touches.hashXs)
     this.#touchTxs.appendShifted(delta.touches.txs, shift)
     if (this.#places !== undefined) this.#listPlaces(this.#places, outs, spends)
+  }
+
+  /**
+   * Makes ready what questions need, with turns for others between: the first question would do all of it at once, while
+   * everybody waits.
+   */
+  async makeReady(): Promise<void> {
+    for (const index of this.#indexes()) while (index.enter(ENTERED_AT_ONCE)) await nextTurn()
   }
 
   data(): LayerData {
@@ -283,6 +294,10 @@ export class Layer {
       vout: new Uint32Array(this.#outIndexes.buffer)[out] ?? 0,
       value: new Float64Array(this.#outValues.buffer)[out] ?? 0,
     }
+  }
+
+  #indexes(): readonly LogIndex[] {
+    return [this.#txsOf, this.#outsOf, this.#spendsOf, this.#spendsAt, this.#touchesOf]
   }
 
   #logs(): readonly SharedLog[] {

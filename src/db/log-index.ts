@@ -5,7 +5,7 @@ const LEAST_HEADS = 1024
 
 /**
  * Finds the rows of a log by the bytes that they begin with: those of one script, one transaction, one place. Made ready
- * at the first question and kept up from then on.
+ * in parts by whoever calls enter(), or else at the first question, and kept up from then on.
  */
 export class LogIndex {
   readonly #log: SharedLog
@@ -29,10 +29,25 @@ export class LogIndex {
     this.#count = 0
   }
 
+  /** Enters at most `most` of the rows that are not entered yet; true if there are more of them. */
+  enter(most: number): boolean {
+    const rows = this.#log.rows
+    if (rows > this.#before.length) this.#enlarge(rows)
+    const end = Math.min(rows, this.#count + most)
+    const view = new DataView(this.#log.buffer)
+    for (let row = this.#count; row < end; row++) {
+      const slot = this.#slotOf(view, row * this.#rowSize)
+      this.#before[row] = this.#heads[slot] ?? NONE
+      this.#heads[slot] = row
+    }
+    this.#count = end
+    return end < rows
+  }
+
   /** Numbers of the rows that begin with `key`, among the first `limit`, ascending. */
   find(key: Uint8Array, limit: number): number[] {
     if (limit === 0) return []
-    this.#extend()
+    if (this.#count < this.#log.rows) this.enter(Number.POSITIVE_INFINITY)
     const wanted = new DataView(key.buffer, key.byteOffset, key.byteLength)
     const rows = new DataView(this.#log.buffer)
     const found: number[] = []
@@ -54,19 +69,6 @@ export class LogIndex {
   #slotOf(rows: DataView, start: number): number {
     const mixed = rows.getUint32(start) ^ Math.imul(rows.getUint32(start + this.#keySize - 4), 0x9e37_79b1)
     return (mixed ^ (mixed >>> 16)) & (this.#heads.length - 1)
-  }
-
-  #extend(): void {
-    const rows = this.#log.rows
-    if (rows > this.#before.length) this.#enlarge(rows)
-    if (this.#count === rows) return
-    const view = new DataView(this.#log.buffer)
-    for (let row = this.#count; row < rows; row++) {
-      const slot = this.#slotOf(view, row * this.#rowSize)
-      this.#before[row] = this.#heads[slot] ?? NONE
-      this.#heads[slot] = row
-    }
-    this.#count = rows
   }
 
   #enlarge(rows: number): void {

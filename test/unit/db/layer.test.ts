@@ -108,6 +108,25 @@ describe('a layer', () => {
     expect(layer.lastOf(HASHX, placeOf(txidOf(0), 0), 7)).toMatchObject({ txNum: 106 })
   })
 
+  it('is made ready in parts, with turns for others between, and may be asked meanwhile', async () => {
+    const { layer, places } = layerOf(20_000)
+    let turns = 0
+    let counting = true
+    const count = (): void => {
+      turns += 1
+      if (counting) setImmediate(count)
+    }
+    setImmediate(count)
+    const ready = layer.makeReady()
+    expect(layer.findTx(txidOf(9_999), layer.txCount)).toBe(100 + 9_999)
+    await ready
+    counting = false
+    // Outputs and spends of 20,000 rows each.
+    expect(turns).toBeGreaterThan(10)
+    expect(layer.lastOf(HASHX, places.at(-1)!, layer.txCount)).toBe('spent')
+    expect(layer.eventsOf(HASHX, { outs: 20_001, spends: 20_000 })).toHaveLength(40_001)
+  })
+
   it('is asked in time that does not grow with the outputs of a script or of a transaction', {
     timeout: 60_000,
   }, () => {
