@@ -39,6 +39,9 @@ const MANY_BLOCKS = 10
 /** Blocks after which the parsing thread is as fast as it gets, with practice: code that never ran takes three times as long (measured, bench:tip). */
 const WARM_BLOCKS = 8
 
+/** Scripts that a block touched, counted between two turns. */
+const TOUCHED_AT_ONCE = 2000
+
 /** Brings the index to the tip of the node: back to the fork where there is one, then on, block by block. */
 export class BlockProcessor implements ChainSync {
   readonly #options: PrefetchOptions
@@ -205,9 +208,9 @@ export class BlockProcessor implements ChainSync {
     const { to, touched } = await this.#db.advance(block, target, known)
     this.#applied++
     // Those who ask are answered from the view before, until the listener publishes this one.
-    if (target - to.height < MANY_BLOCKS) await turn()
+    const scripts = target - to.height < MANY_BLOCKS ? await collected(touched) : touched
     const isLast = to.height >= target
-    listener.applied({ txids: block.txids, spentOutpoints: spentOutpoints(block), touched, isLast })
+    listener.applied({ txids: block.txids, spentOutpoints: spentOutpoints(block), touched: scripts, isLast })
     await this.#db.flushIfDue()
     const { height, txCount } = to
     this.#progress?.update({ height, txCount, target })
@@ -247,4 +250,17 @@ export class BlockProcessor implements ChainSync {
 /** Outpoints that a block spends, 36 bytes each; the coinbase spends none. */
 function* spentOutpoints(block: ParsedBlock): Generator<Uint8Array> {
   for (let input = block.inputStart[1] ?? 0; input < block.inputCount; input++) yield outpointAt(block, input)
+}
+
+/** All of them, with turns for others between: a full block touches some twenty thousand scripts. */
+async function collected(scripts: Iterable<string>): Promise<ReadonlySet<string>> {
+  const all = new Set<string>()
+  let count = 0
+  for (const script of scripts) {
+    all.add(script)
+    count += 1
+    if (count % TOUCHED_AT_ONCE === 0) await turn()
+  }
+  await turn()
+  return all
 }
