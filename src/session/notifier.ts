@@ -14,17 +14,21 @@ import type { ScriptSubscription, Subscriptions, TipNotice } from './subscriptio
 export interface NotifierOptions {
   /** Scripts whose status is worked out side by side before others get a turn. */
   readonly batch: number
-  /**
-   * Notifications before others get a turn. A write takes the system some 30 µs (measured, bench:sessions), and more
-   * while clients wake up on the same processors.
-   */
+  /** Notifications before others get a turn, at most. A write takes the system some 30 µs (measured, bench:sessions). */
   readonly sendsPerTurn: number
+  /**
+   * Milliseconds between two turns at which there are to be fewer: clients that wake up on the same processors take
+   * them away in the middle of writes.
+   */
+  readonly turnMs: number
   /** Milliseconds until what failed is tried again. */
   readonly retryDelay: number
 }
 
-export const DEFAULT_NOTIFIER: NotifierOptions = { batch: 64, sendsPerTurn: 32, retryDelay: 1000 }
+export const DEFAULT_NOTIFIER: NotifierOptions = { batch: 64, sendsPerTurn: 32, turnMs: 4, retryDelay: 1000 }
 
+/** Notifications before others get a turn, at least. */
+const LEAST_SENDS = 4
 /** Followed scripts that are found among those touched before others get a turn. */
 const FOUND_PER_TURN = 1000
 /** Of what a client follows, so much is looked through for what is due with a script: a write saved pays for that many. */
@@ -59,7 +63,9 @@ export class Notifier {
   #sequence = 0
   #working: Promise<void> | undefined
   #signal: AbortSignal = AbortSignal.abort()
-  #visits = 0
+  #sends = 0
+  /** Notifications that others wait for at the moment. */
+  #allowed = LEAST_SENDS
 
   constructor(options: NotifierOptions, collaborators: NotifierCollaborators) {
     this.#options = options
@@ -192,7 +198,7 @@ export class Notifier {
     if (notice === undefined) return
     for (const subscriber of this.#collaborators.subscriptions.tipFollowers) {
       subscriber.tellTip(notice, round)
-      if (this.#isTurnOver()) await turn()
+      if (this.#isTurnOver()) await this.#letOthers()
     }
   }
 
@@ -210,7 +216,7 @@ export class Notifier {
       }
       for (const subscription of this.#collaborators.subscriptions.of(key)) {
         tell(subscription, status, round)
-        if (this.#isTurnOver()) await turn()
+        if (this.#isTurnOver()) await this.#letOthers()
       }
     }
     return failed
@@ -264,8 +270,19 @@ export class Notifier {
 
   /** Counts a send; true if others are to have a turn. */
   #isTurnOver(): boolean {
-    this.#visits++
-    return this.#visits % this.#options.sendsPerTurn === 0
+    this.#sends++
+    return this.#sends >= this.#allowed
+  }
+
+  /** What was sent is written at the end of the turn: how long that took decides how much is sent in the next one. */
+  async #letOthers(): Promise<void> {
+    const { sendsPerTurn, turnMs } = this.#options
+    const begun = this.#collaborators.clock.monotonic()
+    await turn()
+    const took = this.#collaborators.clock.monotonic() - begun
+    const next = took > turnMs ? this.#allowed / 2 : this.#allowed * 2
+    this.#allowed = Math.min(sendsPerTurn, Math.max(LEAST_SENDS, next))
+    this.#sends = 0
   }
 
   async #rest(): Promise<void> {

@@ -1,0 +1,72 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import type { Daemon } from '../../../src/daemon/daemon.ts'
+import { toLatin1 } from '../../../src/lib/bytes.ts'
+import { silentLogger } from '../../../src/log.ts'
+import type { Moment, MomentNews, MomentSource } from '../../../src/mempool/moment.ts'
+import { DEFAULT_NOTIFIER, Notifier } from '../../../src/session/notifier.ts'
+import { type Subscriber, Subscriptions } from '../../../src/session/subscriptions.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+
+const CLIENTS = 200
+
+/** How many clients were told between two turns, where each write takes so many milliseconds. */
+async function toldPerTurn(millisecondsEach: number): Promise<number[]> {
+  const clock = new HandClock()
+  const subscriptions = new Subscriptions({ maxPerSession: 0, maxTotal: 0 })
+  const moment = { status: () => ({ status: 'other', characters: 5, confirmed: 1 }) } as Partial<Moment> as Moment
+  let publish: (news: MomentNews) => void = () => {}
+  const moments: MomentSource = {
+    ready: true,
+    with: async (use) => use(moment),
+    use: (use) => use(moment),
+    listen: (listener) => {
+      publish = listener
+    },
+  }
+  let told = 0
+  const touched = new Set<string>()
+  for (let id = 0; id < CLIENTS; id++) {
+    const key = toLatin1(new Uint8Array(11).fill(id))
+    const subscriber: Subscriber = {
+      id,
+      tellStatus: () => {
+        told += 1
+        // As a connection writes: at the end of the turn.
+        setImmediate(() => clock.advance(millisecondsEach))
+      },
+      tellTip: () => {},
+      cannotFollow: () => {},
+    }
+    subscriptions.add(subscriber, { key, alias: '', status: 'one', since: 0 }).held = 0
+    touched.add(key)
+  }
+  const daemon = {} as Daemon
+  const log = silentLogger()
+  const notifier = new Notifier(DEFAULT_NOTIFIER, { moments, subscriptions, daemon, clock, log })
+  const stop = new AbortController()
+  notifier.start(stop.signal)
+  publish({ newTip: false, touched, stirred: new Set() })
+  const each: number[] = []
+  for (let before = 0; told < CLIENTS; before = told) {
+    await turn()
+    if (told > before) each.push(told - before)
+  }
+  await notifier.idle()
+  stop.abort()
+  return each
+}
+
+describe('the notifier', () => {
+  it('tells more clients in a turn while writes are quick, up to its limit', async () => {
+    const each = await toldPerTurn(0.01)
+    expect(Math.max(...each)).toBe(DEFAULT_NOTIFIER.sendsPerTurn)
+    expect(each[0]).toBeLessThan(DEFAULT_NOTIFIER.sendsPerTurn)
+  })
+
+  it('lets others have a turn after a few while writes take long', async () => {
+    const each = await toldPerTurn(3)
+    expect(Math.max(...each)).toBeLessThanOrEqual(8)
+    expect(each.reduce((sum, told) => sum + told, 0)).toBe(CLIENTS)
+  })
+})
