@@ -98,7 +98,19 @@ export class MomentHub implements MomentSource {
       this.#used(held)
       throw error
     }
-    if (result instanceof Promise) return result.finally(() => this.#used(held))
+    if (result instanceof Promise) {
+      // Not finally(), which makes three promises more.
+      return result.then(
+        (value: T) => {
+          this.#used(held)
+          return value
+        },
+        (error: unknown) => {
+          this.#used(held)
+          throw error
+        },
+      )
+    }
     this.#used(held)
     return result
   }
