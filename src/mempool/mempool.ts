@@ -169,6 +169,8 @@ export class Mempool {
   /** A block was taken back: what its outputs carry may change, so transactions that did not matter may do so now. */
   rolledBack(): void {
     this.#interestStale = this.#interest !== undefined
+    // Those that wait know of outputs of a branch that is lost: they are fetched and looked at anew.
+    this.#orphans.takeAll()
   }
 
   /** Makes the fee histogram anew for the snapshots to come. */

@@ -110,6 +110,22 @@ describe('transactions that are kept whole', () => {
     expect(mempool.snapshot().kept.txs.map(({ raw }) => raw)).toEqual([undefined, undefined])
   })
 
+  it('are looked for again among those that waited for a parent during a reorganisation too', async () => {
+    const { node, mempool, coin, carry, refresh, kept } = world()
+    const parent = makeTx([coin(3)], pay)
+    const waiting = makeTx([coin(2), on(parent)], pay)
+    for (const tx of [parent, waiting]) node.accept(tx)
+    node.mempool.delete(idOf(parent))
+    await refresh()
+    expect(mempool.waiting).toBe(1)
+    carry(coin(2))
+    mempool.rolledBack()
+    node.mempool.set(idOf(parent), parent)
+    await refresh()
+    expect(mempool.waiting).toBe(0)
+    expect(kept()).toEqual([idOf(waiting)])
+  })
+
   it('cost the others one question for each confirmed input, once', async () => {
     const { node, asked, coin, refresh, kept } = world()
     const parent = makeTx([coin(2), coin(3)], pay)
