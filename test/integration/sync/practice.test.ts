@@ -52,7 +52,7 @@ class Hanging {
   readonly over: () => void
 
   constructor(daemon: FakeDaemon) {
-    const answer = daemon.rawBlock
+    const answer = daemon.rawBlock.bind(daemon)
     daemon.rawBlock = (_hash, signal) =>
       new Promise((_resolve, reject) => {
         signal?.addEventListener('abort', () => {

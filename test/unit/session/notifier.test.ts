@@ -24,14 +24,14 @@ async function toldPerTurn(millisecondsEach: number): Promise<number[]> {
       publish = listener
     },
   }
-  let told = 0
+  const told: number[] = []
   const touched = new Set<string>()
   for (let id = 0; id < CLIENTS; id++) {
     const key = toLatin1(new Uint8Array(11).fill(id))
     const subscriber: Subscriber = {
       id,
       tellStatus: () => {
-        told += 1
+        told.push(id)
         // As a connection writes: at the end of the turn.
         setImmediate(() => clock.advance(millisecondsEach))
       },
@@ -48,9 +48,10 @@ async function toldPerTurn(millisecondsEach: number): Promise<number[]> {
   notifier.start(stop.signal)
   publish({ newTip: false, touched, stirred: new Set() })
   const each: number[] = []
-  for (let before = 0; told < CLIENTS; before = told) {
+  while (told.length < CLIENTS) {
+    const before = told.length
     await turn()
-    if (told > before) each.push(told - before)
+    if (told.length > before) each.push(told.length - before)
   }
   await notifier.idle()
   stop.abort()
