@@ -96,10 +96,8 @@ export interface NamesPage {
 }
 
 /** A name that somebody asked for. */
-export interface NameEntry {
+export interface NameEntry extends Candidate {
   readonly name: string
-  readonly id: IdText
-  readonly txNum: number
 }
 
 /** A container's dmint as it is now. */
@@ -272,6 +270,17 @@ export class AtomicalsQueries {
     return { candidates, holder: subnameHolder(candidates, this.#height) }
   }
 
+  /** Who of all that asked for a realm, container or ticker has it: name() without a read. `candidates` by number. */
+  holderAmong(candidates: readonly Candidate[]): NameStatus {
+    return nameHolder(candidates, this.#height)
+  }
+
+  /** The same of a name below a parent: claims() that reads nothing but payments. */
+  claimHolderAmong(candidates: readonly Candidate[]): NameStatus {
+    const claims = candidates.map((claim) => ({ ...claim, isPaid: this.#past.payment(claim.id) !== undefined }))
+    return subnameHolder(claims, this.#height)
+  }
+
   /** The rules of a parent by its state at a height, or undefined if there are none that are valid. */
   rules(kind: SubName, parent: IdText, height: number = this.#height): Promise<readonly Rule[] | undefined> {
     const load = (): Promise<readonly RecordedChange[]> => this.#past.recorded(parent, 'mod')
@@ -315,14 +324,14 @@ export class AtomicalsQueries {
   async names(kind: TopName, prefix: string): Promise<readonly NameEntry[]> {
     const key = NAMES.keyText({ kind, name: prefix, txNum: 0 })
     const rows = await this.#rows.rows(NAMES, startOfNames(key))
-    return rows.map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+    return rows.map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
   }
 
   /** Names below a parent that begin with `prefix`, by name and then by commit. */
   async subnames(kind: SubName, parent: IdText, prefix: string): Promise<readonly NameEntry[]> {
     const key = SUBNAMES.keyText({ kind, parent, name: prefix, txNum: 0 })
     const rows = await this.#rows.rows(SUBNAMES, startOfNames(key))
-    return rows.map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+    return rows.map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
   }
 
   /** Some of the names that begin with `prefix`. */
@@ -330,7 +339,7 @@ export class AtomicalsQueries {
     const start = startOfNames(NAMES.keyText({ kind, name: prefix, txNum: 0 }))
     const key = beyond === undefined ? undefined : NAMES.keyBytes({ kind, ...beyond }).subarray(1)
     const rows = await this.#rows.page(NAMES, start, { limit, reverse, beyond: key })
-    return rows.map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+    return rows.map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
   }
 
   /** Some of the names below a parent that begin with `prefix`. */
@@ -343,7 +352,7 @@ export class AtomicalsQueries {
     const start = startOfNames(SUBNAMES.keyText({ kind, parent, name: prefix, txNum: 0 }))
     const key = beyond === undefined ? undefined : SUBNAMES.keyBytes({ kind, parent, ...beyond }).subarray(1)
     const rows = await this.#rows.page(SUBNAMES, start, { limit, reverse, beyond: key })
-    return rows.map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+    return rows.map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
   }
 
   activity(txNum: number): ActivityRow | undefined {

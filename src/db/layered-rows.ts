@@ -50,13 +50,16 @@ export class LayeredRows implements CoinRows {
     const taken = written.filter(({ value }) => value === undefined).length
     const bound = limit === undefined ? {} : { limit: limit + taken }
     const stored = await this.#reader.rows({ gte, lt, reverse, ...bound })
+    if (written.length === 0) {
+      return stored.map(([key, value]) => ({ key: space.readKey(key), value: space.readValue(value) }))
+    }
     const rows = new Map(stored.map((row) => [toLatin1(row[0]), row[1]]))
     for (const { key, value } of written) {
       if (value === undefined) rows.delete(key)
       else rows.set(key, fromLatin1(value))
     }
     const up = reverse ? -1 : 1
-    const sorted = written.length === 0 ? [...rows] : [...rows].sort(([a], [b]) => (a < b ? -up : up))
+    const sorted = [...rows].sort(([a], [b]) => (a < b ? -up : up))
     return sorted
       .slice(0, limit)
       .map(([key, value]) => ({ key: space.readKey(fromLatin1(key)), value: space.readValue(value) }))

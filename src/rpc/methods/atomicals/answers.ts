@@ -242,14 +242,14 @@ export class AtomicalsAnswers {
   pendingNames(kind: TopName): NameEntry[] {
     return this.#written(NAMES)
       .filter(({ key }) => key.kind === kind)
-      .map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+      .map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
   }
 
   /** The same on names below a parent. */
   pendingSubnames(kind: SubName, parent: IdText): NameEntry[] {
     return this.#written(SUBNAMES)
       .filter(({ key }) => key.kind === kind && key.parent === parent)
-      .map(({ key: { name, txNum }, value: { id } }) => ({ name, id, txNum }))
+      .map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
   }
 
   #written<K, V>(space: KeySpace<K, V>): readonly RowOf<K, V>[] {

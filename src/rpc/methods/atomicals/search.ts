@@ -1,10 +1,11 @@
 import { z } from 'zod'
-import type { Candidate as CandidateRow } from '../../../atomicals/candidates.ts'
+import type { Candidate as CandidateRow, NameStatus } from '../../../atomicals/candidates.ts'
 import type { WireObject } from '../../../atomicals/format/values.ts'
 import { compactOfIdText } from '../../../atomicals/id-text.ts'
 import type { TopName } from '../../../atomicals/layout.ts'
 import type { NameAnswer, NameEntry } from '../../../atomicals/queries.ts'
 import { byText } from '../../../atomicals/transfer/holding.ts'
+import { ERROR_CODES, RpcError } from '../../../errors.ts'
 import { toHex } from '../../../lib/bytes.ts'
 import type { RpcMethod } from '../../method.ts'
 import type { AtomicalsAnswers } from './answers.ts'
@@ -13,13 +14,19 @@ import { AtomicalIdParam, CursorParam, isAscii, LimitParam, OffsetParam, TextOrN
 import { AtomicalId, EXAMPLE_ID, NextCursor } from './results.ts'
 
 const MOST_NAMES = 1_000
-/** Entries that are read at a time where some are passed over. */
-const SCAN = 500
+/** Entries that are read before others get their turn. */
+const AT_ONCE = 1_000
+/** Entries that a request reads at most, some 2 µs each: a page by cursor then ends early, and says where. */
+const MOST_READ = 20_000
+/** Who pages by offset cannot be told where to go on. */
+const MOST_READ_BY_OFFSET = 100_000
 
 /** How the entries of a search are read and judged. */
 interface Search {
   readonly page: (limit: number, beyond: Pick<NameEntry, 'name' | 'txNum'> | undefined) => Promise<readonly NameEntry[]>
   readonly holder: (name: string) => Promise<NameAnswer<CandidateRow>>
+  /** The same out of all that asked for a name, by commit: read already. */
+  readonly holderAmong: (entries: readonly NameEntry[]) => NameStatus
   /** Claims that are not confirmed. */
   readonly pending: () => readonly NameEntry[]
 }
@@ -44,36 +51,71 @@ async function search(answers: AtomicalsAnswers, over: SearchOver, options: Sear
 
 async function confirmedPage(answers: AtomicalsAnswers, over: SearchOver, options: SearchOptions) {
   const { ctx } = answers
-  const { page, holder } = over(answers)
+  const source = over(answers)
   const { limit, offset, verifiedOnly, cursor, word } = options
+  const most = cursor === undefined ? MOST_READ_BY_OFFSET : MOST_READ
   const result: WireObject[] = []
   let beyond = cursor === undefined || cursor === '' ? undefined : nameOf(cursor)
   let toSkip = cursor === undefined ? Math.max(0, offset) : 0
-  let known: { readonly name: string; readonly status: string | null } | undefined
-  let last: NameEntry | undefined
-  while (result.length < limit) {
+  for (let read = 0; ; ) {
     ctx.signal.throwIfAborted()
-    const size = Math.min(SCAN, verifiedOnly ? SCAN : toSkip + limit - result.length)
-    const entries = await page(size, beyond)
-    for (const entry of entries) {
-      if (!verifiedOnly && toSkip > 0) {
-        toSkip -= 1
+    if (read >= most) break
+    const size = Math.min(AT_ONCE, verifiedOnly ? AT_ONCE : toSkip + limit - result.length)
+    const entries = await source.page(size, beyond)
+    read += entries.length
+    const isLast = entries.length < size
+    for (const group of groupsOf(entries, { beyond, isLast })) {
+      // Names that are passed over unseen are not judged.
+      if (!verifiedOnly && toSkip >= group.entries.length) {
+        toSkip -= group.entries.length
         continue
       }
-      if (known?.name !== entry.name) {
-        const { status } = (await holder(entry.name)).holder
-        known = { name: entry.name, status: status === 'none' ? null : status }
+      const status = await statusOf(group, source, options.reverse)
+      if (verifiedOnly && status !== 'verified') continue
+      for (const entry of group.entries) {
+        if (toSkip > 0) toSkip -= 1
+        else result.push(wireOfEntry(entry, word, status))
+        if (result.length === limit) return { result, ...nextCursor(cursor, cursorOf(entry)) }
       }
-      if (verifiedOnly && (known.status !== 'verified' || toSkip-- > 0)) continue
-      result.push(wireOfEntry(entry, word, known.status))
-      last = entry
-      if (result.length === limit) break
     }
-    beyond = entries.at(-1)
-    if (entries.length < size) break
+    beyond = entries.at(-1) ?? beyond
+    if (isLast) return { result, ...nextCursor(cursor, undefined) }
   }
-  const next = last !== undefined && result.length === limit ? `${last.txNum}:${last.name}` : undefined
-  return { result, ...nextCursor(cursor, next) }
+  if (cursor === undefined) {
+    const { code } = ERROR_CODES.historyTooLong
+    throw new RpcError(code, `over ${most} names would have to be read: ask for pages by cursor`)
+  }
+  return { result, ...nextCursor(cursor, beyond === undefined ? undefined : cursorOf(beyond)) }
+}
+
+/** Entries of a page that have one name. */
+interface Group {
+  readonly name: string
+  readonly entries: readonly NameEntry[]
+  /** False if there may be more in the pages before and behind. */
+  readonly isWhole: boolean
+}
+
+function groupsOf(
+  entries: readonly NameEntry[],
+  { beyond, isLast }: { readonly beyond: Pick<NameEntry, 'name'> | undefined; readonly isLast: boolean },
+): Group[] {
+  const groups: Group[] = []
+  for (let from = 0; from < entries.length; ) {
+    const name = entries[from]?.name ?? ''
+    let end = from + 1
+    while (entries[end]?.name === name) end += 1
+    const isWhole = name !== beyond?.name && (isLast || end < entries.length)
+    groups.push({ name, entries: entries.slice(from, end), isWhole })
+    from = end
+  }
+  return groups
+}
+
+async function statusOf({ name, entries, isWhole }: Group, source: Search, reverse: boolean): Promise<string | null> {
+  const all = reverse ? [...entries].reverse() : entries
+  const { status } = isWhole ? source.holderAmong(all) : (await source.holder(name)).holder
+  return status === 'none' ? null : status
 }
 
 /** Claims of the mempool, beside the first page. None is verified before it is in a block. */
@@ -110,6 +152,10 @@ function wireOfEntry({ id, txNum, name }: NameEntry, word: string, status: strin
   }
 }
 
+function cursorOf({ txNum, name }: Pick<NameEntry, 'name' | 'txNum'>): string {
+  return `${txNum}:${name}`
+}
+
 function nameOf(cursor: string): Pick<NameEntry, 'name' | 'txNum'> {
   const [, txNum, name] = /^(\d{1,12}):([\n -~]+)$/.exec(cursor) ?? []
   if (txNum === undefined || name === undefined) throw badCursor()
@@ -138,7 +184,9 @@ const searchParams = {
   reverse: TruthParam('From the last name to the first.').optional(),
   limit: LimitParam(1, MOST_NAMES).optional(),
   offset: OffsetParam.optional(),
-  is_verified_only: TruthParam('Only names that are verified; such a page is full too.').optional(),
+  is_verified_only: TruthParam(
+    'Only names that are verified; such a page is full too, but by cursor not where over 20,000 names would have to be read for it.',
+  ).optional(),
   cursor: CursorParam,
 }
 
@@ -183,6 +231,7 @@ function findNames(kit: AtomicalsKit, kind: TopName, word: string): RpcMethod {
       const over: SearchOver = (answers) => ({
         page: (limit, beyond) => answers.queries.namesPage(kind, start, { limit, reverse, beyond }),
         holder: (name) => answers.queries.name(kind, name),
+        holderAmong: (entries) => answers.queries.holderAmong(entries),
         pending: () => answers.pendingNames(kind),
       })
       return search(kit.answers(ctx), over, optionsOf(params, { prefix: start, reverse, word }))
@@ -220,6 +269,7 @@ function findSubrealms(kit: AtomicalsKit): RpcMethod {
       const over: SearchOver = (answers) => ({
         page: (limit, beyond) => answers.queries.subnamesPage('subrealm', parent, prefix, { limit, reverse, beyond }),
         holder: (name) => answers.queries.claims('subrealm', parent, name),
+        holderAmong: (entries) => answers.queries.claimHolderAmong(entries),
         pending: () => answers.pendingSubnames('subrealm', parent),
       })
       return search(kit.answers(ctx), over, optionsOf(params, { prefix, reverse, word: 'subrealm' }))
