@@ -2,11 +2,13 @@ import { txidAt } from '../chain/block.ts'
 import type { BlockContext, Indexer } from '../db/indexer.ts'
 import type { StoreReader } from '../db/store.ts'
 import { invariant } from '../errors.ts'
+import { fromLatin1, readUint32LE } from '../lib/bytes.ts'
 import { atomicalsBlockHash } from './block-hash.ts'
 import { BlockRun } from './block-run.ts'
 import type { AtomicalsHeights } from './constants.ts'
 import { PlaceFilter } from './filter.ts'
-import { ATOMICALS_SPACES, BLOCKS, LOCATIONS } from './layout.ts'
+import { ID_SIZE } from './ids.ts'
+import { ATOMICALS_SPACES, BLOCKS, HOLDERS } from './layout.ts'
 import { Ledger } from './ledger.ts'
 import { ParentMemory } from './parent-memory.ts'
 import { touchedNames } from './touched.ts'
@@ -17,11 +19,12 @@ export interface AtomicalsIndexerOptions {
   readonly filterBits?: number
 }
 
-/** 16 MB. */
+const TXID_SIZE = 32
+/** 16 MB: 16 bits each for eight million outputs. */
 const FILTER_BITS = 1 << 27
 
 /**
- * The Atomicals index. One instance serves one database: it remembers which outputs ever carried something. Besides its
+ * The Atomicals index. One instance serves one database: it remembers which outputs carry something. Besides its
  * rows it lists every transaction of an atomical in the ordinary history, under the first bytes of sha256d of its id.
  */
 export class AtomicalsIndexer implements Indexer {
@@ -31,7 +34,7 @@ export class AtomicalsIndexer implements Indexer {
   readonly #heights: AtomicalsHeights
   readonly #filterBits: number
   readonly #parents = new ParentMemory()
-  /** Has every output of the database that ever carried something; undefined until that is so. */
+  /** Has every unspent output of the database that something sits at, and spent ones; undefined until that is so. */
   #filter: PlaceFilter | undefined
   /** Filters that are being filled. */
   readonly #filling = new Set<PlaceFilter>()
@@ -71,19 +74,29 @@ export class AtomicalsIndexer implements Indexer {
     return touchedNames(rowKeys)
   }
 
+  /** What sits at outputs again that the block had spent. */
+  restores(rowKeys: Iterable<string>): void {
+    for (const key of rowKeys) {
+      if (key.charCodeAt(0) !== HOLDERS.prefix) continue
+      const outpoint = fromLatin1(key.slice(-ID_SIZE))
+      for (const filter of [this.#filter, ...this.#filling]) filter?.add(outpoint, readUint32LE(outpoint, TXID_SIZE))
+    }
+  }
+
   /**
    * Fills the filter from the database that this indexer serves, so that most outputs need not be looked up; until it is
-   * done, and without it, all that a block spends are. `reader` is the store as it is now, before the next block.
+   * done, and without it, all that a block spends are. `reader` is the store as it is now, before the next block. Only
+   * unspent outputs are read: those that a reorganisation brings back are told to restores().
    */
   async warm(reader: StoreReader, signal?: AbortSignal): Promise<void> {
     const filter = new PlaceFilter(this.#filterBits)
     this.#filling.add(filter)
     try {
-      for await (const rows of reader.scan(LOCATIONS.range())) {
+      for await (const keys of reader.scanKeys(HOLDERS.range())) {
         signal?.throwIfAborted()
-        for (const [key] of rows) {
-          const { txid, vout } = LOCATIONS.readKey(key)
-          filter.add(txid, vout)
+        for (const key of keys) {
+          const outpoint = key.subarray(-ID_SIZE)
+          filter.add(outpoint, readUint32LE(outpoint, TXID_SIZE))
         }
       }
       this.#filter = filter

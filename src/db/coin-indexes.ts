@@ -95,6 +95,12 @@ export class CoinIndexes {
     for (const indexer of this.#indexers) yield* indexer.touchedBy?.(keysOf(rows)) ?? []
   }
 
+  /** Tells them of what a block that is taken back had changed or taken away. */
+  restores(rows: readonly { readonly key: string; readonly value: string | undefined }[]): void {
+    const restored = rows.filter(({ value }) => value !== undefined)
+    for (const indexer of this.#indexers) indexer.restores?.(keysOf(restored))
+  }
+
   #fundedBy({ block, spent }: BlockParts, layers: readonly Layer[], input: number): number | undefined {
     const first = block.inputStart[1] ?? 0
     if (input < first || input >= block.inputCount) return undefined

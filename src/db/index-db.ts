@@ -273,6 +273,7 @@ export class IndexDatabase {
         else batch.put(Buffer.from(key, 'latin1'), Buffer.from(value, 'latin1'))
       }
       for (const name of this.#coinIndexes.touchedBy(row.writes)) touched.add(name)
+      this.#coinIndexes.restores(row.writes)
       batch.del(HEADERS.keyBytes({ height: from.height }))
       batch.del(UNDO.keyBytes({ height: from.height }))
       batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(to, row.baseInputCount)))

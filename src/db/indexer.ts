@@ -50,6 +50,11 @@ export interface Indexer {
    */
   touchedBy?(rowKeys: Iterable<string>): Iterable<string>
   /**
+   * Told of the rows (keys, one character a byte) that a block which is taken back had changed or taken away, before they
+   * are there again.
+   */
+  restores?(rowKeys: Iterable<string>): void
+  /**
    * Reads what makes apply() faster, while blocks may go on coming; apply() does without it until it has settled.
    * `reader` is the store as it is before the next block. Rejects with the signal's reason.
    */

@@ -95,6 +95,21 @@ class LevelReader implements StoreReader {
     for await (const rows of this.scan(range)) for (const [key, value] of rows) use(key, value)
   }
 
+  async *scanKeys(range: RangeOptions): AsyncGenerator<readonly Uint8Array[]> {
+    const keys = attempt(() => this.#level.keys({ ...range, ...this.#options }))
+    try {
+      for (;;) {
+        const found = await keys.nextv(SCAN_ROWS)
+        if (found.length === 0) return
+        yield found.map(plainBytes)
+      }
+    } catch (error) {
+      throw storageErrorOf(error, 'read')
+    } finally {
+      await keys.close()
+    }
+  }
+
   async *scan(range: RangeOptions): AsyncGenerator<readonly Row[]> {
     const iterator = attempt(() => this.#level.iterator({ ...range, ...this.#options }))
     try {
@@ -289,14 +304,15 @@ class LevelStore extends LevelReader implements Store {
 
 /** classic-level gives Buffers; slices of those would share memory where slices of a Uint8Array do not. */
 function plain(bytes: Uint8Array | undefined): Uint8Array | undefined {
-  return bytes === undefined ? undefined : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return bytes === undefined ? undefined : plainBytes(bytes)
+}
+
+function plainBytes({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 function plainRow([key, value]: readonly [Uint8Array, Uint8Array]): Row {
-  return [
-    new Uint8Array(key.buffer, key.byteOffset, key.byteLength),
-    new Uint8Array(value.buffer, value.byteOffset, value.byteLength),
-  ]
+  return [plainBytes(key), plainBytes(value)]
 }
 
 function attempt<T>(read: () => T): T {

@@ -40,6 +40,10 @@ class MemoryReader implements StoreReader {
     for (let start = 0; start < all.length; start += SCAN_ROWS) yield all.slice(start, start + SCAN_ROWS)
   }
 
+  async *scanKeys(range: RangeOptions): AsyncGenerator<readonly Uint8Array[]> {
+    for await (const rows of this.scan(range)) yield rows.map(([key]) => key)
+  }
+
   async each(range: RangeOptions, use: (key: Uint8Array, value: Uint8Array) => void): Promise<void> {
     for (const [key, value] of await this.rows(range)) use(key, value)
   }

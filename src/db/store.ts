@@ -19,6 +19,8 @@ export interface StoreReader {
   rows(range: RangeOptions): Promise<Row[]>
   /** Rows of a range in order, some at a time, for ranges that may be long. */
   scan(range: RangeOptions): AsyncIterable<readonly Row[]>
+  /** Their keys only. */
+  scanKeys(range: RangeOptions): AsyncIterable<readonly Uint8Array[]>
   /** Hands out the rows of a range in order: scan() without what a generator costs where there are few. */
   each(range: RangeOptions, use: (key: Uint8Array, value: Uint8Array) => void): Promise<void>
 }

@@ -81,6 +81,9 @@ for (const [name, open] of Object.entries(stores)) {
         const keys = Array.from({ length: 2500 }, (_, i) => bytes(i >> 8, i & 255))
         await put(store, ...keys.map((key) => [key, bytes(1)] as const))
         expect((await scanned(store)).map(([key]) => key)).toEqual(keys)
+        const scannedKeys: Uint8Array[] = []
+        for await (const found of store.scanKeys({ ...ALL, gte: keys[1]! })) scannedKeys.push(...found)
+        expect(scannedKeys).toEqual(keys.slice(1))
         for await (const rows of store.scan(ALL)) {
           expect(rows.length).toBeGreaterThan(0)
           break

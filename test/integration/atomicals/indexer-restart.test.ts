@@ -54,9 +54,11 @@ async function add(db: IndexDatabase, blocks: readonly BuiltBlock[]): Promise<vo
 
 describe('the Atomicals index after a restart', () => {
   it.each([
-    ['with', true],
-    ['without', false],
-  ] as const)('goes on as before %s its filter filled again', (_label, warm) =>
+    ['with', 'its filter filled again', 3],
+    ['with', 'what a block that is taken back had spent', 1],
+    ['while', 'the filter is filled', 1],
+    ['without', 'its filter filled again', 3],
+  ] as const)('goes on as before %s %s', (when, _what, lost) =>
     withDirectory((made) =>
       withDirectory((once) =>
         withDirectory(async (twice) => {
@@ -67,10 +69,12 @@ describe('the Atomicals index after a restart', () => {
           await add(before.db, blocks.slice(0, 6))
           await before.db.close()
           const after = await open(twice, blocks[0]!)
-          if (warm) await after.indexer.warm(after.store)
+          const warming = when === 'without' ? undefined : after.indexer.warm(after.store)
+          if (when === 'with') await warming
           // Outputs that were spent before the restart are unspent again after a reorganisation.
-          for (let i = 0; i < 3; i++) await after.db.rollBack()
-          await add(after.db, blocks.slice(3))
+          for (let i = 0; i < lost; i++) await after.db.rollBack()
+          await warming
+          await add(after.db, blocks.slice(6 - lost))
           expect(await dumpOf(after.db)).toEqual(await dumpOf(whole.db))
           await after.db.close()
           await whole.db.close()
