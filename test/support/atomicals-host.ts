@@ -129,6 +129,12 @@ export class AtomicalsHost {
   }
 
   async ask(method: string, params: unknown): Promise<HostAnswer> {
+    const { text, ...answer } = await this.write(method, params)
+    return text === undefined ? answer : { ...answer, result: readJsonText(text, 10 * MAX_DEPTH) }
+  }
+
+  /** ask() with the result as the text that is sent. */
+  async write(method: string, params: unknown): Promise<Omit<HostAnswer, 'result'> & { readonly text?: string }> {
     let cost = 0
     const server = new FakeServer()
     const ctx: RpcContext = {
@@ -143,7 +149,7 @@ export class AtomicalsHost {
     }
     try {
       const answer = await this.#registry.dispatch(method, params, ctx)
-      return { result: readJsonText(writeJson(answer), 10 * MAX_DEPTH), cost }
+      return { text: writeJson(answer), cost }
     } catch (error) {
       if (error instanceof RpcError) return { error: error.code, message: error.message, cost }
       if (error instanceof DaemonError) return { error: 2, cost }
