@@ -1,10 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ParsedBlock } from '../chain/block.ts'
 import { ChainError, InvariantError, invariant, StorageError } from '../errors.ts'
-import { equalBytes, toDisplayHex, toLatin1 } from '../lib/bytes.ts'
+import { equalBytes, toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { FLUSH_SECONDS, Histogram } from '../metrics.ts'
-import { undoRows } from './base-undo.ts'
 import { blockDelta, EMPTY_DELTA, inputRows } from './block-delta.ts'
 import { type BlockGround, CoinIndexes, touchedBy } from './coin-indexes.ts'
 import { storageErrorOf } from './disk.ts'
@@ -17,7 +15,7 @@ import type { BlockChange, IndexCollaborators, IndexOptions, KnownBlock } from '
 import { type IndexParts, openParts } from './index-parts.ts'
 import { IndexView } from './index-view.ts'
 import type { Layer } from './layer.ts'
-import { HEADERS, STATE, type StateRow, UNDO, UTXOS } from './layout.ts'
+import { STATE, type StateRow, UTXOS } from './layout.ts'
 import { type DatabaseIdentity, freshState } from './migrations.ts'
 import { listOutputs } from './output-list.ts'
 import { PastLayers } from './past-rows.ts'
@@ -26,6 +24,7 @@ import { SharedSnapshot } from './shared-snapshot.ts'
 import { NOTHING_SPENT } from './spent.ts'
 import { lookUpSpent } from './spent-lookup.ts'
 import { type Store, slicesOf } from './store.ts'
+import { takeBack } from './take-back.ts'
 import type { UndoKeeper } from './undo.ts'
 import { LayerPool, UnflushedBlocks } from './unflushed.ts'
 import type { OutputSource, Tip } from './view.ts'
@@ -38,8 +37,6 @@ import { WriteGate } from './write-gate.ts'
 const LAYER_SHARE = 1 / 5
 /** Blocks whose rows are put back into the files in one go. */
 const RESTORED_AT_ONCE = 100
-/** Rows of a rollback between two turns. */
-const SCRIPTS_PER_TURN = 1000
 
 /**
  * The index on disk: advances and goes back block by block, and gives out views. advance(), rollBack() and flush() are
@@ -254,29 +251,18 @@ export class IndexDatabase {
       await this.#flush()
       const from = this.#tip
       if (from.height < 0) throw new ChainError('there is no block to take back')
-      const row = this.#undo.read(from)
-      const to: Tip = { height: from.height - 1, hash: row.baseHash, txCount: row.baseTxCount }
+      const undo = this.#undo.read(from)
+      const to: Tip = { height: from.height - 1, hash: undo.baseHash, txCount: undo.baseTxCount }
       const counts = {
         txCount: from.txCount - to.txCount,
-        inputCount: this.#inputCount(from.height) - row.baseInputCount,
+        inputCount: this.#inputCount(from.height) - undo.baseInputCount,
       }
       const lost = await this.#files.lastRows(counts)
-      const touched = new Set<string>()
       const batch = this.#store.batch()
-      const block = { txids: lost.txids, firstTxNum: to.txCount, listsOutputs: this.#listsOutputs }
-      for (const hashX of undoRows(row.base, block, batch)) {
-        touched.add(toLatin1(hashX))
-        if (touched.size % SCRIPTS_PER_TURN === 0) await nextTurn()
-      }
-      for (const { key, value } of row.writes) {
-        if (value === undefined) batch.del(Buffer.from(key, 'latin1'))
-        else batch.put(Buffer.from(key, 'latin1'), Buffer.from(value, 'latin1'))
-      }
-      for (const name of this.#coinIndexes.touchedBy(row.writes)) touched.add(name)
-      this.#coinIndexes.restores(row.writes)
-      batch.del(HEADERS.keyBytes({ height: from.height }))
-      batch.del(UNDO.keyBytes({ height: from.height }))
-      batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(to, row.baseInputCount)))
+      const [txids, listsOutputs] = [lost.txids, this.#listsOutputs]
+      const block = { height: from.height, txids, firstTxNum: to.txCount, listsOutputs, undo }
+      const touched = await takeBack(block, batch, this.#coinIndexes)
+      batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(to, undo.baseInputCount)))
       await this.#gate.durably(() => batch.write())
       // From here on nothing waits: a view sees all of it or nothing.
       this.#files.cut(lost)
