@@ -1,5 +1,5 @@
 /** Fields of Atomicals rows besides those of src/db/codec.ts. */
-import { type Field, u8 } from '../db/codec.ts'
+import { type Field, u8, u56 } from '../db/codec.ts'
 import { toLatin1 } from '../lib/bytes.ts'
 import { ID_SIZE } from './ids.ts'
 import type { IdText } from './transfer/holding.ts'
@@ -68,25 +68,14 @@ export const flag: Field<boolean> = {
   read: (cursor) => u8.read(cursor) === 1,
 }
 
-const DESCENDING_SIZE = 7
-
 /** A safe integer from 0 on, in seven bytes that sort the larger first. */
 export const descending: Field<number> = {
   label: '2^53 - 1 less a number, 7 bytes',
   fixed: true,
-  size: () => DESCENDING_SIZE,
+  size: (value) => u56.size(value),
   write(value, target, offset) {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no number of units`)
-    let rest = Number.MAX_SAFE_INTEGER - value
-    for (let at = offset + DESCENDING_SIZE - 1; at >= offset; at--) {
-      target[at] = rest % 256
-      rest = Math.floor(rest / 256)
-    }
-    return offset + DESCENDING_SIZE
+    return u56.write(Number.MAX_SAFE_INTEGER - value, target, offset)
   },
-  read(cursor) {
-    let value = 0
-    for (let i = 0; i < DESCENDING_SIZE; i++) value = value * 256 + cursor.uint8()
-    return Number.MAX_SAFE_INTEGER - value
-  },
+  read: (cursor) => Number.MAX_SAFE_INTEGER - u56.read(cursor),
 }

@@ -73,6 +73,8 @@ export const u8 = unsigned('u8', 1)
 export const u16 = unsigned('u16', 2)
 export const u32 = unsigned('u32', 4)
 export const u40 = unsigned('u40', 5)
+/** Only safe integers: others do not come back as they were. */
+export const u56 = unsigned('u56', 7)
 
 /** An unsigned number below 2^53, seven bits a byte, least significant first, in its shortest form. */
 export const varint: Field<number> = {
