@@ -74,8 +74,7 @@ export class StoredRows implements PagedRows {
     start: Uint8Array,
     { beyond, reverse = false, limit }: PageOptions,
   ): Promise<readonly RowOf<K, V>[]> {
-    const range =
-      beyond === undefined ? space.range(start) : space.rangeBeyond(start, beyond, reverse ? 'below' : 'above')
+    const range = space.rangeBeyond(start, beyond, reverse ? 'below' : 'above')
     const rows = await this.#reader.rows({ ...range, reverse, limit })
     return rows.map(([key, value]) => ({ key: space.readKey(key), value: space.readValue(value) }))
   }

@@ -34,8 +34,7 @@ export class LayeredRows implements CoinRows {
     start: Uint8Array,
     { beyond, reverse = false, limit }: PageOptions,
   ): Promise<readonly RowOf<K, V>[]> {
-    const range =
-      beyond === undefined ? space.range(start) : space.rangeBeyond(start, beyond, reverse ? 'below' : 'above')
+    const range = space.rangeBeyond(start, beyond, reverse ? 'below' : 'above')
     return this.#merged(space, range, { reverse, limit })
   }
 

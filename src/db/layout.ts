@@ -115,8 +115,9 @@ export class KeySpace<K, V> implements AnyKeySpace {
     return rangeOf(gte)
   }
 
-  /** Keys that go on with `start` and stand beyond `key` (without the prefix): above it, or below it. */
-  rangeBeyond(start: Uint8Array, key: Uint8Array, side: 'above' | 'below'): KeyRange {
+  /** Keys that go on with `start` and stand beyond `key` (without the prefix), if there is one: above it, or below it. */
+  rangeBeyond(start: Uint8Array, key: Uint8Array | undefined, side: 'above' | 'below'): KeyRange {
+    if (key === undefined) return this.range(start)
     const { gte, lt } = this.range(start)
     const bound = new Uint8Array(1 + key.length + (side === 'above' ? 1 : 0))
     bound[0] = this.prefix
