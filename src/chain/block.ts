@@ -1,13 +1,12 @@
-import { asBuffer, equalBytes, readUint32LE } from '../lib/bytes.ts'
-import { HashWriter, sha256d } from '../lib/hash.ts'
+import { equalBytes, readUint32LE } from '../lib/bytes.ts'
+import { sha256d } from '../lib/hash.ts'
+import { emptyBatch } from '../lib/hash-batch.ts'
 import { merkleLevels } from '../lib/merkle.ts'
+import { BlockScan, OUTPOINT_SIZE } from './block-scan.ts'
 import { HEADER_SIZE } from './headers.ts'
 import { ByteReader } from './reader.ts'
-import { HASHX_SIZE, isUnspendable } from './script.ts'
-import { MIN_INPUT_SIZE, MIN_OUTPUT_SIZE, MIN_TX_SIZE, parseTx, skipMarker, type Tx } from './tx.ts'
-
-/** Txid and output index. */
-export const OUTPOINT_SIZE = 36
+import { HASHX_SIZE, isUnspendableAt } from './script.ts'
+import { parseTx, type Tx } from './tx.ts'
 
 /**
  * A block as flat arrays: no object per transaction. Plain data that crosses to another thread as it is, copied or
@@ -58,20 +57,18 @@ export interface ParsedBlock {
 /**
  * Reads a block in one pass and hashes its transactions and output scripts. What it refuses in transactions is what
  * parseTx refuses; a block without transactions is refused too. Merkle root and proof of work are not looked at: the
- * node that gave the block has. Throws ParseError.
+ * node that gave the block has. Throws ParseError. Whoever parses many gives a scan of his own to use again.
  */
-export function parseBlock(raw: Uint8Array): ParsedBlock {
+export function parseBlock(raw: Uint8Array, scan = new BlockScan()): ParsedBlock {
   const reader = new ByteReader(raw)
-  const scan = scanBlock(reader)
+  scan.read(reader)
   const bytes = reader.bytes
-  const txCount = scan.txOffsets.length - 1
-  const outputCount = scan.scriptOffsets.length
   const header = bytes.subarray(0, HEADER_SIZE)
   const layout = {
-    txOffsets: new Uint32Array(scan.txOffsets),
-    witnessOffsets: new Uint32Array(scan.witnessOffsets),
-    scriptOffsets: new Uint32Array(scan.scriptOffsets),
-    scriptLengths: new Uint32Array(scan.scriptLengths),
+    txOffsets: scan.txOffsets.toUint32s(),
+    witnessOffsets: scan.witnessOffsets.toUint32s(),
+    scriptOffsets: scan.scriptOffsets.toUint32s(),
+    scriptLengths: scan.scriptLengths.toUint32s(),
   }
   return {
     raw: bytes,
@@ -80,15 +77,15 @@ export function parseBlock(raw: Uint8Array): ParsedBlock {
     prevHash: bytes.subarray(4, 36),
     merkleRoot: bytes.subarray(36, 68),
     time: readUint32LE(bytes, 68),
-    txCount,
+    txCount: scan.txOffsets.length - 1,
     ...layout,
     txids: hashTxs(bytes, layout.txOffsets, layout.witnessOffsets),
-    inputStart: new Uint32Array(scan.inputStart),
-    outputStart: new Uint32Array(scan.outputStart),
+    inputStart: scan.inputStart.toUint32s(),
+    outputStart: scan.outputStart.toUint32s(),
     inputCount: scan.inputOffsets.length,
-    inputOffsets: new Uint32Array(scan.inputOffsets),
-    outputCount,
-    outputValues: new Float64Array(scan.outputValues),
+    inputOffsets: scan.inputOffsets.toUint32s(),
+    outputCount: scan.outputValues.length,
+    outputValues: scan.outputValues.toFloat64s(),
     ...hashScripts(bytes, layout.scriptOffsets, layout.scriptLengths),
   }
 }
@@ -144,109 +141,47 @@ export function transferablesOf(block: ParsedBlock): ArrayBuffer[] {
   return [...buffers]
 }
 
-/** What one pass over the bytes finds, in the order of ParsedBlock. */
-class BlockScan {
-  readonly txOffsets: number[] = []
-  readonly witnessOffsets: number[] = []
-  readonly inputStart: number[] = []
-  readonly outputStart: number[] = []
-  readonly inputOffsets: number[] = []
-  readonly outputValues: number[] = []
-  readonly scriptOffsets: number[] = []
-  readonly scriptLengths: number[] = []
-}
-
-function scanBlock(reader: ByteReader): BlockScan {
-  const scan = new BlockScan()
-  reader.skip(HEADER_SIZE)
-  const count = reader.count(MIN_TX_SIZE)
-  if (count === 0) reader.fail('no transactions', HEADER_SIZE)
-  for (let i = 0; i < count; i++) scanTx(reader, scan)
-  reader.finish()
-  scan.txOffsets.push(reader.position)
-  scan.inputStart.push(scan.inputOffsets.length)
-  scan.outputStart.push(scan.scriptOffsets.length)
-  return scan
-}
-
-function scanTx(reader: ByteReader, scan: BlockScan): void {
-  scan.txOffsets.push(reader.position)
-  scan.inputStart.push(scan.inputOffsets.length)
-  scan.outputStart.push(scan.scriptOffsets.length)
-  reader.skip(4)
-  const segwit = skipMarker(reader)
-  const inputsAt = reader.position
-  const inputs = reader.count(MIN_INPUT_SIZE)
-  if (inputs === 0) reader.fail('no inputs', inputsAt)
-  for (let i = 0; i < inputs; i++) {
-    scan.inputOffsets.push(reader.skip(OUTPOINT_SIZE))
-    reader.skip(reader.compactSize())
-    reader.skip(4)
-  }
-  const outputs = reader.count(MIN_OUTPUT_SIZE)
-  for (let i = 0; i < outputs; i++) {
-    scan.outputValues.push(reader.amount())
-    const length = reader.compactSize()
-    scan.scriptLengths.push(length)
-    scan.scriptOffsets.push(reader.skip(length))
-  }
-  scan.witnessOffsets.push(segwit ? reader.position : 0)
-  if (segwit) skipWitnesses(reader, inputs)
-  reader.skip(4)
-}
-
-function skipWitnesses(reader: ByteReader, inputs: number): void {
-  const start = reader.position
-  let items = 0
-  for (let i = 0; i < inputs; i++) {
-    const count = reader.count(1)
-    for (let item = 0; item < count; item++) reader.skip(reader.compactSize())
-    items += count
-  }
-  if (items === 0) reader.fail('witness section without a witness', start)
-}
-
-/** Txids side by side. Transactions with witnesses are put together without them in one scratch buffer. */
-function hashTxs(bytes: Uint8Array, txOffsets: Uint32Array, witnessOffsets: Uint32Array): Uint8Array {
-  const txCount = witnessOffsets.length
-  const txids = new Uint8Array(txCount * 32)
-  const target = asBuffer(txids)
-  const writer = new HashWriter()
-  let scratch = new Uint8Array(0)
-  for (let i = 0; i < txCount; i++) {
-    const start = entry(txOffsets, i)
-    const end = entry(txOffsets, i + 1)
-    const witness = entry(witnessOffsets, i)
+/** Txids side by side. */
+function hashTxs(raw: Uint8Array, txOffsets: Uint32Array, witnessOffsets: Uint32Array): Uint8Array {
+  const count = witnessOffsets.length
+  const txids = new Uint8Array(count * 32)
+  const batch = emptyBatch()
+  const offsets = new Uint32Array(count)
+  const lengths = new Uint32Array(count)
+  batch.append(raw)
+  for (let tx = 0; tx < count; tx++) {
+    const start = entry(txOffsets, tx)
+    const end = entry(txOffsets, tx + 1)
+    const witness = entry(witnessOffsets, tx)
     if (witness === 0) {
-      writer.sha256d(bytes.subarray(start, end), target, i * 32)
-      continue
+      offsets[tx] = start
+      lengths[tx] = end - start
+    } else {
+      // Version, then inputs and outputs, then locktime: without marker and flag, without the witnesses.
+      offsets[tx] = batch.appendAgain(start, start + 4)
+      batch.appendAgain(start + 6, witness)
+      batch.appendAgain(end - 4, end)
+      lengths[tx] = witness - start + 2
     }
-    // Version, then inputs and outputs, then locktime: without marker and flag, without the witnesses.
-    const body = witness - (start + 6)
-    if (scratch.length < body + 8) scratch = new Uint8Array(Math.max(4096, 2 * (body + 8)))
-    scratch.set(bytes.subarray(start, start + 4))
-    scratch.set(bytes.subarray(start + 6, witness), 4)
-    scratch.set(bytes.subarray(end - 4, end), 4 + body)
-    writer.sha256d(scratch.subarray(0, body + 8), target, i * 32)
   }
+  batch.hash(offsets, lengths, { target: txids, size: 32, twice: true })
   return txids
 }
 
 function hashScripts(
-  bytes: Uint8Array,
-  scriptOffsets: Uint32Array,
-  scriptLengths: Uint32Array,
+  raw: Uint8Array,
+  offsets: Uint32Array,
+  lengths: Uint32Array,
 ): Pick<ParsedBlock, 'hashXs' | 'unspendable'> {
-  const count = scriptOffsets.length
+  const count = offsets.length
   const hashXs = new Uint8Array(count * HASHX_SIZE)
+  const batch = emptyBatch()
+  batch.append(raw)
+  batch.hash(offsets, lengths, { target: hashXs, size: HASHX_SIZE, twice: false })
   const unspendable = new Uint8Array(count)
-  const target = asBuffer(hashXs)
-  const writer = new HashWriter()
   for (let i = 0; i < count; i++) {
-    const offset = entry(scriptOffsets, i)
-    const script = bytes.subarray(offset, offset + entry(scriptLengths, i))
-    writer.sha256(script, target, i * HASHX_SIZE, HASHX_SIZE)
-    if (isUnspendable(script)) unspendable[i] = 1
+    const offset = entry(offsets, i)
+    if (isUnspendableAt(raw, offset, offset + entry(lengths, i))) unspendable[i] = 1
   }
   return { hashXs, unspendable }
 }

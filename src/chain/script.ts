@@ -147,7 +147,13 @@ export function isPayToPubkeyHash(script: Uint8Array): boolean {
  * ours has to leave out the same ones: an output that it has and others lack changes histories and statuses.
  */
 export function isUnspendable(script: Uint8Array): boolean {
-  return script[0] === OP.RETURN || (script[0] === OP.FALSE && script[1] === OP.RETURN)
+  return isUnspendableAt(script, 0, script.length)
+}
+
+/** isUnspendable of the script that `bytes` has from `start` to `end`. */
+export function isUnspendableAt(bytes: Uint8Array, start: number, end: number): boolean {
+  if (start >= end) return false
+  return bytes[start] === OP.RETURN || (bytes[start] === OP.FALSE && start + 1 < end && bytes[start + 1] === OP.RETURN)
 }
 
 /** Bytes of a hashX. */

@@ -1,5 +1,6 @@
-import { asBuffer, concat, copyOf } from './bytes.ts'
-import { HashWriter, sha256d } from './hash.ts'
+import { concat, copyOf } from './bytes.ts'
+import { sha256d } from './hash.ts'
+import { emptyBatch } from './hash-batch.ts'
 
 /** Bytes of a hash. Lists of hashes are flat: 32 bytes each, internal order, one after the other. */
 const SIZE = 32
@@ -10,9 +11,8 @@ const SIZE = 32
  */
 export function merkleLevels(hashes: Uint8Array): Uint8Array[] {
   if (hashes.length === 0 || hashes.length % SIZE !== 0) throw new RangeError('not a list of one or more hashes')
-  const writer = new HashWriter()
   const levels = [hashes]
-  for (let level = hashes; level.length > SIZE; levels.push(level)) level = parents(level, writer)
+  for (let level = hashes; level.length > SIZE; levels.push(level)) level = parents(level)
   return levels
 }
 
@@ -67,7 +67,6 @@ const LONGEST_READ = SEGMENT * 128
  */
 export class MerkleCache {
   readonly #source: LeafSource
-  readonly #writer = new HashWriter()
   /** Nodes of depth LOWEST, LOWEST + 1 and so on whose leaves are all there. */
   readonly #levels: HashList[] = [new HashList()]
   /** The read that makes the levels grow, if one is under way: there is never a second one. */
@@ -137,7 +136,7 @@ export class MerkleCache {
     for (let depth = 0; count > 1; depth++) {
       const sibling = siblingOf(node, count)
       branch.push(sibling === count - 1 ? edge : this.#kept(depth, sibling))
-      edge = this.#parent(count % 2 === 0 ? this.#kept(depth, count - 2) : edge, edge)
+      edge = parent(count % 2 === 0 ? this.#kept(depth, count - 2) : edge, edge)
       node = Math.floor(node / 2)
       count = Math.ceil(count / 2)
     }
@@ -147,7 +146,7 @@ export class MerkleCache {
   /** Levels of a segment inside a larger tree: up to depth LOWEST, even if few leaves would need fewer levels. */
   #segmentLevels(leaves: Uint8Array): Uint8Array[] {
     const levels = merkleLevels(leaves)
-    while (levels.length <= LOWEST) levels.push(parents(levels.at(-1) ?? leaves, this.#writer))
+    while (levels.length <= LOWEST) levels.push(parents(levels.at(-1) ?? leaves))
     return levels
   }
 
@@ -175,7 +174,7 @@ export class MerkleCache {
       const level = (this.#levels[depth] ??= new HashList())
       level.push(node)
       if (level.length % 2 === 1) return
-      node = this.#parent(level.at(level.length - 2), node)
+      node = parent(level.at(level.length - 2), node)
     }
   }
 
@@ -183,10 +182,6 @@ export class MerkleCache {
     const level = this.#levels[depth]
     if (level === undefined) throw new RangeError(`no nodes of depth ${LOWEST + depth}`)
     return level.at(node)
-  }
-
-  #parent(left: Uint8Array, right: Uint8Array): Uint8Array {
-    return parents(concat(left, right), this.#writer)
   }
 }
 
@@ -227,18 +222,21 @@ function rootOf(levels: readonly Uint8Array[]): Uint8Array {
 }
 
 /** Nodes above `level`; see merkleLevels. */
-function parents(level: Uint8Array, writer: HashWriter): Uint8Array {
-  const count = level.length / SIZE
-  const above = new Uint8Array(Math.ceil(count / 2) * SIZE)
-  const target = asBuffer(above)
-  for (let node = 0; node < count; node += 2) {
-    const pair =
-      node + 1 < count
-        ? level.subarray(node * SIZE, (node + 2) * SIZE)
-        : concat(hashAt(level, node), hashAt(level, node))
-    writer.sha256d(pair, target, (node / 2) * SIZE)
-  }
+function parents(level: Uint8Array): Uint8Array {
+  const count = Math.ceil(level.length / SIZE / 2)
+  const batch = emptyBatch()
+  batch.append(level)
+  // What stands behind the last node of an odd level is that node once more.
+  if (count * SIZE * 2 > level.length) batch.append(level.subarray(-SIZE))
+  const above = new Uint8Array(count * SIZE)
+  const offsets = Uint32Array.from({ length: count }, (_, pair) => pair * SIZE * 2)
+  const lengths = new Uint32Array(count).fill(SIZE * 2)
+  batch.hash(offsets, lengths, { target: above, size: SIZE, twice: true })
   return above
+}
+
+function parent(left: Uint8Array, right: Uint8Array): Uint8Array {
+  return parents(concat(left, right))
 }
 
 /** The node that `node` is hashed with: its neighbour in the pair, or itself if it is odd and the last. */

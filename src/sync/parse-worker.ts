@@ -1,11 +1,14 @@
 /** The thread that parses and hashes blocks. */
 import { parentPort } from 'node:worker_threads'
+import { BlockScan } from '../chain/block-scan.ts'
 import { DaemonUnavailableError, InvariantError } from '../errors.ts'
 import { type FetchedBlock, readBlock } from './parse.ts'
 import { buffersOf, type ParseAnswer } from './parse-thread.ts'
 
 const port = parentPort
 if (port === null) throw new InvariantError('parse-worker.ts is for a worker thread')
+
+const scan = new BlockScan()
 
 port.on('message', (fetched: FetchedBlock) => {
   const answer = attempt(fetched)
@@ -14,7 +17,7 @@ port.on('message', (fetched: FetchedBlock) => {
 
 function attempt(fetched: FetchedBlock): ParseAnswer {
   try {
-    return { kind: 'block', block: readBlock(fetched) }
+    return { kind: 'block', block: readBlock(fetched, scan) }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return error instanceof DaemonUnavailableError ? { kind: 'refused', message } : { kind: 'failed', message }

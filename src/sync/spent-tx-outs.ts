@@ -2,8 +2,7 @@ import type { ParsedBlock } from '../chain/block.ts'
 import { ByteReader } from '../chain/reader.ts'
 import { HASHX_SIZE } from '../chain/script.ts'
 import type { SpentOutputs } from '../db/spent.ts'
-import { asBuffer } from '../lib/bytes.ts'
-import { HashWriter } from '../lib/hash.ts'
+import { emptyBatch } from '../lib/hash-batch.ts'
 
 /** A value and an empty script. */
 const LEAST_OUTPUT = 9
@@ -16,8 +15,8 @@ export function parseSpentTxOuts(bytes: Uint8Array, block: ParsedBlock): SpentOu
   const reader = new ByteReader(bytes)
   const hashXs = new Uint8Array(block.inputCount * HASHX_SIZE)
   const values = new Float64Array(block.inputCount)
-  const target = asBuffer(hashXs)
-  const writer = new HashWriter()
+  const offsets = new Uint32Array(block.inputCount)
+  const lengths = new Uint32Array(block.inputCount)
   if (reader.count(1) !== block.txCount) reader.fail('another number of transactions than the block has')
   for (let tx = 0; tx < block.txCount; tx++) {
     const first = block.inputStart[tx] ?? 0
@@ -26,9 +25,17 @@ export function parseSpentTxOuts(bytes: Uint8Array, block: ParsedBlock): SpentOu
     if (count !== (tx === 0 ? 0 : end - first)) reader.fail('another number of inputs than the block has')
     for (let input = first; input < first + count; input++) {
       values[input] = reader.amount()
-      writer.sha256(reader.prefixed(), target, input * HASHX_SIZE, HASHX_SIZE)
+      const length = reader.compactSize()
+      lengths[input] = length
+      offsets[input] = reader.skip(length)
     }
   }
   reader.finish()
+  // Those of the coinbase are not there and stay zero.
+  const first = block.inputStart[1] ?? 0
+  const batch = emptyBatch()
+  batch.append(reader.bytes)
+  const target = hashXs.subarray(first * HASHX_SIZE)
+  batch.hash(offsets.subarray(first), lengths.subarray(first), { target, size: HASHX_SIZE, twice: false })
   return { hashXs, values }
 }

@@ -1,14 +1,27 @@
 /**
- * One-shot SHA-256 into latin1 text and back against the same into a Buffer: what src/lib/hash.ts is written by.
+ * One-shot SHA-256 into latin1 text and back against the same into a Buffer: what src/lib/hash.ts is written by. And one by
+ * one against thousands at a time: what src/lib/hash-batch.ts is for.
  * `npx tsx test/bench/hash.ts`. Seconds are of processor time, the ways take turns, and the ratio is the median's.
  */
 import { createHash, hash } from 'node:crypto'
 import { HashWriter, sha256 } from '../../src/lib/hash.ts'
+import { emptyBatch } from '../../src/lib/hash-batch.ts'
 import { figure, printTable, quantile } from './support/report.ts'
 
 const SIZES = [25, 34, 80, 400, 4000]
 const ROUNDS = 9
 const HASHES = 60_000
+
+/** Messages in a batch, and what blocks are full of. */
+const BATCHED = 20_000
+const BATCHES = [
+  { name: 'scripts of 22 bytes', size: 22, twice: false },
+  { name: 'scripts of 34 bytes', size: 34, twice: false },
+  { name: 'merkle nodes', size: 64, twice: true },
+  { name: 'transactions of 200 bytes', size: 200, twice: true },
+  { name: 'transactions of 430 bytes', size: 430, twice: true },
+  { name: 'transactions of 1,000 bytes', size: 1000, twice: true },
+]
 
 const target = Buffer.alloc(32)
 const writer = new HashWriter()
@@ -55,3 +68,47 @@ for (const [way, { name }] of WAYS.entries()) {
   rows.push([`a Buffer takes, of ${name}`, ...medians[way]!.map((value, i) => figure(medians[0]![i]! / value))])
 }
 printTable(rows)
+printTable(batchRows())
+
+/** Messages of one length in a batch against HashWriter: ids and merkle nodes twice, scripts once. */
+function batchRows(): string[][] {
+  const table = [['microseconds', 'one by one', 'in a batch', 'ratio']]
+  for (const { name, size, twice } of BATCHES) {
+    const input = Buffer.alloc(size * BATCHED, 3)
+    const offsets = Uint32Array.from({ length: BATCHED }, (_, i) => i * size)
+    const lengths = new Uint32Array(BATCHED).fill(size)
+    const hashes = { target: Buffer.alloc(BATCHED * 32), size: 32, twice }
+    const alone: number[] = []
+    const together: number[] = []
+    for (let round = 0; round < ROUNDS; round++) {
+      alone.push(
+        microsOfAll(() => {
+          for (const offset of offsets) {
+            const message = input.subarray(offset, offset + size)
+            if (twice) writer.sha256d(message, target, 0)
+            else writer.sha256(message, target, 0)
+          }
+        }),
+      )
+      together.push(
+        microsOfAll(() => {
+          const batch = emptyBatch()
+          batch.append(input)
+          batch.hash(offsets, lengths, hashes)
+        }),
+      )
+      if (!target.equals(hashes.target.subarray(-32))) throw new Error(`${name} are hashed wrong in a batch`)
+    }
+    const [one, batch] = [quantile(alone, 0.5), quantile(together, 0.5)]
+    table.push([name, figure(one), figure(batch), figure(one / batch)])
+  }
+  return table
+}
+
+/** Microseconds of processor time for each of BATCHED messages. */
+function microsOfAll(run: () => void): number {
+  const before = process.cpuUsage()
+  run()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / BATCHED
+}
