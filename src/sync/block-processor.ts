@@ -10,7 +10,7 @@ import { equalBytes, readUint32LE, toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { ChainListener, ChainSync } from './follower.ts'
-import { type BlockParser, type ReadBlock, readBlock } from './parse.ts'
+import { type BlockParser, type FetchedBlock, type ReadBlock, readBlock } from './parse.ts'
 import { ParseThread } from './parse-thread.ts'
 import { Practice } from './practice.ts'
 import { PREFETCH_DEFAULTS, type PrefetchOptions, prefetchBlocks } from './prefetcher.ts'
@@ -38,6 +38,9 @@ export interface BlockProcessorCollaborators {
 const MANY_BLOCKS = 10
 /** Blocks after which the parsing thread is as fast as it gets, with practice: code that never ran takes three times as long (measured, bench:tip). */
 const WARM_BLOCKS = 8
+
+/** Bytes of a block that takes longer to parse than to send to a thread and back. */
+const WORTH_A_THREAD = 10_000
 
 /** Scripts that a block touched, counted between two turns. */
 const TOUCHED_AT_ONCE = 2000
@@ -70,7 +73,7 @@ export class BlockProcessor implements ChainSync {
     this.#log = collaborators.log
     this.#progress = collaborators.progress
     this.#usesThread = collaborators.parse === undefined && ParseThread.available
-    this.#parse = collaborators.parse ?? (this.#usesThread ? (fetched) => this.#onThread().parse(fetched) : readBlock)
+    this.#parse = collaborators.parse ?? (this.#usesThread ? (fetched) => this.#parseAside(fetched) : readBlock)
     this.#ahead = new ReadAhead({ daemon: this.#daemon, parse: this.#parse })
     this.#practice = new Practice({ daemon: this.#daemon, parse: this.#parse, log: this.#log })
   }
@@ -226,6 +229,10 @@ export class BlockProcessor implements ChainSync {
         'takes longer and more disk',
     )
     await this.#db.listOutputs(signal)
+  }
+
+  #parseAside(fetched: FetchedBlock): ReadBlock | Promise<ReadBlock> {
+    return fetched.raw.length < WORTH_A_THREAD ? readBlock(fetched) : this.#onThread().parse(fetched)
   }
 
   #onThread(): ParseThread {

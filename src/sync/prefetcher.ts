@@ -1,7 +1,7 @@
 import type { Daemon } from '../daemon/daemon.ts'
 import { linkSignals, throwIfAborted, untilAborted } from '../lib/abort.ts'
 import { BoundedQueue } from '../lib/queue.ts'
-import { type BlockParser, fetchBlock, type ReadBlock } from './parse.ts'
+import { type BlockParser, fetchBlock, isLonely, type ReadBlock } from './parse.ts'
 import type { ReadAhead } from './read-ahead.ts'
 
 export interface PrefetchOptions {
@@ -32,9 +32,8 @@ type Outcome = ReadBlock | Failure
 
 /**
  * Blocks `start` to `end` of the node's best chain and what they spend, in order, fetched and parsed ahead of who takes
- * them. The node may
- * change its mind meanwhile, so a block need not stand on the one before, and there may be fewer. Throws what the
- * daemon, the parser or the abort throw; leaving the loop stops everything that is under way.
+ * them. The node may change its mind meanwhile, so a block need not stand on the one before, and there may be fewer.
+ * Throws what the daemon, the parser or the abort throw; leaving the loop stops everything that is under way.
  */
 export async function* prefetchBlocks(
   range: { readonly start: number; readonly end: number },
@@ -73,6 +72,8 @@ async function produce(
   const abort = (): void => queue.abort(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   const underWay: Promise<Outcome>[] = []
+  // Blocks with nothing but a coinbase stand in long rows: the first years of a chain, and test networks.
+  let lonely = false
   const deliver = async (): Promise<void> => {
     const outcome = await underWay.shift()
     if (outcome === undefined) return
@@ -84,10 +85,9 @@ async function produce(
       const early = ahead?.take(hash)
       const read = early === undefined ? undefined : await untilAborted(early, signal)
       if (read !== undefined) return read
-      return await untilAborted(
-        Promise.resolve(parse(await untilAborted(fetchBlock(daemon, hash, signal), signal))),
-        signal,
-      )
+      const fetched = await untilAborted(fetchBlock(daemon, hash, signal, lonely), signal)
+      lonely = isLonely(fetched.raw)
+      return await untilAborted(Promise.resolve(parse(fetched)), signal)
     } catch (error) {
       // Kept until its turn comes, so that blocks before it are not lost and no rejection goes unheard.
       return { error }

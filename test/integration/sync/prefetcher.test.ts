@@ -46,6 +46,25 @@ describe('the prefetcher', () => {
     expect(daemon.calls.filter((call) => call === 'blockHashes')).toHaveLength(3)
   })
 
+  it('does not ask what blocks spend that have nothing but a coinbase, and knows it of others', async () => {
+    const chain = new RandomChain(seededRandom(1))
+    for (let i = 0; i < 60; i++) chain.mine({ txs: 0, scripts: 3 })
+    for (let i = 0; i < 20; i++) chain.mine({ txs: 3, scripts: 3 })
+    const daemon = new FakeDaemon(chain)
+    daemon.abilities = { rest: true, spentTxOuts: true, zmq: undefined }
+    const spends: number[] = []
+    for await (const { block, known } of prefetch(daemon, 0, 80)) {
+      expect(known?.spent.values).toHaveLength(block.inputCount)
+      if (block.txCount > 1) spends.push(known?.spent.values[1] ?? 0)
+    }
+    expect(spends).toHaveLength(20)
+    expect(Math.min(...spends)).toBeGreaterThan(0)
+    // The first ones were under way before it was known, the others spend something.
+    expect(daemon.calls.filter((call) => call === 'spentTxOuts').length).toBeLessThan(
+      20 + 2 * PREFETCH_DEFAULTS.parallel,
+    )
+  })
+
   it('holds no more than its bytes while nobody takes blocks', async () => {
     const daemon = daemonOf(60)
     const size = Math.max(...daemon.chain.blocks.map(({ raw }) => raw.length))
