@@ -1,7 +1,6 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
-import { generate } from 'selfsigned'
 import type { TlsMaterial } from './listener.ts'
 
 const CERT_FILE = 'selfsigned.crt'
@@ -41,6 +40,8 @@ async function existing(certFile: string, keyFile: string): Promise<TlsMaterial 
 }
 
 async function make(hosts: readonly string[]): Promise<TlsMaterial> {
+  // A tenth of a second and 10 MB that a server without SSL, or with a certificate by now, can do without.
+  const { generate } = await import('selfsigned')
   const names = [...new Set([...hosts, 'localhost', '127.0.0.1'])]
   const start = new Date()
   const end = new Date(start)
