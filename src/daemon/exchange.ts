@@ -29,6 +29,9 @@ export interface HttpAnswer {
   readonly body: Buffer
 }
 
+/** Ends the timer of an exchange. Nobody sees it, so that one does for all: an abort without a reason makes an error each. */
+const OVER = new DOMException('the exchange is over', 'AbortError')
+
 /** Free connections are closed after so long; bitcoind closes its own end after 30 s (`-rpcservertimeout`). */
 const IDLE_MS = 15_000
 
@@ -136,7 +139,7 @@ class Exchange {
       request.destroy()
       throw error
     } finally {
-      timer.abort()
+      timer.abort(OVER)
       if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort)
     }
   }
