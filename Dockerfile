@@ -26,4 +26,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["node", "dist/main.js", "rpc", "getinfo"]
 # A larger nursery for short-lived objects: a third less CPU for small requests (measured, test/bench/query).
 # The server gives that room back when it is idle, for which it has to be let collect.
-ENTRYPOINT ["node", "--enable-source-maps", "--expose-gc", "--max-semi-space-size=32", "dist/main.js"]
+ENTRYPOINT ["node", "--expose-gc", "--max-semi-space-size=32", "dist/main.js"]

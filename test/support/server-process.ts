@@ -27,7 +27,7 @@ export class ServerProcess {
   }
 
   static start(environment: Readonly<Record<string, string>>): ServerProcess {
-    const child = spawn(process.execPath, ['--enable-source-maps', '--expose-gc', '--max-semi-space-size=32', MAIN], {
+    const child = spawn(process.execPath, ['--expose-gc', '--max-semi-space-size=32', MAIN], {
       env: { PATH: process.env['PATH'] ?? '', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

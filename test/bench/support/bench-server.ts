@@ -65,26 +65,22 @@ export class BenchServer {
     const database = index ?? (await mkdtemp(join(tmpdir(), 'valence-bench-db-')))
     if (options.profile !== undefined) await mkdir(options.profile, { recursive: true })
     const profiling = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
-    const child = spawn(
-      process.execPath,
-      ['--enable-source-maps', ...options.nodeFlags, ...profiling, options.server],
-      {
-        env: {
-          PATH: process.env['PATH'] ?? '',
-          // As `npm start` and the image have it.
-          MALLOC_ARENA_MAX: '1',
-          ...environmentFor(node),
-          DB_DIRECTORY: database,
-          SERVICES: 'tcp://127.0.0.1:0',
-          REORG_LIMIT: '10',
-          COST_SOFT_LIMIT: '0',
-          COST_HARD_LIMIT: '0',
-          ...options.environment,
-          ...settings,
-        },
-        stdio: ['ignore', 'pipe', 'pipe'],
+    const child = spawn(process.execPath, [...options.nodeFlags, ...profiling, options.server], {
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        // As `npm start` and the image have it.
+        MALLOC_ARENA_MAX: '1',
+        ...environmentFor(node),
+        DB_DIRECTORY: database,
+        SERVICES: 'tcp://127.0.0.1:0',
+        REORG_LIMIT: '10',
+        COST_SOFT_LIMIT: '0',
+        COST_HARD_LIMIT: '0',
+        ...options.environment,
+        ...settings,
       },
-    )
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const server = new BenchServer(child, database)
     try {
       await server.#listening()
