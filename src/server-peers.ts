@@ -9,6 +9,7 @@ import type { MomentSource } from './mempool/moment.ts'
 import type { ServerInfo } from './rpc/method.ts'
 import { featuresOf } from './rpc/methods/server.ts'
 import type { SessionCounter } from './session/counter.ts'
+import type { ServerKeeper } from './session/handle.ts'
 import { Dialler } from './session/outbound/dial.ts'
 import { PeerManager } from './session/peers/manager.ts'
 import { dialledNetwork } from './session/peers/network.ts'
@@ -39,13 +40,14 @@ export interface PeersCollaborators {
   readonly clock: Clock
   /** Its outbound limits hold for all that is dialled here. */
   readonly counter: SessionCounter
+  readonly sessions: ServerKeeper
   readonly moments: MomentSource
   readonly info: ServerInfo
 }
 
 /** The search for other servers as the settings want it. To be started once there is a moment to compare chains with. */
 export function buildPeers({ settings, coin, connection }: PeersOptions, around: PeersCollaborators): PeerManager {
-  const { log, clock, counter, moments, info } = around
+  const { log, clock, counter, sessions, moments, info } = around
   // A chain of one's own has its servers in a network of one's own. On all others strangers could send us there.
   const permitPrivate = coin.net === 'regtest'
   const localAddress = dialFrom(settings.services, permitPrivate)
@@ -76,6 +78,7 @@ export function buildPeers({ settings, coin, connection }: PeersOptions, around:
       log,
       clock,
       network: dialledNetwork(dialler, clock),
+      sessions,
       chain: chainOf(moments),
       features: () => featuresOf(info, info.protocolMin),
     },

@@ -126,7 +126,7 @@ class Server {
     const manager = new SessionManager(await managerOptions(settings, log), shared)
     const peers = buildPeers(
       { settings, coin, connection: connectionLimits(settings) },
-      { log, clock, counter: manager.counter, moments: hub, info },
+      { log, clock, counter: manager.counter, sessions: manager.dialled, moments: hub, info },
     )
     search = peers
 

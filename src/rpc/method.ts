@@ -67,8 +67,8 @@ export interface RpcClient {
   readonly address: string
   /** Settles the handshake. Throws RpcError 1 if it was settled before or no version fits. */
   identify(software: string, wanted: { readonly min: ProtocolVersion; readonly max: ProtocolVersion }): ProtocolVersion
-  /** Marks the client as a server that asks to be listed. True the first time on a connection. */
-  becomePeer(): boolean
+  /** Marks the client as a server that asks to be listed with these features. True the first time on a connection. */
+  becomePeer(features: Readonly<Record<string, unknown>>): boolean
   /** The node took so many transactions of the client. */
   sentTransactions(count: number): void
   /** From now on the client hears of new tips. */

@@ -1,6 +1,7 @@
 import { LIMIT_NAMES } from '../errors.ts'
 import type { Metric } from '../metrics.ts'
 import { REFUSALS } from '../session/admission.ts'
+import { REMARKS } from '../session/handle.ts'
 import { PEER_STATUSES } from '../session/peers/peer.ts'
 import { CLOSE_REASONS } from '../session/transports/connection.ts'
 import { each, type MetricSource, metric, sum } from './source.ts'
@@ -99,9 +100,34 @@ export const sessionMetrics: readonly Metric<MetricSource>[] = [
     name: 'valence_disconnects_total',
     kind: 'counter',
     unit: 'disconnects',
-    sentence: 'Sessions that ended.',
+    sentence: 'Sessions of clients that ended.',
     labels: [{ name: 'reason', values: CLOSE_REASONS }],
     read: (source) => each(Object.entries(source.sessions.counts.closed)),
+  }),
+  metric({
+    name: 'valence_outbound_disconnects_total',
+    kind: 'counter',
+    unit: 'disconnects',
+    sentence: 'Sessions with servers that we dialled which ended, also before they were connected.',
+    labels: [{ name: 'reason', values: CLOSE_REASONS }],
+    read: (source) => each(Object.entries(source.sessions.dialled.closed)),
+  }),
+  metric({
+    name: 'valence_heard_messages_total',
+    kind: 'counter',
+    unit: 'messages',
+    sentence:
+      'What remotes sent: requests of clients, each of a batch, and answers of servers that were valid; what was JSON ' +
+      'but neither, or for a method or with parameters that there are not; what was no message; breaches of the protocol.',
+    labels: [
+      { name: 'direction', values: ['inbound', 'outbound'] },
+      { name: 'message', values: REMARKS },
+    ],
+    *read({ tally: { heard } }) {
+      for (const direction of ['inbound', 'outbound'] as const) {
+        for (const remark of REMARKS) yield [[direction, remark], heard[direction][remark]]
+      }
+    },
   }),
   metric({
     name: 'valence_paused_listeners',
@@ -130,7 +156,7 @@ export const sessionMetrics: readonly Metric<MetricSource>[] = [
     unit: 'bytes',
     sentence: 'Bytes that wait for clients to take them.',
     *read(source) {
-      yield [[], sum([...source.sessions.sessions()].map(({ unsent }) => unsent))]
+      yield [[], sum([...source.sessions.clients()].map(({ unsent }) => unsent))]
     },
   }),
   metric({

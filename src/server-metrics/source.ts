@@ -18,7 +18,8 @@ export interface MetricSource {
     readonly counter: SessionCounter
     readonly groups: { readonly all: Iterable<SessionGroup> }
     readonly traffic: { readonly receivedBytes: number; readonly sentBytes: number }
-    sessions(): Iterable<{ readonly unsent: number }>
+    readonly dialled: { readonly closed: Readonly<Record<string, number>> }
+    clients(): Iterable<{ readonly unsent: number }>
   }
   readonly notifier: { readonly backlog: number }
   readonly subscriptions: { readonly total: number; readonly scripts: number }

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { toDisplayHex } from '../lib/bytes.ts'
 import { type AdminMethod, defineAdminMethod } from './admin.ts'
-import type { SessionHandle } from './handle.ts'
+import type { ClientHandle, ServerHandle } from './handle.ts'
 import type { SessionManager } from './manager.ts'
-import type { SharedSession } from './shared.ts'
+import { addressText, type SharedSession } from './shared.ts'
 
 export interface AdminSurroundings {
   readonly shared: SharedSession
@@ -49,7 +49,8 @@ function getInfo({ shared, manager, info }: AdminSurroundings): AdminMethod {
 function listSessions({ shared, manager }: AdminSurroundings): AdminMethod {
   return defineAdminMethod({
     name: 'sessions',
-    summary: 'Every session with its state, cost and traffic, oldest first.',
+    summary:
+      'Every session, of clients and with servers that we dialled, with its state, cost and traffic, oldest first.',
     params: NO_PARAMS,
     example: { params: [], result: [{ id: 1, kind: 'tcp', state: 'active' }] },
     handler: () =>
@@ -87,7 +88,10 @@ function inspect({ shared, manager }: AdminSurroundings): AdminMethod {
       const session = manager.find(id)
       return session === undefined
         ? null
-        : { ...describeSession(session, shared), calls: Object.fromEntries(session.calls) }
+        : {
+            ...describeSession(session, shared),
+            ...(session.direction === 'inbound' ? { calls: Object.fromEntries(session.calls) } : {}),
+          }
     },
   })
 }
@@ -128,34 +132,27 @@ function stop({ stop }: AdminSurroundings): AdminMethod {
   })
 }
 
-function matching(manager: SessionManager, item: string): SessionHandle[] {
+function matching(manager: SessionManager, item: string): readonly (ClientHandle | ServerHandle)[] {
   if (item.toLowerCase() === 'all') return [...manager.sessions()]
   if (item.toLowerCase() === 'pending') {
     return [...manager.sessions()].filter(({ state }) => state === 'handshaking')
   }
   const one = /^\d+$/.test(item) ? manager.find(Number(item)) : undefined
   if (one !== undefined) return [one]
-  return [...manager.sessions()].filter(({ groups }) => groups.some(({ name }) => name === item))
+  return [...manager.clients()].filter(({ groups }) => groups.some(({ name }) => name === item))
 }
 
-function describeSession(session: SessionHandle, shared: SharedSession): object {
+function describeSession(session: ClientHandle | ServerHandle, shared: SharedSession): object {
   return {
     id: session.id,
     kind: session.kind,
     direction: session.direction,
     state: session.state,
-    remote: shared.addressForLog(session.remote),
     software: session.software ?? null,
-    protocol: session.protocol.join('.'),
-    peer: session.isPeer,
-    cost: round(session.cost),
-    extra_cost: round(session.totalCost - session.cost),
-    concurrency: session.concurrency,
-    groups: session.groups.map(({ name }) => name),
+    protocol: session.protocol?.join('.') ?? null,
+    features: session.features ?? null,
+    ...(session.direction === 'inbound' ? describeClient(session, shared) : describeServer(session)),
     unanswered: session.unanswered,
-    follows_tip: session.followsTip,
-    subscriptions: session.subscriptionCount,
-    transactions_sent: session.transactionsSent,
     unsent_bytes: session.unsent,
     received_messages: session.traffic.receivedMessages,
     received_bytes: session.traffic.receivedBytes,
@@ -166,9 +163,32 @@ function describeSession(session: SessionHandle, shared: SharedSession): object 
   }
 }
 
+function describeClient(session: ClientHandle, shared: SharedSession): object {
+  return {
+    remote: shared.addressForLog(session.remote),
+    peer: session.features !== undefined,
+    cost: round(session.cost),
+    extra_cost: round(session.totalCost - session.cost),
+    concurrency: session.concurrency,
+    groups: session.groups.map(({ name }) => name),
+    follows_tip: session.followsTip,
+    subscriptions: session.subscriptionCount,
+    transactions_sent: session.transactionsSent,
+  }
+}
+
+/** Servers are public: their addresses are nobody's secret. */
+function describeServer({ host, remote, roundTrip }: ServerHandle): object {
+  return {
+    host,
+    remote: addressText(remote),
+    round_trip_ms: roundTrip === undefined ? null : round(roundTrip),
+  }
+}
+
 function requestCounts(manager: SessionManager): Record<string, number> {
   const counts = new Map<string, number>()
-  for (const { calls } of manager.sessions()) {
+  for (const { calls } of manager.clients()) {
     for (const [name, count] of calls) counts.set(name, (counts.get(name) ?? 0) + count)
   }
   return Object.fromEntries(counts)

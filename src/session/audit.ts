@@ -1,10 +1,28 @@
 import type { Logger } from '../log.ts'
 import type { Middleware } from '../rpc/middleware.ts'
+import type { CloseReason } from './transports/connection.ts'
 
 /** Characters of the parameters, and of what came of them, that stand in the log. */
 const LONGEST = 300
 /** IPv4 or IPv6 addresses and subnets, wherever they stand in a text. */
 const ADDRESSES = /\b\d{1,3}(?:\.\d{1,3}){3}(?:\/\d+)?|[0-9a-f]*:[0-9a-f:.]*:[0-9a-f:.]*(?:\/\d+)?/gi
+
+/** What the audit says of the end of a session: nothing of those that are in the course of things. */
+export const AUDITED_ENDS: Readonly<Record<CloseReason, string | undefined>> = {
+  'client closed': undefined,
+  'client reset': undefined,
+  'handshake timeout': undefined,
+  'idle timeout': undefined,
+  'slow reader': undefined,
+  'excessive usage': 'disconnected for abuse',
+  'protocol breach': 'disconnected for abuse',
+  'unsupported version': undefined,
+  'client refused': 'disconnected for abuse',
+  'server full': undefined,
+  operator: 'disconnected by the operator',
+  shutdown: undefined,
+  'transport error': undefined,
+}
 
 export interface AuditOptions {
   /** Names of the methods that change something; others leave no line. */

@@ -2,20 +2,25 @@ import { ERROR_CODES, RpcError } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
 import type { PendingCall } from '../rpc/envelope.ts'
 import type { RpcFailure } from '../rpc/failure.ts'
+import type { JsonObject } from '../rpc/json.ts'
 import { type AtomicalsShape, compareVersions, type ProtocolVersion, type RpcContext } from '../rpc/method.ts'
 import { formatVersion, V1_6 } from '../rpc/versions.ts'
 import { CostMeter, type CostSurroundings } from './cost.ts'
-import type { Direction } from './counter.ts'
 import type { SessionGroup } from './groups.ts'
 import {
+  type ClientCommand,
+  type ClientHandle,
+  endOf,
   noTraffic,
-  type SessionCommand,
-  type SessionHandle,
+  PROTOCOL_BREACH,
+  remarkOf,
   type SessionKeeper,
   type SessionState,
   type Traffic,
+  VALID,
 } from './handle.ts'
-import { type ClientOf, NO_HOOKS, type RequestHooks, Requests } from './requests.ts'
+import { readFeatures, writeFeatures } from './peers/features.ts'
+import { type ClientOf, NO_HOOKS, type RequestHooks, Requests, type ServedListener } from './requests.ts'
 import { FIRST_PROTOCOL, type SharedSession } from './shared.ts'
 import { Slots } from './slots.ts'
 import type { CloseReason, RemoteAddress, TransportKind } from './transports/connection.ts'
@@ -54,9 +59,9 @@ const CLOSING_GRACE = 1000
 /**
  * What every session has, whatever carries it: its state, what it is called, what it has used, and its requests.
  * handshaking → active with the first request; closing once there is a reason to; closed when the carrier has gone.
- * The session made around it has all of this; everybody else holds it as a SessionHandle.
+ * The session made around it has all of this; everybody else holds it as a ClientHandle.
  */
-export class SessionCore implements SessionHandle, CostSurroundings {
+export class SessionCore implements ClientHandle, CostSurroundings, ServedListener {
   readonly id: number
   readonly established: number
   readonly meter: CostMeter
@@ -75,7 +80,7 @@ export class SessionCore implements SessionHandle, CostSurroundings {
   #lastReceived: number
   #groups: readonly SessionGroup[] = NO_GROUPS
   #unanswered = 0
-  #isPeer = false
+  #features: JsonObject | undefined
   #transactionsSent = 0
   #software: string | undefined
   #protocol: ProtocolVersion = FIRST_PROTOCOL
@@ -104,13 +109,13 @@ export class SessionCore implements SessionHandle, CostSurroundings {
     this.#lastReceived = this.#begun
     this.#slots = new Slots(costs.initialConcurrent)
     this.meter = new CostMeter(costs, clock, this)
-    this.#requests = new Requests(shared, this.meter, this.#slots, inside)
+    this.#requests = new Requests(shared, this.meter, this.#slots, { hooks: inside, listener: this })
   }
 
   // What everybody may know.
 
-  /** Conversations that we begin ourselves are no sessions: they are in outbound/. */
-  get direction(): Direction {
+  /** Those that we begin ourselves are ServerSessions (outbound/session.ts). */
+  get direction(): 'inbound' {
     return 'inbound'
   }
 
@@ -158,8 +163,8 @@ export class SessionCore implements SessionHandle, CostSurroundings {
     return this.#state
   }
 
-  get isPeer(): boolean {
-    return this.#isPeer
+  get features(): JsonObject | undefined {
+    return this.#features
   }
 
   get transactionsSent(): number {
@@ -178,7 +183,7 @@ export class SessionCore implements SessionHandle, CostSurroundings {
     return this.#lastReceived
   }
 
-  command(command: SessionCommand): void {
+  command(command: ClientCommand): void {
     switch (command.type) {
       case 'join':
         this.#groups = command.groups
@@ -207,6 +212,10 @@ export class SessionCore implements SessionHandle, CostSurroundings {
 
   onConcurrency(concurrency: number): void {
     this.#slots.setTarget(concurrency)
+  }
+
+  served(): void {
+    this.#keeper.tell(this, VALID)
   }
 
   // What the session around it asks and tells.
@@ -300,10 +309,11 @@ export class SessionCore implements SessionHandle, CostSurroundings {
   }
 
   /** See RpcClient.becomePeer. */
-  becomePeer(): boolean {
-    const isFirst = !this.#isPeer
-    this.#isPeer = true
-    return isFirst
+  becomePeer(announced: Readonly<Record<string, unknown>>): boolean {
+    if (this.#features !== undefined) return false
+    const features = readFeatures(announced)
+    this.#features = features === undefined ? {} : writeFeatures(features)
+    return true
   }
 
   /** See RpcClient.sentTransactions. */
@@ -314,6 +324,8 @@ export class SessionCore implements SessionHandle, CostSurroundings {
 
   /** Charges an error, and ends the session where the code asks for it. */
   failed(failure: RpcFailure): void {
+    const remark = remarkOf(failure)
+    if (remark !== undefined) this.#keeper.tell(this, remark)
     this.traffic.errors++
     this.#shared.tally.failed(failure.code, failure.limit)
     this.meter.bump(failure.cost)
@@ -325,6 +337,7 @@ export class SessionCore implements SessionHandle, CostSurroundings {
     if (!this.open) return
     this.#closing = { reason, since: this.#shared.clock.monotonic() }
     this.#state = 'closing'
+    if (reason === 'protocol breach') this.#keeper.tell(this, PROTOCOL_BREACH)
   }
 
   /** Stops listening and closes as soon as what is written has left. */
@@ -337,8 +350,10 @@ export class SessionCore implements SessionHandle, CostSurroundings {
   gone(reason: CloseReason): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
+    // That of a transport, which nobody decided on here.
+    if (reason === 'protocol breach' && this.#closing === undefined) this.#keeper.tell(this, PROTOCOL_BREACH)
     this.#requests.abortAll(SESSION_GONE)
-    this.#keeper.ended(this, reason)
+    this.#keeper.tell(this, endOf(reason))
   }
 
   #expire(now: number): void {

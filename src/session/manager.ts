@@ -1,15 +1,20 @@
 import { isAbort } from '../errors.ts'
 import type { Service } from '../lib/service.ts'
 import { Admission, type AdmissionOptions, type Refusal, Ticket } from './admission.ts'
+import { AUDITED_ENDS } from './audit.ts'
 import { type CostOptions, unlimited } from './cost.ts'
 import type { SessionCounter } from './counter.ts'
+import { DialledSessions } from './dialled.ts'
 import { type GroupOptions, SessionGroups } from './groups.ts'
 import {
   addTraffic,
+  type ClientCommand,
+  type ClientHandle,
   noTraffic,
+  type ServerHandle,
   type SessionCommand,
-  type SessionHandle,
   type SessionKeeper,
+  type SessionMessage,
   type Traffic,
 } from './handle.ts'
 import { HttpSession } from './http/session.ts'
@@ -18,10 +23,10 @@ import { ElectrumXSession } from './session.ts'
 import { Sessions } from './sessions.ts'
 import type { SharedSession } from './shared.ts'
 import {
-  CLOSE_REASONS,
   type CloseReason,
   type Connection,
   type ConnectionLimits,
+  closedCounts,
   type HttpCarrier,
   type HttpDoorkeeper,
   type HttpHandler,
@@ -60,23 +65,6 @@ export const DEFAULT_MANAGER = {
   logInterval: 3_600_000,
 } as const
 
-/** What the audit says of an end: nothing of those that are in the course of things. */
-const AUDITED: Readonly<Record<CloseReason, string | undefined>> = {
-  'client closed': undefined,
-  'client reset': undefined,
-  'handshake timeout': undefined,
-  'idle timeout': undefined,
-  'slow reader': undefined,
-  'excessive usage': 'disconnected for abuse',
-  'protocol breach': 'disconnected for abuse',
-  'unsupported version': undefined,
-  'client refused': 'disconnected for abuse',
-  'server full': undefined,
-  operator: 'disconnected by the operator',
-  shutdown: undefined,
-  'transport error': undefined,
-}
-
 const TICK = 1000
 const SWEEP_INTERVAL = 60_000
 const RECALCULATION_INTERVAL = 300_000
@@ -87,8 +75,12 @@ export interface SessionCounts {
   readonly active: number
   readonly groups: number
   readonly paused: boolean
-  /** Conversations that we began ourselves, with other servers. */
-  readonly outbound: { readonly handshaking: number; readonly active: number }
+  /** Sessions that we began ourselves, with other servers. */
+  readonly outbound: {
+    readonly handshaking: number
+    readonly active: number
+    readonly closed: Readonly<Record<CloseReason, number>>
+  }
   readonly accepted: number
   /** Newcomers cut before they were sessions, in all and by reason. */
   readonly refused: number
@@ -98,22 +90,23 @@ export interface SessionCounts {
   readonly closed: Readonly<Record<CloseReason, number>>
 }
 
-/** Accepts, counts, refuses and closes sessions; everything that is about all of them. */
+/** Accepts, counts, refuses and closes sessions, and knows those that we begin; everything that is about all of them. */
 export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   readonly name = 'sessions'
   readonly groups: SessionGroups
+  /** Keeps those with servers that we dial. */
+  readonly dialled: DialledSessions
   readonly #options: ManagerOptions
   readonly #shared: SharedSession
   readonly #admission: Admission
   readonly #listeners: Listeners
   readonly #sessions = new Sessions()
-  readonly #closed: Record<CloseReason, number>
+  readonly #closed = closedCounts()
   /** Traffic of sessions that are gone. */
   readonly #past = noTraffic()
   readonly #stopping = new AbortController()
   #accepting = false
   #opening: Promise<void> = Promise.resolve()
-  #nextId = 1
   #accepted = 0
   #loop: Promise<void> | undefined
   #empty: (() => void) | undefined
@@ -124,7 +117,13 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     this.groups = new SessionGroups(options.groups)
     this.#admission = new Admission(options, { groups: this.groups, proxies: options.proxies })
     this.#listeners = new Listeners(options, this, shared.log)
-    this.#closed = closedCounts()
+    this.dialled = new DialledSessions({
+      sessions: this.#sessions,
+      counter: this.#admission.counter,
+      heard: shared.tally.heard.outbound,
+      clock: shared.clock,
+      log: shared.log,
+    })
   }
 
   /** Where it listens, in the order of the options. */
@@ -135,11 +134,15 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   get counts(): SessionCounts {
     const { counter, refused } = this.#admission
     let unanswered = 0
-    for (const session of this.sessions()) unanswered += session.unanswered
+    for (const session of this.clients()) unanswered += session.unanswered
     return {
       handshaking: counter.count('pending', 'inbound'),
       active: counter.count('active', 'inbound'),
-      outbound: { handshaking: counter.count('pending', 'outbound'), active: counter.count('active', 'outbound') },
+      outbound: {
+        handshaking: counter.count('pending', 'outbound'),
+        active: counter.count('active', 'outbound'),
+        closed: this.dialled.closed,
+      },
       groups: this.groups.size,
       paused: this.#listeners.paused,
       accepted: this.#accepted,
@@ -151,14 +154,14 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     }
   }
 
-  /** Of all sessions there ever were. */
+  /** Of all clients there ever were. */
   get traffic(): Readonly<Traffic> {
     const sum = { ...this.#past }
-    for (const { traffic } of this.sessions()) addTraffic(sum, traffic)
+    for (const { traffic } of this.clients()) addTraffic(sum, traffic)
     return sum
   }
 
-  /** Counts conversations that others begin too, so that there is one count for all. */
+  /** One count for all, whoever began them. */
   get counter(): SessionCounter {
     return this.#admission.counter
   }
@@ -174,11 +177,21 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   }
 
   /** All sessions, active ones first. */
-  sessions(): Iterable<SessionHandle> {
+  sessions(): Iterable<ClientHandle | ServerHandle> {
     return this.#sessions.all()
   }
 
-  find(id: number): SessionHandle | undefined {
+  /** Those that clients began. */
+  clients(): Iterable<ClientHandle> {
+    return this.#sessions.clients()
+  }
+
+  /** Those that we began. */
+  servers(): Iterable<ServerHandle> {
+    return this.#sessions.servers()
+  }
+
+  find(id: number): ClientHandle | ServerHandle | undefined {
     return this.#sessions.find(id)
   }
 
@@ -230,12 +243,12 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   }
 
   welcome(connection: Connection, pass: Pass): void {
-    const { handle } = new ElectrumXSession(this.#nextId++, connection, this.#shared, this)
+    const { handle } = new ElectrumXSession(this.#sessions.nextId(), connection, this.#shared, this)
     this.#add(handle, pass)
   }
 
   welcomeHttp(carrier: HttpCarrier, pass: Pass): HttpHandler {
-    const session = new HttpSession(this.#nextId++, carrier, this.#shared, this)
+    const session = new HttpSession(this.#sessions.nextId(), carrier, this.#shared, this)
     this.#add(session.handle, pass)
     return session
   }
@@ -247,13 +260,27 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     return this.groups.isExempt(host) ? unlimited(costs) : costs
   }
 
-  activated({ id }: SessionHandle): CloseReason | undefined {
-    if (!this.#sessions.activate(id)) return 'server full'
+  activated({ id }: ClientHandle): CloseReason | undefined {
+    if (this.#sessions.activate(id) !== undefined) return 'server full'
     this.#balance()
     return undefined
   }
 
-  ended(session: SessionHandle, reason: CloseReason): void {
+  tell(session: ClientHandle, message: SessionMessage): void {
+    switch (message.type) {
+      case 'valid':
+      case 'invalid':
+      case 'bad message':
+      case 'protocol breach':
+        this.#shared.tally.heard.inbound[message.type]++
+        return
+      case 'disconnected':
+      case 'closed on error':
+        return this.#ended(session, message.reason)
+    }
+  }
+
+  #ended(session: ClientHandle, reason: CloseReason): void {
     this.#sessions.remove(session.id)
     for (const group of session.groups) group.leave(session)
     this.#closed[reason]++
@@ -268,7 +295,11 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     for (const session of this.sessions()) session.command(command)
   }
 
-  #add(session: SessionHandle, pass: Pass): void {
+  #commandClients(command: ClientCommand): void {
+    for (const session of this.clients()) session.command(command)
+  }
+
+  #add(session: ClientHandle, pass: Pass): void {
     const { id, kind, remote, established } = session
     this.#sessions.add(session, pass instanceof Ticket ? pass : undefined)
     session.command({ type: 'join', groups: this.groups.join(remote.host, session, established) })
@@ -285,10 +316,10 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   }
 
   /** Every end at debug; one for abuse, or by the operator, also in the audit: who, what, why. */
-  #tellEnded(session: SessionHandle, reason: CloseReason): void {
+  #tellEnded(session: ClientHandle, reason: CloseReason): void {
     const { log, clock } = this.#shared
     const { id, kind, cost, totalCost } = session
-    const audited = AUDITED[reason]
+    const audited = AUDITED_ENDS[reason]
     if (audited !== undefined) {
       const remote = this.#shared.addressForLog(session.remote)
       const groups = this.#shared.options.anonymous ? undefined : session.groups.map(({ name }) => name)
@@ -352,14 +383,14 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
 
   #sweep(now: number): void {
     const cutoff = now - this.#options.sessionTimeout
-    for (const session of this.sessions()) {
+    for (const session of this.clients()) {
       if (session.lastReceived < cutoff) session.command({ type: 'close', reason: 'idle timeout' })
     }
   }
 
   #recalculate(): void {
     this.groups.refund(RECALCULATION_INTERVAL / 1000, this.#shared.options.costs.hardLimit)
-    this.#command({ type: 'recalculate' })
+    this.#commandClients({ type: 'recalculate' })
   }
 
   #report(): void {
@@ -380,12 +411,4 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
     over.abort()
     this.#empty = undefined
   }
-}
-
-function closedCounts(): Record<CloseReason, number> {
-  const counts: Partial<Record<CloseReason, number>> = {}
-  for (const reason of CLOSE_REASONS) counts[reason] = 0
-  // Every reason of the closed list was just set.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return counts as Record<CloseReason, number>
 }

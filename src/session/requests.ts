@@ -27,6 +27,11 @@ export interface RequestHooks {
   done(): void
 }
 
+/** Who hears that a request was one that could be understood, whatever came of it. */
+export interface ServedListener {
+  served(): void
+}
+
 /** No stream, so nothing to wait for. */
 export const NO_HOOKS: RequestHooks = { hasRoom: () => true, leave: () => {}, done: () => {} }
 
@@ -36,6 +41,7 @@ interface Surroundings {
   readonly meter: CostMeter
   readonly slots: Slots
   readonly hooks: RequestHooks
+  readonly listener: ServedListener
   readonly running: InFlightList
 }
 
@@ -46,8 +52,13 @@ interface Surroundings {
 export class Requests {
   readonly #around: Surroundings
 
-  constructor(shared: SharedSession, meter: CostMeter, slots: Slots, hooks: RequestHooks) {
-    this.#around = { shared, meter, slots, hooks, running: new InFlightList() }
+  constructor(
+    shared: SharedSession,
+    meter: CostMeter,
+    slots: Slots,
+    told: { readonly hooks: RequestHooks; readonly listener: ServedListener },
+  ) {
+    this.#around = { shared, meter, slots, hooks: told.hooks, listener: told.listener, running: new InFlightList() }
   }
 
   /** Requests that have come and have not ended. */
@@ -202,27 +213,38 @@ class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
   }
 
   #succeeded(result: T): void {
-    this.#ended()
+    this.#ended(true)
     if (this.#waiter === undefined) this.#ending ??= { result }
     else this.#waiter.resolve(result)
   }
 
   #failed(error: unknown): void {
-    this.#ended()
+    this.#ended(!isMisunderstood(error))
     if (this.#waiter === undefined) this.#ending ??= { error }
     else this.#waiter.reject(error)
   }
 
   /** More than one call counts once. */
-  #ended(): void {
-    const { running, shared } = this.#around
-    if (running.delete(this)) this.#seconds.observe((shared.clock.monotonic() - this.started) / 1000)
+  #ended(understood: boolean): void {
+    const { running, shared, listener } = this.#around
+    if (running.delete(this)) {
+      this.#seconds.observe((shared.clock.monotonic() - this.started) / 1000)
+      if (understood) listener.served()
+    }
     if (this.#hasSlot) {
       this.#hasSlot = false
       this.#around.slots.release()
     }
     this.#around.hooks.done()
   }
+}
+
+/** True of a request of a method, or with parameters, that there are not: of that the envelope tells. */
+function isMisunderstood(error: unknown): boolean {
+  return (
+    error instanceof RpcError &&
+    (error.code === ERROR_CODES.methodNotFound.code || error.code === ERROR_CODES.invalidParams.code)
+  )
 }
 
 class RequestContext implements RpcContext {

@@ -9,7 +9,7 @@ import { compareVersions, type RpcContext } from '../rpc/method.ts'
 import { type FoundOutpoint, type OutpointRef, outpointBytes } from '../rpc/outpoint.ts'
 import { V1_7 } from '../rpc/versions.ts'
 import { SessionCore, type SessionInside } from './core.ts'
-import type { SessionHandle, SessionKeeper } from './handle.ts'
+import type { ClientHandle, SessionKeeper } from './handle.ts'
 import type { Waiting } from './requests.ts'
 import type { SharedSession } from './shared.ts'
 import {
@@ -75,7 +75,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
     return this.#core.id
   }
 
-  get handle(): SessionHandle {
+  get handle(): ClientHandle {
     return this.#core
   }
 

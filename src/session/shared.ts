@@ -91,8 +91,12 @@ export class SharedSession implements SharedCollaborators {
   }
 
   /** An address as it may stand in the log. */
-  addressForLog({ host, port }: RemoteAddress): string {
-    if (this.options.anonymous) return 'xx.xx.xx.xx:xx'
-    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  addressForLog(remote: RemoteAddress): string {
+    return this.options.anonymous ? 'xx.xx.xx.xx:xx' : addressText(remote)
   }
+}
+
+/** `192.0.2.7:50001`, `[2001:db8::1]:50001` */
+export function addressText({ host, port }: RemoteAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -89,8 +89,8 @@ export class StreamClient implements RpcClient {
     this.#core.shape = shape
   }
 
-  becomePeer(): boolean {
-    return this.#core.becomePeer()
+  becomePeer(features: Readonly<Record<string, unknown>>): boolean {
+    return this.#core.becomePeer(features)
   }
 
   sentTransactions(count: number): void {

@@ -1,5 +1,7 @@
 import { LIMIT_NAMES, type LimitName } from '../errors.ts'
 import { Histogram, REQUEST_SECONDS } from '../metrics.ts'
+import type { Direction } from './counter.ts'
+import type { Remark } from './handle.ts'
 
 /** What is counted of one method. */
 export interface MethodTally {
@@ -18,6 +20,8 @@ export class SessionTally {
   readonly methods: ReadonlyMap<string, MethodTally>
   readonly unknown: MethodTally
   readonly families: ReadonlyMap<string, Histogram>
+  /** What sessions said of what their remotes sent. */
+  readonly heard: Readonly<Record<Direction, Record<Remark, number>>> = { inbound: noRemarks(), outbound: noRemarks() }
   readonly notifications = { tip: 0, script: 0, outpoint: 0, atomicals: 0 }
   /** Errors answered, by code. */
   readonly errors = new Map<number, number>()
@@ -49,6 +53,10 @@ export class SessionTally {
     this.errors.set(code, (this.errors.get(code) ?? 0) + 1)
     if (limit !== undefined) this.limits[limit]++
   }
+}
+
+function noRemarks(): Record<Remark, number> {
+  return { valid: 0, invalid: 0, 'bad message': 0, 'protocol breach': 0 }
 }
 
 /** `blockchain.scripthash` of `blockchain.scripthash.get_balance`. */

@@ -6,6 +6,7 @@ import { buildPeers, OUTBOUND_LIMITS } from '../../src/server-peers.ts'
 import { SessionCounter } from '../../src/session/counter.ts'
 import { FakeServer } from '../support/fake-context.ts'
 import { HandClock } from '../support/hand-clock.ts'
+import { registerOf } from '../support/server-keeper.ts'
 import { HandMoments } from '../support/session-kit.ts'
 import { LIMITS } from '../support/transport-kit.ts'
 
@@ -16,9 +17,11 @@ function built(net: string, environment: Environment = {}) {
     pending: { inbound: undefined, outbound: OUTBOUND_LIMITS.pending },
     active: { inbound: undefined, outbound: OUTBOUND_LIMITS.active },
   })
+  const [log, clock] = [silentLogger(), new HandClock()]
+  const sessions = registerOf({ clock, counter }).keeper
   return buildPeers(
     { settings, coin, connection: LIMITS },
-    { log: silentLogger(), clock: new HandClock(), counter, moments: new HandMoments(), info: new FakeServer() },
+    { log, clock, counter, sessions, moments: new HandMoments(), info: new FakeServer() },
   )
 }
 

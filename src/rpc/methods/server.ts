@@ -215,7 +215,7 @@ export const addPeer = defineMethod({
   since: [1, 1, 0],
   example: { params: [{ hosts: { 'electrum.example.org': { ssl_port: 50002 } } }], result: false },
   handler: async ({ server, client }, { features: announced }) => {
-    if (!client.becomePeer()) return false
+    if (!client.becomePeer(announced)) return false
     return (await server.addPeer?.(announced, client)) ?? false
   },
 })

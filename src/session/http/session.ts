@@ -5,7 +5,7 @@ import type { PendingCall, RequestHost } from '../../rpc/envelope.ts'
 import type { RpcFailure } from '../../rpc/failure.ts'
 import type { AtomicalsShape, ProtocolVersion, RpcClient, RpcContext } from '../../rpc/method.ts'
 import { NO_STREAM, negotiate, SessionCore } from '../core.ts'
-import type { SessionHandle, SessionKeeper } from '../handle.ts'
+import type { ClientHandle, SessionKeeper } from '../handle.ts'
 import { FIRST_PROTOCOL, type SharedSession } from '../shared.ts'
 import type { CloseReason, HttpCarrier, HttpHandler, HttpReply, HttpRequest } from '../transports/connection.ts'
 import { objectReply, validateUrn } from './objects.ts'
@@ -38,7 +38,7 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
     this.#core = new SessionCore(id, carrier, shared, keeper, NO_STREAM)
   }
 
-  get handle(): SessionHandle {
+  get handle(): ClientHandle {
     return this.#core
   }
 
@@ -183,8 +183,8 @@ class HttpClient implements RpcClient {
     return this.#core.remote.host
   }
 
-  becomePeer(): boolean {
-    return this.#core.becomePeer()
+  becomePeer(features: Readonly<Record<string, unknown>>): boolean {
+    return this.#core.becomePeer(features)
   }
 
   sentTransactions(count: number): void {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { type Json, JsonError, type JsonObject, readJson, writeJson } from '../../rpc/json.ts'
+import { BAD_MESSAGE, INVALID, PROTOCOL_BREACH, type SessionMessage, VALID } from '../handle.ts'
 import type { CloseReason, Connection } from '../transports/connection.ts'
 import type { RequestOptions } from './conversation.ts'
 import { AbortedError } from './errors.ts'
@@ -53,6 +54,15 @@ export interface ElectrumClientCollaborators {
   readonly onNotification?: (method: string, params: Json) => void
   /** Told of answers that nobody waits for (any more). Must not throw. */
   readonly onStray?: (message: JsonObject) => void
+  readonly watcher?: ClientWatcher
+}
+
+/** Who hears of everything that comes and goes. Must not throw. */
+export interface ClientWatcher {
+  received(bytes: number): void
+  sent(bytes: number): void
+  /** Of each message, and of a breach of the protocol; not of the end. */
+  heard(message: SessionMessage): void
 }
 
 /** An Electrum server as its client sees it. */
@@ -64,7 +74,7 @@ export class ElectrumClient {
 
   /** Throws InvalidError if the manager has a remote of that name, AbortedError if it is destroyed. */
   constructor(options: ElectrumClientOptions, collaborators: ElectrumClientCollaborators) {
-    const { connection, manager } = collaborators
+    const { connection, manager, watcher } = collaborators
     const { name, ...portOptions } = options
     this.#collaborators = collaborators
     this.#port = manager.openPort(
@@ -72,14 +82,20 @@ export class ElectrumClient {
       connection,
       {
         onForeign: (message) => this.#foreign(message),
-        onBreach: () => connection.close('protocol breach'),
+        onBreach: () => {
+          watcher?.heard(PROTOCOL_BREACH)
+          connection.close('protocol breach')
+        },
       },
       portOptions,
     )
     this.closed = new Promise((resolve) => {
       connection.handler = {
         onMessage: (bytes) => this.#received(bytes),
-        onOversized: () => this.#port.receivedBad(),
+        onOversized: () => this.#isBad(),
+        ...(watcher === undefined
+          ? {}
+          : { onReceived: (bytes) => watcher.received(bytes), onSent: (bytes) => watcher.sent(bytes) }),
         onDrain: () => this.#port.drained(),
         onClose: (reason) => {
           this.#port.destroy(new AbortedError('connection closed', { cause: reason }))
@@ -110,6 +126,11 @@ export class ElectrumClient {
     }
   }
 
+  /** Questions that are not answered yet. */
+  get unanswered(): number {
+    return this.#port.size
+  }
+
   /** Ends every request and the connection; settles when that is gone. */
   async close(reason: CloseReason): Promise<void> {
     this.#port.destroy()
@@ -120,12 +141,21 @@ export class ElectrumClient {
   #received(bytes: Uint8Array): void {
     try {
       const message = readJson(bytes)
-      if (isObject(message)) this.#port.receive(message)
-      else this.#port.receivedBad()
+      if (!isObject(message)) {
+        this.#isBad()
+        return
+      }
+      this.#collaborators.watcher?.heard(isAnything(message) ? VALID : INVALID)
+      this.#port.receive(message)
     } catch (error) {
       if (!(error instanceof JsonError)) throw error
-      this.#port.receivedBad()
+      this.#isBad()
     }
+  }
+
+  #isBad(): void {
+    this.#collaborators.watcher?.heard(BAD_MESSAGE)
+    this.#port.receivedBad()
   }
 
   #foreign(message: JsonObject): void {
@@ -140,6 +170,12 @@ export class ElectrumClient {
       this.#collaborators.connection.send(writeJson({ jsonrpc: '2.0', id, error }))
     }
   }
+}
+
+/** True of a question, a notification, and an answer that says something. */
+function isAnything(message: JsonObject): boolean {
+  if (typeof message['method'] === 'string') return true
+  return typeof message['id'] === 'number' && electrumDialect.faultOf(message) === undefined
 }
 
 function remoteError(error: Json): RemoteError {

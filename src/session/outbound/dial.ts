@@ -5,7 +5,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { isAbort } from '../../errors.ts'
 import { abortErrorOf, linkSignals, throwIfAborted, untilAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { isExceeded, type LimitExceeded, type SessionCounter } from '../counter.ts'
+import { isExceeded, type LimitExceeded, type Place, type SessionCounter } from '../counter.ts'
 import type { Connection, ConnectionLimits } from '../transports/connection.ts'
 import { LineConnection } from '../transports/tcp.ts'
 import { isPublicAddress } from './address.ts'
@@ -29,8 +29,11 @@ export interface DialTarget extends NetAddress {
   readonly timeout?: number
 }
 
-/** Opens a connection to a server; rejects with DialError, or with AbortError once `signal` aborts. */
-export type Dial = (target: DialTarget, signal: AbortSignal) => Promise<Connection>
+/**
+ * Opens a connection to a server; rejects with DialError, or with AbortError once `signal` aborts. With a `place` it is
+ * counted in that, by whoever has it; without, it is counted here for as long as it lasts.
+ */
+export type Dial = (target: DialTarget, signal: AbortSignal, place?: Place) => Promise<Connection>
 
 export type DialStage = 'limit' | 'resolve' | 'address' | 'connect' | 'proxy' | 'tls' | 'timeout'
 
@@ -59,7 +62,7 @@ export interface DiallerOptions {
 
 export interface DiallerCollaborators {
   readonly clock: Clock
-  /** Dials in flight are pending and outbound in it, connections active. */
+  /** Dials in flight are pending and outbound in it, connections active; unless they have a place already. */
   readonly counter: SessionCounter
   /** All addresses of a name; the system's resolver. */
   readonly resolve?: (host: string) => Promise<readonly string[]>
@@ -85,8 +88,8 @@ export class Dialler {
   }
 
   /** A connection that carries lines. `remote` is the address connected to; through a proxy, the host as given. */
-  readonly connect: Dial = async (target, signal) => {
-    const socket = await this.open(target, signal)
+  readonly connect: Dial = async (target, signal, place) => {
+    const socket = place === undefined ? await this.open(target, signal) : await this.#dial(target, signal)
     const host = target.proxy === undefined ? (socket.remoteAddress ?? target.host) : target.host
     const kind = target.tls === 'none' ? 'tcp' : 'ssl'
     return new LineConnection(kind, { host: unmapped(host), port: target.port }, this.#options.limits, socket)
@@ -98,9 +101,7 @@ export class Dialler {
     const place = this.#counter.open('outbound')
     if (isExceeded(place)) throw tooMany(place)
     try {
-      const socket = await within(target.timeout ?? this.#options.timeout, this.#clock, signal, (inner) =>
-        this.#handshakes(target, inner),
-      )
+      const socket = await this.#dial(target, signal)
       socket.once('close', () => place.release())
       const exceeded = place.activate()
       if (exceeded === undefined && !socket.destroyed) return socket
@@ -124,6 +125,13 @@ export class Dialler {
       if (isAbort(error)) throw error
       return false
     }
+  }
+
+  #dial(target: DialTarget, signal: AbortSignal): Promise<Socket> {
+    throwIfAborted(signal)
+    return within(target.timeout ?? this.#options.timeout, this.#clock, signal, (inner) =>
+      this.#handshakes(target, inner),
+    )
   }
 
   async #handshakes(target: DialTarget, signal: AbortSignal): Promise<Socket> {
@@ -232,7 +240,7 @@ async function within<T>(
   }
 }
 
-function tooMany(exceeded: LimitExceeded): DialError {
+export function tooMany(exceeded: LimitExceeded): DialError {
   const { stage, limit } = exceeded
   return new DialError('limit', `${limit} outbound connections are ${stage} already`, { exceeded })
 }

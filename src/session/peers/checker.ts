@@ -1,9 +1,11 @@
+import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../log.ts'
+import type { ServerKeeper } from '../handle.ts'
 import { canonicalAddress, isPublicHost } from '../outbound/address.ts'
-import { ElectrumClient, type ElectrumManager, RemoteError } from '../outbound/client.ts'
+import { type ElectrumManager, RemoteError } from '../outbound/client.ts'
 import { DialError, type NetAddress } from '../outbound/dial.ts'
 import { AbortedError, ConversationError, InvalidError } from '../outbound/errors.ts'
-import type { Connection } from '../transports/connection.ts'
+import { openSession, type ServerSession } from '../outbound/session.ts'
 import { clearnetHost, portsOf, readFeatures } from './features.ts'
 import type { PeerNetwork } from './network.ts'
 import type { Peer, PeerDoor } from './peer.ts'
@@ -28,8 +30,11 @@ export interface CheckerOptions {
 
 export interface CheckerCollaborators {
   readonly log: Logger
+  readonly clock: Clock
   readonly network: PeerNetwork
   readonly conversations: ElectrumManager
+  /** Where what is dialled is registered. */
+  readonly sessions: ServerKeeper
   readonly chain: PeerChain
   /** What we answer to server.features. */
   readonly features: () => Readonly<Record<string, unknown>>
@@ -77,18 +82,9 @@ export class PeerChecker {
   ): Promise<CheckOutcome> {
     try {
       const timeout = peer.isOnion ? TIMEOUT.tor : TIMEOUT.direct
-      const connection = await this.#collaborators.network.dial(
-        {
-          host: peer.host,
-          port: door.port,
-          tls: door.kind === 'ssl' ? 'any' : 'none',
-          timeout,
-          ...(proxy === undefined ? {} : { proxy }),
-        },
-        signal,
-      )
-      if (proxy === undefined) peer.address = canonicalAddress(connection.remote.host)
-      return await this.#over(connection, peer, door, timeout, signal)
+      const session = await this.#dial(peer, door, { proxy, timeout }, signal)
+      if (proxy === undefined) peer.address = canonicalAddress(session.remote.host)
+      return await this.#over(session, peer, signal)
     } catch (error) {
       if (signal.aborted) throw error
       if (error instanceof DialError && error.stage === 'connect' && proxy !== undefined) {
@@ -99,39 +95,38 @@ export class PeerChecker {
     }
   }
 
-  async #over(
-    connection: Connection,
-    peer: Peer,
+  #dial(
+    { host, key }: Peer,
     door: PeerDoor,
-    timeout: number,
+    { proxy, timeout }: { readonly proxy: NetAddress | undefined; readonly timeout: number },
     signal: AbortSignal,
-  ): Promise<CheckOutcome> {
-    const client = this.#clientOver(connection, peer, door, timeout)
+  ): Promise<ServerSession> {
+    const { network, conversations, sessions: keeper, clock } = this.#collaborators
+    const tls = door.kind === 'ssl' ? 'any' : 'none'
+    return openSession(
+      {
+        target: { host, port: door.port, tls, timeout, ...(proxy === undefined ? {} : { proxy }) },
+        name: `${key} ${door.kind} ${door.port}`,
+        port: { requestTimeout: timeout, leastTimeout: LEAST_TIMEOUT, maxBadMessages: 1 },
+      },
+      { keeper, dial: network.dial, conversations, clock },
+      signal,
+    )
+  }
+
+  async #over(session: ServerSession, peer: Peer, signal: AbortSignal): Promise<CheckOutcome> {
     try {
       this.#objectTo(peer)
       const findings = await verifyPeer(
-        client,
+        session,
         this.#collaborators.chain,
         { ...this.#options, host: peer.host },
         { signal },
       )
-      await this.#announce(client, peer, findings, signal)
+      await this.#announce(session, peer, findings, signal)
       return { kind: 'good', findings }
     } finally {
-      await client.close('client closed')
-    }
-  }
-
-  #clientOver(connection: Connection, peer: Peer, door: PeerDoor, timeout: number): ElectrumClient {
-    const name = `${peer.key} ${door.kind} ${door.port}`
-    try {
-      return new ElectrumClient(
-        { name, requestTimeout: timeout, leastTimeout: LEAST_TIMEOUT, maxBadMessages: 1 },
-        { connection, manager: this.#collaborators.conversations },
-      )
-    } catch (error) {
-      connection.close('client closed')
-      throw error
+      await session.close('client closed')
     }
   }
 
@@ -142,12 +137,12 @@ export class PeerChecker {
   }
 
   /** That it does not want to hear of us does not make it a bad server. */
-  async #announce(client: ElectrumClient, peer: Peer, findings: Findings, signal: AbortSignal): Promise<void> {
+  async #announce(session: ServerSession, peer: Peer, findings: Findings, signal: AbortSignal): Promise<void> {
     const own = this.#toAnnounce(findings)
     if (own === undefined) return
     const { log } = this.#collaborators
     try {
-      const accepted = await client.request('server.add_peer', [own], { signal })
+      const accepted = await session.request('server.add_peer', [own], { signal })
       log.info({ peer: peer.host, accepted }, 'announced ourselves')
     } catch (error) {
       if (signal.aborted || !(error instanceof ConversationError || error instanceof RemoteError)) throw error

@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Service } from '../../lib/service.ts'
 import type { Logger } from '../../log.ts'
 import type { JsonObject } from '../../rpc/json.ts'
+import type { ServerKeeper } from '../handle.ts'
 import { canonicalAddress, isOnion, isPublicHost } from '../outbound/address.ts'
 import { createElectrumManager, type ElectrumManager } from '../outbound/client.ts'
 import { PeerBook, type Random } from './book.ts'
@@ -46,6 +47,8 @@ export interface PeerManagerCollaborators {
   readonly log: Logger
   readonly clock: Clock
   readonly network: PeerNetwork
+  /** Where what is dialled is registered; its limits hold. */
+  readonly sessions: ServerKeeper
   readonly chain: PeerChain
   /** What we answer to server.features. */
   readonly features: () => Readonly<Record<string, unknown>>
@@ -237,13 +240,15 @@ export class PeerManager implements Service {
   }
 
   #makeDiscovery(): PeerDiscovery {
-    const { log, clock, network, chain, features } = this.#collaborators
+    const { log, clock, network, sessions, chain, features } = this.#collaborators
     const permitPrivate = this.#options.permitPrivate ?? false
     const checker = new PeerChecker(
       { ...this.#options, permitPrivate, rules: this.#rules },
       {
         log,
+        clock,
         network,
+        sessions,
         conversations: this.#conversations,
         chain,
         features,

@@ -1,7 +1,16 @@
 import { toHex } from '../../lib/bytes.ts'
-import type { ElectrumClient } from '../outbound/client.ts'
+import { parseVersion } from '../../rpc/versions.ts'
 import type { RequestOptions } from '../outbound/conversation.ts'
-import { featuresOf, isList, isObject, mentionsHost, type PeerFeatures, readFeatures } from './features.ts'
+import type { ServerSession } from '../outbound/session.ts'
+import {
+  featuresOf,
+  isList,
+  isObject,
+  mentionsHost,
+  type PeerFeatures,
+  readFeatures,
+  writeFeatures,
+} from './features.ts'
 import type { PeerRules } from './rules.ts'
 
 /** A server that lies, speaks nonsense or is of another network: not to be told to anybody. */
@@ -38,48 +47,51 @@ export interface Findings {
 const MAX_ROWS = 500
 
 /**
- * Asks a server all that shows whether it is what it says. Rejects with BadPeerError if it is not, with what
+ * Asks a server all that shows whether it is what it says, and notes that in its session. Rejects with BadPeerError if it is not, with what
  * conversations reject with if it does not say.
  */
 export async function verifyPeer(
-  client: ElectrumClient,
+  session: ServerSession,
   chain: PeerChain,
   options: VerifyOptions,
   request: RequestOptions,
 ): Promise<Findings> {
-  const software = await askVersion(client, options, request)
+  const software = await askVersion(session, options, request)
   const [features, known] = await Promise.all([
-    askFeatures(client, options, request),
-    askPeers(client, request),
-    compareChains(client, chain, options, request),
+    askFeatures(session, options, request),
+    askPeers(session, request),
+    compareChains(session, chain, options, request),
   ])
   return { software, features, known }
 }
 
-async function askVersion(client: ElectrumClient, options: VerifyOptions, request: RequestOptions): Promise<string> {
-  const result = await client.request('server.version', [options.software, options.protocol], request)
+async function askVersion(session: ServerSession, options: VerifyOptions, request: RequestOptions): Promise<string> {
+  const result = await session.request('server.version', [options.software, options.protocol], request)
   if (!isList(result) || result.length !== 2) throw new BadPeerError('server.version: not a pair')
   const [software, protocol] = result
   if (typeof software !== 'string' || typeof protocol !== 'string') {
     throw new BadPeerError('server.version: not a pair of texts')
   }
-  return software.slice(0, 100)
+  const name = software.slice(0, 100)
+  session.agreed(name, parseVersion(protocol))
+  return name
 }
 
 async function askFeatures(
-  client: ElectrumClient,
+  session: ServerSession,
   options: VerifyOptions,
   request: RequestOptions,
 ): Promise<PeerFeatures> {
-  const features = readFeatures(await client.request('server.features', [], request))
+  const features = readFeatures(await session.request('server.features', [], request))
   if (features === undefined) throw new BadPeerError('server.features: not an object with hosts')
+  session.features = writeFeatures(features)
   if (features.genesisHash !== options.genesisHash) throw new BadPeerError('another genesis block')
   if (!mentionsHost(features, options.host)) throw new BadPeerError('does not list itself among its hosts')
   return features
 }
 
-async function askPeers(client: ElectrumClient, request: RequestOptions): Promise<Findings['known']> {
-  const rows = await client.request('server.peers.subscribe', [], request)
+async function askPeers(session: ServerSession, request: RequestOptions): Promise<Findings['known']> {
+  const rows = await session.request('server.peers.subscribe', [], request)
   if (!isList(rows)) throw new BadPeerError('server.peers.subscribe: not a list')
   return rows.slice(0, MAX_ROWS).map((row) => {
     const [, host, details] = isList(row) ? row : []
@@ -91,20 +103,20 @@ async function askPeers(client: ElectrumClient, request: RequestOptions): Promis
 
 /** The tips may differ a little, and forks at the tip are common; what lies deeper has to be the same. */
 async function compareChains(
-  client: ElectrumClient,
+  session: ServerSession,
   chain: PeerChain,
   options: VerifyOptions,
   request: RequestOptions,
 ): Promise<void> {
   const { heightTolerance, forkDepth } = options.rules
-  const tip = await client.request('blockchain.headers.subscribe', [], request)
+  const tip = await session.request('blockchain.headers.subscribe', [], request)
   const theirs = isObject(tip) ? tip['height'] : undefined
   if (typeof theirs !== 'number' || !Number.isSafeInteger(theirs))
     throw new BadPeerError('headers.subscribe: no height')
   const ours = await chain.tip()
   if (Math.abs(ours - theirs) > heightTolerance) throw new BadPeerError(`height ${theirs} where ours is ${ours}`)
   const height = Math.max(0, Math.min(ours, theirs) - forkDepth)
-  const header = await client.request('blockchain.block.header', [height], request)
+  const header = await session.request('blockchain.block.header', [height], request)
   if (typeof header !== 'string') throw new BadPeerError('block.header: not a text')
   if (header.toLowerCase() !== toHex(await chain.headerAt(height))) {
     throw new BadPeerError(`another header at height ${height}`)

@@ -84,6 +84,15 @@ export const CLOSE_REASONS = [
 ] as const
 export type CloseReason = (typeof CLOSE_REASONS)[number]
 
+/** None of any reason yet. */
+export function closedCounts(): Record<CloseReason, number> {
+  const counts: Partial<Record<CloseReason, number>> = {}
+  for (const reason of CLOSE_REASONS) counts[reason] = 0
+  // Every reason of the closed list was just set.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return counts as Record<CloseReason, number>
+}
+
 /** Accepts connections of one kind at one address. */
 export interface Listener {
   readonly kind: TransportKind

@@ -66,7 +66,7 @@ describe('peer discovery', () => {
     const begun = () => peers.filter(({ asked }) => asked.length > 0).length
     await until(() => begun() === 2)
     expect(manager.adminView().checks).toBe(2)
-    expect(stage.counter.count('active', 'outbound')).toBe(2)
+    expect(stage.counter.count('pending', 'outbound')).toBe(2)
     for (const peer of peers) peer.answers['server.version'] = () => ['Fake 1.0', '1.4']
     stage.clock.advance(30_000)
     await until(() => told(manager).length === 3)

@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { NODE_KINDS, type ReachedNode } from '../../support/e2e-nodes.ts'
 import { LoopbackServer } from '../outbound/loopback.ts'
-import { FakePeer } from './fake-peer.ts'
+import { FakePeer, SILENCE } from './fake-peer.ts'
 import { OwnServer } from './own-server.ts'
 
 const REGTEST_GENESIS = '0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206'
@@ -131,19 +131,71 @@ describe('a server of ours', () => {
     await client.close()
   })
 
-  it('counts connections in the making and open ones, and ends both within 5 s when it stops', async () => {
+  it('counts sessions in the making and active ones, and ends both within 5 s when it stops', async () => {
     const server = await started('127.1.0.1')
-    const [secure, plain] = [await mute('127.3.0.1'), await mute('127.4.0.1')]
+    const [secure, plain] = [await mute('127.3.0.1'), await halfway('127.4.0.1')]
     await server.admin('add_peer', `127.3.0.1 s${secure.port}`)
-    await server.admin('add_peer', `127.4.0.1 t${plain.port}`)
-    for (;;) {
-      const { sessions } = await server.admin<{ sessions: { outbound: unknown } }>('getinfo')
-      if (JSON.stringify(sessions.outbound) === JSON.stringify({ handshaking: 1, active: 1 })) break
-    }
+    await server.admin('add_peer', plain.name)
+    await outbound(server, { handshaking: 1, active: 1 })
     const begun = performance.now()
     expect(await server.stop()).toBeUndefined()
-    for (const { sockets } of [secure, plain]) await vi.waitUntil(() => sockets.size === 0, { timeout: 5000 })
+    await vi.waitUntil(() => secure.sockets.size + plain.open === 0, { timeout: 5000 })
     expect(performance.now() - begun).toBeLessThan(5000)
     expect(server.log.filter(({ level }) => Number(level) >= 50)).toEqual([])
   })
+
+  it('shows the administrator who it has dialled beside its clients, and cuts either when told to', async () => {
+    const server = await started('127.1.0.1')
+    const [secure, plain] = [await mute('127.3.0.1'), await halfway('127.4.0.1')]
+    const client = await server.client()
+    await server.admin('add_peer', `127.3.0.1 s${secure.port}`)
+    await server.admin('add_peer', plain.name)
+    await outbound(server, { handshaking: 1, active: 1 })
+    const sessions = await server.admin<{ id: number; host?: string }[]>('sessions')
+    expect(sessions).toMatchObject([
+      { direction: 'inbound', state: 'active', peer: false, features: null },
+      { direction: 'outbound', state: 'handshaking', kind: 'ssl', host: '127.3.0.1', protocol: null, software: null },
+      {
+        direction: 'outbound',
+        state: 'active',
+        kind: 'tcp',
+        host: '127.4.0.1',
+        remote: `127.4.0.1:${plain.port}`,
+        software: 'Fake 1.0',
+        protocol: '1.4.0',
+        unanswered: 3,
+        received_messages: 1,
+        round_trip_ms: expect.any(Number) as number,
+      },
+    ])
+    expect(await server.admin('inspect_session', String(sessions[2]?.id))).toMatchObject({ host: '127.4.0.1' })
+    expect(await server.admin('disconnect', 'pending')).toEqual([`disconnected ${sessions[1]?.id}`])
+    await vi.waitUntil(() => secure.sockets.size === 0)
+    expect(await server.admin('disconnect', String(sessions[2]?.id))).toEqual([`disconnected ${sessions[2]?.id}`])
+    await vi.waitUntil(() => plain.open === 0)
+    await server.until(({ msg, host, reason }) => {
+      return msg === 'session with a server closed' && host === '127.4.0.1' && reason === 'operator'
+    })
+    expect(await client.request('server.ping')).toBe(null)
+    await client.close()
+  })
 })
+
+/** One that says which version it speaks, and nothing else. */
+function halfway(host: string): Promise<FakePeer> {
+  return fakePeer(host, {
+    'server.features': () => SILENCE,
+    'server.peers.subscribe': () => SILENCE,
+    'blockchain.headers.subscribe': () => SILENCE,
+  })
+}
+
+async function outbound(server: OwnServer, wanted: { handshaking: number; active: number }): Promise<void> {
+  for (;;) {
+    const { sessions } = await server.admin<{ sessions: { outbound: { handshaking: number; active: number } } }>(
+      'getinfo',
+    )
+    const { handshaking, active } = sessions.outbound
+    if (handshaking === wanted.handshaking && active === wanted.active) return
+  }
+}

@@ -4,6 +4,7 @@ import { Dialler } from '../../../src/session/outbound/dial.ts'
 import { PeerManager, type PeerManagerOptions, type PeerView } from '../../../src/session/peers/manager.ts'
 import { dialledNetwork, type PeerNetwork } from '../../../src/session/peers/network.ts'
 import { HandClock } from '../../support/hand-clock.ts'
+import { registerOf } from '../../support/server-keeper.ts'
 import { counterOf, LIMITS } from '../outbound/loopback.ts'
 import { FakePeer, GENESIS, headerAt } from './fake-peer.ts'
 
@@ -11,6 +12,8 @@ import { FakePeer, GENESIS, headerAt } from './fake-peer.ts'
 export class Stage {
   readonly clock = new HandClock()
   readonly counter = counterOf()
+  /** Sessions with peers. */
+  readonly register = registerOf({ clock: this.clock, counter: this.counter })
   /** Name to addresses. */
   readonly names = new Map<string, readonly string[]>()
   readonly peers: FakePeer[] = []
@@ -59,6 +62,7 @@ export class Stage {
           resolve,
           ...this.network,
         },
+        sessions: this.register.keeper,
         chain: { tip: () => Promise.resolve(this.height), headerAt: (height) => Promise.resolve(headerAt(height)) },
         features: () => this.own,
         random: () => 0,

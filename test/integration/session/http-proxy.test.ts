@@ -242,7 +242,7 @@ describe('calls in the manner of electrumx-proxy', () => {
   it('charges errors', async () => {
     const ask = await start()
     await ask({ path: '/proxy/rule' })
-    const session = [...kit!.manager.sessions()][0]!
+    const session = [...kit!.manager.clients()][0]!
     expect(session.cost).toBeGreaterThan(100)
     await ask({ path: '/proxy/echo?params=%7B%7D' })
     expect(session.cost).toBeGreaterThan(200)

@@ -127,7 +127,7 @@ describe('HTTP', () => {
     const answer = await browser()({ path, body })
     expect(answer.status).toBe(500)
     expect(answer.json()).toEqual({ success: false, code, message })
-    expect([...kit!.manager.sessions()][0]!.cost).toBeGreaterThan(100)
+    expect([...kit!.manager.clients()][0]!.cost).toBeGreaterThan(100)
   })
 
   it('lets web pages of any origin ask', async () => {
@@ -173,7 +173,7 @@ describe('HTTP', () => {
     await start()
     const ask = browser()
     await ask({ body: call('spend', [500]) })
-    const [session] = [...kit!.manager.sessions()]
+    const [session] = [...kit!.manager.clients()]
     expect(session!.cost).toBeGreaterThan(505)
     expect(session!.traffic.receivedBytes).toBeGreaterThan(60)
     const answer = await ask({ body: call('spend', [20_000]) })

@@ -37,7 +37,7 @@ describe('session manager', () => {
       expect(await client.request('echo', [kind])).toBe(kind)
     }
     expect(kit!.manager.counts).toMatchObject({ active: 4, handshaking: 0, accepted: 4, refused: 0 })
-    expect([...kit!.manager.sessions()].map(({ kind }) => kind)).toEqual(['tcp', 'ssl', 'ws', 'wss'])
+    expect([...kit!.manager.clients()].map(({ kind }) => kind)).toEqual(['tcp', 'ssl', 'ws', 'wss'])
   })
 
   it('stops accepting on every listener at the limit, and begins again at 95 % of it', async () => {
@@ -137,7 +137,7 @@ describe('session manager', () => {
     await start()
     const client = await kit!.active()
     for (let i = 0; i < 20; i++) await client.request('blockchain.scripthash.subscribe', [`${i + 10}`.repeat(11)])
-    const session = kit!.manager.find(1)!
+    const session = [...kit!.manager.clients()][0]!
     await tick(300) // The pace is worked out at the end of this.
     await client.request('spend', [500])
     const before = session.cost

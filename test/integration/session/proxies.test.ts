@@ -55,7 +55,7 @@ describe('clients behind a trusted proxy', () => {
   }
 
   function remotes(): string[] {
-    return [...kit!.manager.sessions()].map(({ remote }) => remote.host)
+    return [...kit!.manager.clients()].map(({ remote }) => remote.host)
   }
 
   it.each([
@@ -66,7 +66,7 @@ describe('clients behind a trusted proxy', () => {
     const socket = dial()
     socket.write(Buffer.concat([header, Buffer.from(VERSION)]))
     expect(await answer(socket)).toMatchObject({ result: ['kit', '1.4.0'] })
-    const [session] = [...kit!.manager.sessions()]
+    const [session] = [...kit!.manager.clients()]
     expect(session!.remote).toEqual(CLIENT)
     expect(session!.groups.map(({ name }) => name)).toEqual(['198.99.114.0/24'])
   })
@@ -149,7 +149,7 @@ describe('clients behind a trusted proxy', () => {
     await start({ manager: { ...TRUST, maxHandshakingPerHost: 2 } })
     const first = [dial(), dial()]
     for (const socket of first) socket.write(proxyV1(CLIENT))
-    const ofClient = () => [...kit!.manager.sessions()].filter(({ remote }) => remote.host === CLIENT.host)
+    const ofClient = () => [...kit!.manager.clients()].filter(({ remote }) => remote.host === CLIENT.host)
     await kit!.until(() => ofClient().length === 2)
     const third = dial()
     third.write(proxyV1(CLIENT))

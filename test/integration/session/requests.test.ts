@@ -125,7 +125,7 @@ describe('requests of a session', () => {
     const client = await active()
     expect(await client.request('spend', [1_000_000])).toBe('spent')
     expect(await client.request('echo', ['at once'])).toBe('at once')
-    expect(kit!.manager.find(1)!.cost).toBeGreaterThan(1_000_000)
+    expect([...kit!.manager.clients()][0]?.cost).toBeGreaterThan(1_000_000)
   })
 
   it('cost 1100 each if they are not JSON, so that ten of them close the session', async () => {
@@ -134,7 +134,7 @@ describe('requests of a session', () => {
     for (let i = 0; i < 9; i++) client.sendRaw('{')
     await kit!.until(() => client.received.length === 10)
     expect(client.received.at(-1)).toMatchObject({ error: { code: -32700 } })
-    expect([...kit!.manager.sessions()][0]!.cost).toBeGreaterThan(9900)
+    expect([...kit!.manager.clients()][0]!.cost).toBeGreaterThan(9900)
     client.sendRaw('{')
     const last = client.request('echo', ['x'])
     await expect(last).rejects.toMatchObject({ code: -101 })
@@ -171,11 +171,11 @@ describe('requests of a session', () => {
   it('go on after a line above the limit, which is dropped and charged', async () => {
     const { active } = bind(await start())
     const client = await active()
-    const before = [...kit!.manager.sessions()][0]!.cost
+    const before = [...kit!.manager.clients()][0]!.cost
     client.sendRaw('x'.repeat(200_000))
     expect(await client.request('echo', ['still here'])).toBe('still here')
     // 100 for the error and 40 for the bytes.
-    expect([...kit!.manager.sessions()][0]!.cost - before).toBeGreaterThan(140)
+    expect([...kit!.manager.clients()][0]!.cost - before).toBeGreaterThan(140)
     expect(client.received).toHaveLength(2)
   })
 
@@ -199,10 +199,10 @@ describe('requests of a session', () => {
     const client = await active()
     client.pause()
     const answers = [...Array(40).keys()].map(() => client.request('big', [1_000_000]))
-    await kit!.until(() => [...kit!.manager.sessions()][0]!.traffic.sentBytes > 1_000_000)
+    await kit!.until(() => [...kit!.manager.clients()][0]!.traffic.sentBytes > 1_000_000)
     for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
     // What the system takes on both sides, what runs beside each other at first, and not much more.
-    expect([...kit!.manager.sessions()][0]!.traffic.sentBytes).toBeLessThan(22_000_000)
+    expect([...kit!.manager.clients()][0]!.traffic.sentBytes).toBeLessThan(22_000_000)
     client.resume()
     expect(await Promise.all(answers)).toHaveLength(40)
   })
