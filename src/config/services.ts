@@ -69,7 +69,8 @@ export const SERVICE_SETTINGS = {
     schema: pattern,
     allowed: 'a regular expression',
     fallback: undefined,
-    sentence: 'Clients whose name matches are disconnected.',
+    sentence:
+      'Clients whose name matches from its beginning are disconnected, as in ElectrumX; `(?i)` before it: in either case.',
   }),
   logLevel: setting({
     env: 'LOG_LEVEL',

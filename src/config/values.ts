@@ -122,9 +122,16 @@ export const serviceList = list(service).superRefine((services, context) => {
   }
 })
 
+/** What stands first in many patterns that were written for Python. */
+const IGNORE_CASE = '(?i)'
+
+/** Matches from the beginning of a text, as Python's re.match. Anchors of its own do no harm. */
 export const pattern = z.string().transform((raw, context) => {
+  const ignoresCase = raw.startsWith(IGNORE_CASE)
   try {
-    return new RegExp(raw)
+    // By itself first: what is wrapped could be in order where this is not.
+    const { source } = new RegExp(ignoresCase ? raw.slice(IGNORE_CASE.length) : raw)
+    return new RegExp(`^(?:${source})`, ignoresCase ? 'i' : '')
   } catch (cause) {
     context.addIssue({ code: 'custom', message: String(cause) })
     return z.NEVER

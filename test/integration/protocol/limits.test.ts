@@ -280,7 +280,7 @@ describe('limits', () => {
   })
 
   it('DROP_CLIENT refuses by name', async () => {
-    const { sessions } = bind(await start({ DROP_CLIENT: 'old|bad' }))
+    const { sessions } = bind(await start({ DROP_CLIENT: 'old|a bad' }))
     const client = await station!.connect()
     const refused = client.request('server.version', ['a bad client', '1.4'])
     await expect(refused).rejects.toMatchObject({ code: 1, message: 'unsupported client: a bad client' })

@@ -42,6 +42,18 @@ describe('settings', () => {
     expect(hosts.get('rpc')).toBe('127.0.0.1')
   })
 
+  it.each([
+    ['old|bad', ['old', 'bad one', 'older'], ['a bad one', 'very old', 'Old', '']],
+    ['^bad$', ['bad'], ['badger', 'a bad']],
+    ['(?i)evil', ['EVIL 1.0', 'evil'], ['an evil']],
+    ['.*Bot', ['myBot', 'Bot'], ['robot']],
+    ['', ['', 'whoever'], []],
+  ])('DROP_CLIENT=%s matches from the beginning of a name, as in ElectrumX', (pattern, refused, served) => {
+    const { dropClient } = readSettings({ DROP_CLIENT: pattern })
+    const matches = (name: string) => dropClient?.test(name) ?? false
+    expect([...refused, ...served].filter(matches)).toEqual(pattern === '' ? [] : refused)
+  })
+
   it('take service URLs as ElectrumX does: host and port may be left out', () => {
     const { services } = readSettings({ SERVICES: 'tcp://:50001,ssl://,wss://[::1]:443,rpc://localhost:9000' })
     expect(services).toEqual([
@@ -66,6 +78,7 @@ describe('settings', () => {
     ['a certificate without a key', { SSL_CERTFILE: 'a.pem' }, /go together/],
     ['a subnet that is none', { LIMIT_EXEMPT_SUBNETS: '10.0.0.0/33' }, /^LIMIT_EXEMPT_SUBNETS/],
     ['a pattern that is none', { DROP_CLIENT: '(' }, /regular expression/],
+    ['a pattern with one bracket too many', { DROP_CLIENT: 'a)|(b' }, /regular expression/],
     ['a mode of discovery that is none', { PEER_DISCOVERY: 'maybe' }, /^PEER_DISCOVERY is "maybe": .*on, self or off/],
     ['a switch that is neither', { FORCE_PROXY: 'perhaps' }, /^FORCE_PROXY is "perhaps": it must be on or off/],
     ['port 0 of a proxy', { TOR_PROXY_PORT: '0' }, /^TOR_PROXY_PORT/],
