@@ -178,6 +178,13 @@ describe.each(KINDS)('transport %s', (kind) => {
     expect(accepted.connection.congested).toBe(true)
     expect(accepted.connection.unsent).toBeGreaterThan(LIMITS.highMark)
     client.sendRaw('{"n":1}')
+    // Long enough for it to be told if it were read: other connections are served meanwhile, over and over.
+    for (let round = 0; round < 20; round++) {
+      const other = await pair()
+      other.client.sendRaw('{"n":2}')
+      await other.accepted.until(({ messages }) => messages.length === 1)
+      await other.client.close()
+    }
     expect(accepted.messages).toEqual([])
     client.resume()
     await accepted.until(({ connection }) => !connection.congested)

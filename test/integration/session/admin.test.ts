@@ -1,9 +1,13 @@
+import { once } from 'node:events'
+import { connect as dial } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { RpcError } from '../../../src/errors.ts'
 import { createLogger, type Logger, silentLogger } from '../../../src/log.ts'
 import { AdminServer, DEFAULT_ADMIN, defineAdminMethod } from '../../../src/session/admin.ts'
 import { sessionAdminMethods } from '../../../src/session/admin-methods.ts'
+import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
+import { TrustedProxies } from '../../../src/session/transports/proxies.ts'
 import { FakeDaemon, FakeServer } from '../../support/fake-context.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { SessionKit } from '../../support/session-kit.ts'
@@ -123,6 +127,29 @@ describe('administrator', () => {
       reason: 'spam from xx.xx.xx.xx',
     })
     expect(lines.join('')).not.toMatch(/203\.0|2001:db8/)
+  })
+
+  it('sees of an end for abuse in the log who it was, and no address or subnet where none is wanted', async () => {
+    for (const anonymous of [false, true]) {
+      const lines: string[] = []
+      const log = createLogger('info', { write: (line: string) => void lines.push(line) })
+      const proxies = new TrustedProxies(['127.0.0.0/8'])
+      kit = await new SessionKit({
+        log,
+        manager: { proxies },
+        shared: { anonymous, costs: { ...DEFAULT_COSTS, softLimit: 10, hardLimit: 100 } },
+      }).start()
+      const client = dial(kit.port(), '127.0.0.1')
+      client.write('PROXY TCP4 8.8.4.7 127.0.0.1 4711 50001\r\n{"id":0,"method":"spend","params":[1000]}\n')
+      client.resume()
+      await once(client, 'close')
+      await kit.until(() => kit!.manager.counts.closed['excessive usage'] === 1)
+      expect(audited(lines)).toMatchObject([{ msg: 'disconnected for abuse', reason: 'excessive usage' }])
+      if (anonymous) expect(lines.join('')).not.toContain('8.8.4.')
+      else expect(audited(lines)).toMatchObject([{ remote: '8.8.4.7:4711', groups: ['8.8.4.0/24'] }])
+      await kit.stop()
+      kit = undefined
+    }
   })
 
   it('is told what the server is doing', async () => {

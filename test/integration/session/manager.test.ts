@@ -59,6 +59,18 @@ describe('session manager', () => {
     expect(kit!.manager.counts).toMatchObject({ active: 20, paused: true })
   })
 
+  it('does not begin again above 95 % of the limit, so that it is not at it again at once', async () => {
+    await start({ manager: { maxSessions: 40 } })
+    const clients: WireClient[] = []
+    for (let i = 0; i < 40; i++) clients.push(await kit!.active())
+    await clients[0]!.close()
+    await kit!.until(() => kit!.manager.counts.active === 39)
+    expect(kit!.manager.counts.paused).toBe(true)
+    await clients[1]!.close()
+    await kit!.until(() => kit!.manager.counts.active === 38)
+    expect(kit!.manager.counts.paused).toBe(false)
+  })
+
   it('does not let newcomers who say nothing use the places of wallets', async () => {
     await start({ manager: { maxSessions: 2, maxHandshaking: 5 } })
     for (let i = 0; i < 4; i++) await kit!.connect()

@@ -43,6 +43,36 @@ describe('notifications', () => {
     expect(await told(other)).toEqual([])
   })
 
+  it('do not tell of a tip again that the client knows, though it is said to be new', async () => {
+    const { moments, active } = own(await start())
+    const client = await active()
+    await client.request(TIP)
+    moments.announce([], true)
+    expect(await told(client)).toEqual([])
+    moments.publish({}, true)
+    moments.announce([], true)
+    expect(await told(client)).toMatchObject([[TIP, [{ height: 1 }]]])
+    moments.announce([], true)
+    expect(await told(client)).toHaveLength(1)
+  })
+
+  it('tell of a new tip before what was touched is compared with what is followed', async () => {
+    const { moments, active } = own(await start())
+    const { subscriptions, shared } = kit!
+    const client = await active()
+    await client.request(TIP)
+    await client.request(STATUS, [SCRIPT])
+    const told: number[] = []
+    const among = subscriptions.among.bind(subscriptions)
+    subscriptions.among = (touched) => {
+      told.push(shared.tally.notifications.tip)
+      return among(touched)
+    }
+    moments.publish({ [SCRIPT]: S1 }, true)
+    expect(await client.notification(STATUS)).toEqual([SCRIPT, S1])
+    expect(told).toEqual([1])
+  })
+
   it('tell of the newest tip only when several come at once', async () => {
     const { moments, active } = own(await start())
     const client = await active()

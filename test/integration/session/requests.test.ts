@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { defineMethod } from '../../../src/rpc/method.ts'
 import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { DEFAULT_GROUPS } from '../../../src/session/groups.ts'
 import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
@@ -84,6 +86,40 @@ describe('requests of a session', () => {
     await bad.closed
     await kit!.until(() => kit!.manager.counts.closed['client refused'] === 1)
     expect(kit!.manager.counts.closed['unsupported version']).toBe(1)
+  })
+
+  it('that came in one chunk are not worked out ahead of what the client was sent, beyond a bound', async () => {
+    let turn = 0
+    const turns: number[] = []
+    const long = defineMethod({
+      name: 'long',
+      summary: 'test',
+      params: z.object({}),
+      result: z.unknown(),
+      cost: () => 0,
+      since: [1, 0, 0],
+      example: { params: [], result: null },
+      handler: () => {
+        turns.push(turn)
+        return 'x'.repeat(100_000)
+      },
+    })
+    const { active } = bind(await start({ methods: [long], shared: { costs: { ...FREE, initialConcurrent: 100 } } }))
+    const client = await active()
+    let counting = true
+    const count = (): void => {
+      turn++
+      if (counting) setImmediate(count)
+    }
+    count()
+    const line = (id: number) => JSON.stringify({ jsonrpc: '2.0', id: `n${id}`, method: 'long' })
+    client.sendRaw(Array.from({ length: 30 }, (_, i) => line(i)).join('\n'))
+    await client.next((message) => message.id === 'n29')
+    counting = false
+    const most = Math.max(...turns.map((at) => turns.filter((other) => other === at).length))
+    expect(turns).toHaveLength(30)
+    // A few more than make up the bound of 256 KiB.
+    expect(most).toBeLessThanOrEqual(6)
   })
 
   it('run as many at once as the limit says, the others afterwards', async () => {

@@ -220,6 +220,24 @@ describe('deadlines', () => {
     expect(deadline).toBeGreaterThanOrEqual(500)
   })
 
+  it('learn nothing from the answer to a question that was sent twice: nobody knows to which it belongs', async () => {
+    const bench = new Bench({ requestTimeout: 10_000, leastTimeout: 500 })
+    const { port } = bench.remote('a')
+    const twice = port.open()
+    const answer = twice.request('ping', { timeout: 3000, retries: 1 })
+    bench.clock.advance(3000)
+    await settle()
+    port.receive({ id: twice.id, text: 'pong' })
+    await answer
+    expect(port.roundTrip).toBeUndefined()
+    const once = port.open()
+    const other = once.request('ping')
+    bench.clock.advance(40)
+    port.receive({ id: once.id, text: 'pong' })
+    await other
+    expect(port.roundTrip).toBe(40)
+  })
+
   it('grow again when they were too short, but not for a call with a time of its own', async () => {
     const bench = new Bench({ requestTimeout: 10_000, leastTimeout: 500 })
     const { port } = bench.remote('a')
