@@ -57,6 +57,19 @@ describe('peer discovery', () => {
     expect(manager.adminView().counts.total).toBe(1)
   })
 
+  it('asks nothing of a second server at the address of a good one: many names make no crowd', async () => {
+    const a = await stage.peer('a.example', '127.1.0.1')
+    const b = await stage.peer('b.example', '127.1.0.1')
+    const manager = await stage.manager({ bootstrap: [a.name, b.name], maxChecks: 1 })
+    await until(() => manager.adminView().counts.good + manager.adminView().counts.bad === 2)
+    const [good] = told(manager)
+    const crowd = [a, b].find(({ host }) => host !== good)
+    expect(viewOf(manager, crowd?.host ?? '')?.status).toBe('bad')
+    expect(crowd?.asked).toEqual([])
+    await until(() => a.open + b.open === 0)
+    expect(stage.counter.total).toBe(0)
+  })
+
   it('looks into a good peer again after its time, and into no more at once than it may', async () => {
     const peers: FakePeer[] = []
     for (let n = 1; n <= 5; n++) {
