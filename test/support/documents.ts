@@ -105,7 +105,7 @@ function limitsPage(): string {
   return page(
     'Limits',
     [
-      'What a client may use, what happens at each limit, where it is counted (`getinfo`, `sessions` and `groups` of the',
+      'What a client may use, and a server that we dial, what happens at each limit, where it is counted (`getinfo`, `sessions` and `groups` of the',
       'admin port; [metrics](METRICS.md)), and the test that reaches it.',
       '',
       'A session ends with one of these reasons, in the log and in `getinfo`:',

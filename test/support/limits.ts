@@ -2,10 +2,14 @@ import type { Setting } from '../../src/config/setting.ts'
 import { SETTINGS } from '../../src/config/table.ts'
 import type { LimitName } from '../../src/errors.ts'
 import { MAX_DEPTH } from '../../src/rpc/json.ts'
+import { OUTBOUND_LIMITS } from '../../src/server-peers.ts'
 import { DEFAULT_ADMIN } from '../../src/session/admin.ts'
 import type { Refusal } from '../../src/session/admission.ts'
 import { DEFAULT_MANAGER } from '../../src/session/manager.ts'
 import { OPEN_FILES_RESERVED } from '../../src/session/open-files.ts'
+import { PORT_DEFAULTS } from '../../src/session/outbound/manager.ts'
+import { LEAST_TIMEOUT, MAX_BAD_MESSAGES, PEER_TIMEOUT } from '../../src/session/peers/checker.ts'
+import { MAX_CHECKS } from '../../src/session/peers/manager.ts'
 import type { CloseReason } from '../../src/session/transports/connection.ts'
 
 type SettingKey = keyof typeof SETTINGS
@@ -30,6 +34,8 @@ const ERRORS = '`errors` of the session'
 const REACHED = (limit: LimitName) => `valence_reached_limits_total{limit="${limit}"}`
 const ENDED = (reason: CloseReason) => `valence_disconnects_total{reason="${reason}"}`
 const CUT = (reason: Refusal) => `valence_refusals_total{reason="${reason}"}`
+const OURS_ENDED = (reason: CloseReason) => `valence_outbound_disconnects_total{reason="${reason}"}`
+const OURS_CLOSED = (reason: CloseReason) => `\`sessions.outbound.closed["${reason}"]\``
 const STACK = 'integration/protocol/limits.test.ts'
 
 export const LIMITS: readonly LimitRow[] = [
@@ -248,6 +254,88 @@ export const LIMITS: readonly LimitRow[] = [
     counter: CLOSED('shutdown'),
     metrics: [ENDED('shutdown')],
     test: ['integration/session/manager.test.ts', 'does not wait for ever at shutdown'],
+  },
+  {
+    limit: 'servers looked into at once',
+    value: { fixed: `${MAX_CHECKS} servers` },
+    reaction: 'others wait for their turn',
+    counter: '`peers.checks`',
+    metrics: ['valence_sessions{direction="outbound"}'],
+    test: ['integration/peers/discovery.test.ts', 'looks into a good peer again after its time, and into no more'],
+  },
+  {
+    limit: 'servers that are dialled, until a version is agreed on',
+    value: { fixed: `${OUTBOUND_LIMITS.pending} sessions` },
+    reaction: 'nothing is begun; the peer is looked into later, without blame',
+    counter: '`sessions.outbound.handshaking`',
+    metrics: ['valence_sessions{stage="pending"}'],
+    test: ['integration/outbound/session.test.ts', 'is not begun where there is no place'],
+  },
+  {
+    limit: 'servers that are connected',
+    value: { fixed: `${OUTBOUND_LIMITS.active} sessions` },
+    reaction: 'closed again; the peer is looked into later, without blame',
+    counter: '`sessions.outbound.active`',
+    metrics: ['valence_sessions{stage="active"}'],
+    test: ['integration/outbound/session.test.ts', 'is pending still where there is no place'],
+  },
+  {
+    limit: 'time to be connected to a server',
+    value: { fixed: `${PEER_TIMEOUT.direct / 1000} s, over Tor ${PEER_TIMEOUT.tor / 1000} s` },
+    reaction: 'given up; the next door of the peer is tried, and later the peer again',
+    counter: OURS_CLOSED('handshake timeout'),
+    metrics: [OURS_ENDED('handshake timeout')],
+    test: ['integration/outbound/dial.test.ts', 'ends after its time when a handshake hangs'],
+  },
+  {
+    limit: 'time of a server for an answer',
+    value: {
+      fixed: `by its measured round trip, ${LEAST_TIMEOUT / 1000} to ${PEER_TIMEOUT.direct / 1000} s, over Tor to ${PEER_TIMEOUT.tor / 1000} s`,
+    },
+    reaction: 'the question is given up, the connection closed, the peer tried again later',
+    counter: OURS_CLOSED('client closed'),
+    metrics: [OURS_ENDED('client closed')],
+    test: ['unit/outbound/port.test.ts', 'follow the measured round trip'],
+  },
+  {
+    limit: 'time for which a server owes an answer, or talks nonsense, and says nothing right',
+    value: { fixed: `${PORT_DEFAULTS.breachTimeout / 1000} s` },
+    reaction: 'closed; a peer is taken for a bad one',
+    counter: OURS_CLOSED('protocol breach'),
+    metrics: [OURS_ENDED('protocol breach'), 'valence_heard_messages_total{message="protocol breach"}'],
+    test: ['unit/outbound/port.test.ts', 'is dropped once it has owed answers'],
+  },
+  {
+    limit: 'messages of a server in a row that are none',
+    value: { fixed: `${MAX_BAD_MESSAGES} message` },
+    reaction: 'closed; a peer is taken for a bad one',
+    counter: OURS_CLOSED('protocol breach'),
+    metrics: [OURS_ENDED('protocol breach'), 'valence_heard_messages_total{message="bad message"}'],
+    test: ['integration/outbound/client.test.ts', 'drops a server whose talk'],
+  },
+  {
+    limit: 'questions that wait until a server takes more',
+    value: { fixed: `${PORT_DEFAULTS.maxQueued} questions` },
+    reaction: 'the question ends with AbortedError (queue full)',
+    counter: '`unanswered` of the session',
+    metrics: [OURS_ENDED('client closed')],
+    test: ['unit/outbound/port.test.ts', 'has a bound for its queue'],
+  },
+  {
+    limit: 'questions to a server without an answer',
+    value: { fixed: `${PORT_DEFAULTS.maxId + 1} ids` },
+    reaction: 'the oldest one ends with AbortedError (id taken back)',
+    counter: '`unanswered` of the session',
+    metrics: [OURS_ENDED('client closed')],
+    test: ['integration/outbound/client.test.ts', 'gives back an id when all are in use'],
+  },
+  {
+    limit: 'life of a conversation with a server',
+    value: { fixed: `${PORT_DEFAULTS.maxLife / 1000} s` },
+    reaction: 'ends with TimeoutError, whatever is said in it',
+    counter: '`unanswered` of the session',
+    metrics: [OURS_ENDED('client closed')],
+    test: ['unit/outbound/conversation.test.ts', 'ends with TimeoutError when its life is over'],
   },
 ]
 

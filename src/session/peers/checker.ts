@@ -46,9 +46,12 @@ export interface CheckerCollaborators {
 }
 
 /** Milliseconds. Over Tor everything takes long. */
-const TIMEOUT = { direct: 30_000, tor: 120_000 } as const
+export const PEER_TIMEOUT = { direct: 30_000, tor: 120_000 } as const
 /** However quick a server was at first: the next question may cost it more. */
-const LEAST_TIMEOUT = 10_000
+export const LEAST_TIMEOUT = 10_000
+
+/** Nobody has to be told of a server that talks nonsense. */
+export const MAX_BAD_MESSAGES = 1
 
 /** Connects to one peer, by each of its doors until one leads somewhere, and finds out about it. */
 export class PeerChecker {
@@ -81,7 +84,7 @@ export class PeerChecker {
     signal: AbortSignal,
   ): Promise<CheckOutcome> {
     try {
-      const timeout = peer.isOnion ? TIMEOUT.tor : TIMEOUT.direct
+      const timeout = peer.isOnion ? PEER_TIMEOUT.tor : PEER_TIMEOUT.direct
       const session = await this.#dial(peer, door, { proxy, timeout }, signal)
       if (proxy === undefined) peer.address = canonicalAddress(session.remote.host)
       return await this.#over(session, peer, signal)
@@ -107,7 +110,7 @@ export class PeerChecker {
       {
         target: { host, port: door.port, tls, timeout, ...(proxy === undefined ? {} : { proxy }) },
         name: `${key} ${door.kind} ${door.port}`,
-        port: { requestTimeout: timeout, leastTimeout: LEAST_TIMEOUT, maxBadMessages: 1 },
+        port: { requestTimeout: timeout, leastTimeout: LEAST_TIMEOUT, maxBadMessages: MAX_BAD_MESSAGES },
       },
       { keeper, dial: network.dial, conversations, clock },
       signal,

@@ -83,7 +83,7 @@ export interface PeerAdminView extends PeerSummary {
   readonly peers: readonly PeerView[]
 }
 
-const MAX_CHECKS = 8
+export const MAX_CHECKS = 8
 const MAX_RESOLVING = 8
 
 /** Other servers: which there are, which of them are good, and who may know. */
