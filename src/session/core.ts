@@ -290,7 +290,7 @@ export class SessionCore implements ClientHandle, CostSurroundings, ServedListen
   ): ProtocolVersion {
     if (this.#identified) throw badRequest('server.version already sent')
     this.#identified = true
-    if (this.#shared.options.dropClient?.test(software) === true) {
+    if (software !== '' && this.#shared.options.dropClient?.test(software) === true) {
       this.end('client refused')
       throw badRequest(`unsupported client: ${software.slice(0, 100)}`)
     }

@@ -88,6 +88,13 @@ describe('requests of a session', () => {
     expect(kit!.manager.counts.closed['unsupported version']).toBe(1)
   })
 
+  it('are served to a client without a name, which no pattern is meant for, as ElectrumX does', async () => {
+    const { connect } = bind(await start({ shared: { dropClient: /^(?:.*)/ } }))
+    const nameless = await connect()
+    expect(await nameless.request('server.version', ['', [1, 4]])).toEqual(['kit', '1.4.0'])
+    await expect((await connect()).request('server.version', ['x', [1, 4]])).rejects.toMatchObject({ code: 1 })
+  })
+
   it('that came in one chunk are not worked out ahead of what the client was sent, beyond a bound', async () => {
     let turn = 0
     const turns: number[] = []
