@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { defineMethod } from '../../../src/rpc/method.ts'
-import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
+import { type CostMeter, DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { DEFAULT_GROUPS } from '../../../src/session/groups.ts'
 import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
 
@@ -49,6 +49,24 @@ describe('requests of a session', () => {
     const protocol = client.request('protocol')
     expect(await protocol).toBe('1.6.0')
     expect(await version).toEqual(['kit', '1.6.0'])
+  })
+
+  it('wait for the version also when server.version itself has to wait, and they would not', async () => {
+    const { connect } = bind(await start())
+    const client = await connect()
+    await client.request('spend', [5500])
+    const version = client.request('server.version', ['me', [1, 5]])
+    await kit!.until(() => kit!.clock.sleeping > 1)
+    const [session] = kit!.manager.clients()
+    // As if what it had used were forgiven meanwhile: nothing of it is to be reached from outside.
+    const { meter } = session as unknown as { readonly meter: CostMeter }
+    meter.bump(-5500)
+    expect(meter.delay).toBe(0)
+    const protocol = client.request('protocol')
+    await kit!.until(() => session?.unanswered === 2)
+    kit!.clock.advance(2500)
+    expect(await protocol).toBe('1.5.0')
+    expect(await version).toEqual(['kit', '1.5.0'])
   })
 
   it('are served at 1.4 without server.version, which may still come once for a version below 1.6', async () => {
