@@ -1,57 +1,41 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { parseBlock, txRawAt } from '../../../src/chain/block.ts'
 import { HEADER_SIZE } from '../../../src/chain/headers.ts'
 import { compactSize } from '../../../src/chain/tx.ts'
-import { bitcoinRegtest } from '../../../src/coins/bitcoin.ts'
 import { Bitcoind } from '../../../src/daemon/bitcoind.ts'
-import { IndexDatabase } from '../../../src/db/index-db.ts'
+import type { IndexDatabase } from '../../../src/db/index-db.ts'
 import { DaemonError, DaemonUnavailableError } from '../../../src/errors.ts'
-import { concat, fromDisplayHex } from '../../../src/lib/bytes.ts'
+import { concat } from '../../../src/lib/bytes.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/log.ts'
-import { RegtestNode } from '../../../src/regtest/node.ts'
-import { BlockProcessor } from '../../../src/sync/block-processor.ts'
-import type { ChainListener } from '../../../src/sync/follower.ts'
-import { NodeProxy, type ProxiedAnswer, type ProxiedAsk, type Trick } from '../../support/node-proxy.ts'
+import type { RegtestNode } from '../../../src/regtest/node.ts'
+import type { BlockProcessor } from '../../../src/sync/block-processor.ts'
+import { FollowedNode, type Following, NOBODY, never } from '../../support/followed-node.ts'
+import type { NodeProxy, ProxiedAnswer, ProxiedAsk, Trick } from '../../support/node-proxy.ts'
 
 /**
  * The client, the catch-up and the index on disk, behind a proxy that does to the node's answers what networks, proxies,
  * full disks and liars do. Whatever happens on the way: in the end the index is that of an undisturbed run.
  */
-const ADDRESS = 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080'
+
 /** A call that gets no answer is given up after so long; an ordinary one takes a few milliseconds. */
 const TIMES = { call: 400, bulk: 400, patience: 0, returnAfter: 60_000 }
 const MOST_ROUNDS = 40
 
-const NOBODY: ChainListener = { applied: () => undefined, rolledBack: () => undefined }
-const never = (): AbortSignal => new AbortController().signal
-
-let directory = ''
+let stage: FollowedNode
 let node: RegtestNode
-const undo: (() => unknown)[] = []
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'misbehaving-'))
-  node = new RegtestNode({ directory: join(directory, 'node'), initialBlocks: 110 })
-  await node.start(never())
-  for (let block = 0; block < 12; block += 1) {
-    for (let i = 0; i < 4; i += 1) node.send(ADDRESS, 10_000n + BigInt(i))
-    node.mine(1)
-  }
+  stage = await FollowedNode.start({ initialBlocks: 110, blocks: 12, payments: 4 })
+  node = stage.node
 })
 
-afterEach(async () => {
-  for (const step of undo.splice(0).reverse()) await step()
-})
+afterEach(() => stage.leave())
 
-afterAll(async () => {
-  await node.stop()
-  await rm(directory, { recursive: true })
-})
+afterAll(() => stage.stop())
 
 class Run {
   readonly db: IndexDatabase
@@ -60,10 +44,10 @@ class Run {
   /** What the catch-up broke off for, in order. */
   readonly broken: string[] = []
 
-  constructor(db: IndexDatabase, daemon: Bitcoind) {
+  constructor({ db, daemon, processor }: Following) {
     this.db = db
     this.daemon = daemon
-    this.processor = new BlockProcessor({}, { db, daemon, clock: systemClock, log: silentLogger() })
+    this.processor = processor
   }
 
   /** As the follower does it: what passes by itself is tried again. */
@@ -90,26 +74,7 @@ class Run {
 
 async function run(urls: readonly string[], options: { cookieFile?: string; returnAfter?: number } = {}): Promise<Run> {
   const { cookieFile = node.cookieFile, returnAfter = TIMES.returnAfter } = options
-  const daemon = new Bitcoind(
-    { urls, cookieFile, times: { ...TIMES, returnAfter } },
-    { log: silentLogger(), clock: systemClock },
-  )
-  undo.push(() => daemon.stop())
-  await daemon.start(never())
-  const index = await mkdtemp(join(directory, 'index-'))
-  const db = await IndexDatabase.open({
-    directory: index,
-    coin: bitcoinRegtest.name,
-    net: bitcoinRegtest.net,
-    genesisHash: fromDisplayHex(bitcoinRegtest.genesisHash),
-    reorgLimit: bitcoinRegtest.reorgLimit,
-    cacheBytes: 8 << 20,
-    pendingBytes: 64 << 20,
-  })
-  undo.push(() => db.close())
-  const made = new Run(db, daemon)
-  undo.push(() => made.processor.stop())
-  return made
+  return new Run(await stage.follow(urls, { cookieFile, times: { ...TIMES, returnAfter } }))
 }
 
 async function undisturbed(): Promise<string> {
@@ -119,12 +84,7 @@ async function undisturbed(): Promise<string> {
   return made.digest()
 }
 
-async function proxy(...tricks: readonly Trick[]): Promise<NodeProxy> {
-  const made = await NodeProxy.before(node.url)
-  undo.push(() => made.close())
-  made.tricks = [...tricks]
-  return made
-}
+const proxy = (...tricks: readonly Trick[]): Promise<NodeProxy> => stage.proxy(...tricks)
 
 type What = ReturnType<Trick>
 
@@ -379,7 +339,7 @@ describe('the index in the end is that of an undisturbed run where a node', () =
   })
 
   it('is started anew in the middle, with another cookie', async () => {
-    const cookieFile = join(directory, 'cookie')
+    const cookieFile = join(stage.directory, 'cookie')
     const good = await readFile(node.cookieFile, 'utf8')
     await writeFile(cookieFile, '__cookie__:of-before')
     let accepted = '__cookie__:of-before'

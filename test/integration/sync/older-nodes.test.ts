@@ -1,50 +1,29 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { parseBlock, txRawAt } from '../../../src/chain/block.ts'
 import { parseWholeTx } from '../../../src/chain/tx.ts'
-import { bitcoinRegtest } from '../../../src/coins/bitcoin.ts'
-import { Bitcoind } from '../../../src/daemon/bitcoind.ts'
-import { IndexDatabase } from '../../../src/db/index-db.ts'
-import { fromDisplayHex, toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
-import { systemClock } from '../../../src/lib/clock.ts'
-import { silentLogger } from '../../../src/log.ts'
-import { RegtestNode } from '../../../src/regtest/node.ts'
-import { BlockProcessor } from '../../../src/sync/block-processor.ts'
+import type { Bitcoind } from '../../../src/daemon/bitcoind.ts'
+import type { IndexDatabase } from '../../../src/db/index-db.ts'
+import { toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
+import type { RegtestNode } from '../../../src/regtest/node.ts'
 import { dumpOf } from '../../support/chain-index.ts'
-import { NodeProxy } from '../../support/node-proxy.ts'
+import { FollowedNode, NOBODY, never, PAYEE } from '../../support/followed-node.ts'
 import { olderNode } from '../../support/older-node.ts'
 
 /** Everything that is asked of a node, of nodes that have no more than Bitcoin Core of their version had. */
-const ADDRESS = 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080'
-const NOBODY = { applied: () => undefined, rolledBack: () => undefined }
 const TIMES = { call: 10_000, bulk: 10_000, patience: 0, returnAfter: 60_000 }
-const never = (): AbortSignal => new AbortController().signal
 
-let directory = ''
+let stage: FollowedNode
 let node: RegtestNode
-const undo: (() => unknown)[] = []
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'older-nodes-'))
   // Without an index of transactions: those of blocks are asked for by the block that has them.
-  node = new RegtestNode({ directory: join(directory, 'node'), initialBlocks: 105, txindex: false })
-  await node.start(never())
-  for (let block = 0; block < 5; block += 1) {
-    for (let i = 0; i < 3; i += 1) node.send(ADDRESS, 10_000n + BigInt(i))
-    node.mine(1)
-  }
+  stage = await FollowedNode.start({ initialBlocks: 105, blocks: 5, payments: 3, txindex: false })
+  node = stage.node
 })
 
-afterEach(async () => {
-  for (const step of undo.splice(0).reverse()) await step()
-})
+afterEach(() => stage.leave())
 
-afterAll(async () => {
-  await node.stop()
-  await rm(directory, { recursive: true })
-})
+afterAll(() => stage.stop())
 
 interface Run {
   readonly daemon: Bitcoind
@@ -53,24 +32,7 @@ interface Run {
 }
 
 async function follow(url: string): Promise<Run> {
-  const daemon = new Bitcoind(
-    { urls: [url], cookieFile: node.cookieFile, times: TIMES },
-    { log: silentLogger(), clock: systemClock },
-  )
-  undo.push(() => daemon.stop())
-  await daemon.start(never())
-  const db = await IndexDatabase.open({
-    directory: await mkdtemp(join(directory, 'index-')),
-    coin: bitcoinRegtest.name,
-    net: bitcoinRegtest.net,
-    genesisHash: fromDisplayHex(bitcoinRegtest.genesisHash),
-    reorgLimit: 50,
-    cacheBytes: 8 << 20,
-    pendingBytes: 64 << 20,
-  })
-  undo.push(() => db.close())
-  const processor = new BlockProcessor({}, { db, daemon, clock: systemClock, log: silentLogger() })
-  undo.push(() => processor.stop())
+  const { daemon, db, processor } = await stage.follow([url], { times: TIMES }, 50)
   const toTip = async (): Promise<void> => {
     await processor.catchUp(NOBODY, never())
     await processor.persist()
@@ -107,14 +69,7 @@ describe.each([
   [31, true],
   [31, false],
 ])('a node that has what Bitcoin Core %d has, with REST: %s', (version, hasRest) => {
-  let proxy: NodeProxy
-
-  const run = async (): Promise<Run> => {
-    proxy = await NodeProxy.before(node.url)
-    undo.push(() => proxy.close())
-    proxy.tricks = [olderNode(version, hasRest)]
-    return follow(proxy.url)
-  }
+  const run = async (): Promise<Run> => follow((await stage.proxy(olderNode(version, hasRest))).url)
 
   it('is followed to its tip and through a reorganisation, to the same index', async () => {
     const made = await run()
@@ -132,7 +87,7 @@ describe.each([
 
   it('gives transactions, confirmed and unconfirmed, and takes them', async () => {
     const { daemon } = await run()
-    const txid = node.send(ADDRESS, 12_345n)
+    const txid = node.send(PAYEE, 12_345n)
     expect((await daemon.mempoolIds()).txids).toContain(txid)
     expect((await daemon.mempoolIds()).sequence === undefined).toBe(version < 0.21)
     const [raw] = await daemon.mempoolTransactions([txid])
