@@ -86,8 +86,8 @@ export async function findOutpoint(
   }
   sources.charge(INDEX_COST)
   const funder = await view.findTransaction(outpoint.subarray(0, 32))
-  // The coinbase of the first block is in no index: it can be neither fetched nor spent.
-  if (funder === undefined || funder.txNum === 0) return UNKNOWN
+  // That of genesis is in no index, and can be neither fetched nor spent.
+  if (funder === undefined) return UNKNOWN
   if (hints.script === 'unspendable') return { status: statusIn(funder.height), script: hints.script }
   const [unspent] = await view.unspentOutputs([outpoint])
   if (unspent !== undefined) {

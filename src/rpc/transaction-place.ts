@@ -8,10 +8,9 @@ export function blockHashOf(header: Uint8Array): string {
   return toDisplayHex(headerHash(header.subarray(0, HEADER_SIZE)))
 }
 
-/** Where a transaction of `view` is, for the node to be asked; undefined where bitcoind counts it as none. */
+/** Where a transaction of `view` is, for the node to be asked; undefined if the view has no such block. */
 export function transactionPlace(view: ChainView, found: TxPosition): TransactionPlace | undefined {
   const header = view.header(found.height)
-  // The coinbase of the first block can be neither spent nor fetched.
-  if (header === undefined || found.txNum === 0) return undefined
+  if (header === undefined) return undefined
   return { blockHash: blockHashOf(header), position: found.position }
 }

@@ -462,6 +462,16 @@ describe('errors', () => {
   })
 })
 
+describe('outpoint.get_status', () => {
+  it('knows the output of the first transaction that can be spent, that of block 1', async () => {
+    const client = await station.client('1.7')
+    const hash = await station.rpc('getblockhash', 1)
+    const { tx } = (await station.rpc('getblock', hash)) as { readonly tx: readonly string[] }
+    const told = client.request('blockchain.outpoint.get_status', [tx[0], 0])
+    expect(await told).toMatchObject({ funder_height: 1 })
+  })
+})
+
 describe('broadcast', () => {
   /** What carol has in block 113, passed on again and again by those who come. */
   async function fresh(client: WireClient, fee: number): Promise<Tx> {
