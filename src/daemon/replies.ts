@@ -66,9 +66,12 @@ export const TransactionReply = z.object({ txid: Hash })
 
 export const FeeEstimateReply = z.object({ feerate: z.number().optional() })
 
-/** `tx-results` has the wtxids as names; an `error` stands where a transaction was refused. */
+/**
+ * `tx-results` has the wtxids as names; an `error` stands where a transaction was refused. Core 26 says nothing of the
+ * package: there is a result only if all of it was taken.
+ */
 export const PackageReply = z.object({
-  package_msg: z.string(),
+  package_msg: z.string().default('success'),
   'tx-results': z.record(z.string(), z.object({ txid: Hash, error: z.string().optional() })),
 })
 

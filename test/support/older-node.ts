@@ -14,7 +14,9 @@ interface Reply {
 
 /** Since which version of Bitcoin Core there is what, as its release notes and documentation say. */
 const SINCE = {
-  methods: { getindexinfo: 0.21, submitpackage: 26 },
+  methods: { getindexinfo: 0.21, submitpackage: 24 },
+  /** There before, but for regtest alone. */
+  outsideRegtest: { submitpackage: 26 },
   paths: { '/rest/spenttxouts/': 30, '/rest/blockpart/': 31 },
   fields: {
     getmempoolinfo: { minrelaytxfee: 0.19, unbroadcastcount: 0.21, fullrbf: 24, incrementalrelayfee: 24 },
@@ -33,10 +35,18 @@ export function olderNode(version: number, hasRest: boolean): Trick {
   const parameters: Record<string, { most: number; before: number }> = SINCE.parameters
   const replyTo = ({ id, method, params }: Call, reply: Reply): Reply => {
     if (lacks(SINCE.methods, method)) return { result: null, error: { code: -32601, message: 'Method not found' }, id }
+    if (lacks(SINCE.outsideRegtest, method)) {
+      return {
+        result: null,
+        error: { code: -1, message: `${method} is for regression testing (-regtest mode) only` },
+        id,
+      }
+    }
     const bound = parameters[method]
     if (bound !== undefined && version < bound.before && params.length > bound.most) {
       return { result: null, error: { code: -1, message: `${method} ( verbose )\n\nUsage` }, id }
     }
+    if (method === 'submitpackage' && version < 27) return refusedAsError(reply)
     const { result, error } = reply
     return { result: method === 'getnetworkinfo' ? named(version, result) : without(result), error, id }
     function without(value: unknown): unknown {
@@ -74,6 +84,14 @@ async function rewritten(
   const byId = new Map(replies.map((reply) => [reply.id, reply]))
   const answers = calls.map((call) => replyTo(call, byId.get(call.id)!))
   return { status, body: `${JSON.stringify(answers)}\n` }
+}
+
+/** Core 26 answered a package with results only if all was taken, and did not say that it was. */
+function refusedAsError(reply: Reply): Reply {
+  if (reply.error !== null) return reply
+  const { package_msg: said, ...result } = reply.result as { readonly package_msg: string }
+  if (said === 'success') return { ...reply, result }
+  return { ...reply, result: null, error: { code: -26, message: said } }
 }
 
 function named(version: number, info: unknown): unknown {

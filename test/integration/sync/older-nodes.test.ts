@@ -63,6 +63,7 @@ describe.each([
   [24, true],
   [25, true],
   [25, false],
+  [26, true],
   [27, true],
   [29, true],
   [30, true],
@@ -110,12 +111,15 @@ describe.each([
     expect((await daemon.chainInfo()).blocks).toBe(node.height)
     expect((await daemon.mempoolInfo()).incrementalRelayFee).toBeGreaterThan(0)
     expect(await daemon.estimateFee(6)).toBeUndefined()
-    const refusal = daemon.broadcastPackage([]).then(
-      () => undefined,
-      (error: { daemonCode?: number }) => error.daemonCode,
-    )
-    // Before 26 there was none, and that is said as it is.
-    if (version < 26) expect(await refusal).toBe(-32601)
-    else expect(await refusal).not.toBe(-32601)
+  })
+
+  it('takes packages, or says that there is no such thing', async () => {
+    const { daemon } = await run()
+    const [raw] = await daemon.mempoolTransactions([node.send(PAYEE, 23_456n)])
+    const answer = daemon.broadcastPackage([toHex(raw!)])
+    if (version < 26) await expect(answer).rejects.toMatchObject({ daemonCode: version < 24 ? -32601 : -1 })
+    else expect(await answer).toMatchObject({ packageMessage: 'success', errors: [] })
+    if (version < 26) return
+    await expect(daemon.broadcastPackage(['00'])).rejects.toMatchObject({ daemonCode: -22 })
   })
 })
