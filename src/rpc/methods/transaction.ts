@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
-import type { PackageResult, TransactionPlace } from '../../daemon/daemon.ts'
+import type { Daemon, PackageResult, TransactionPlace } from '../../daemon/daemon.ts'
 import type { ChainView } from '../../db/view.ts'
 import { DaemonError, ERROR_CODES, RefusedByNode, RpcError } from '../../errors.ts'
 import { type Awaitable, after } from '../../lib/awaitable.ts'
@@ -259,12 +259,26 @@ const broadcast = defineMethod({
   handler: (ctx, { raw_tx: raw }) => sendTransaction(ctx, raw),
 })
 
+/** bitcoind's codes for a method that it does not have, and for one that it has for regtest alone. */
+const NO_SUCH_METHOD: ReadonlySet<number> = new Set([-32601, -1])
+
+/** Throws RpcError, not what bitcoind said, where it takes no packages at all: nothing is wrong with this one then. */
+async function submit(daemon: Daemon, raws: readonly string[], signal: AbortSignal): Promise<PackageResult> {
+  try {
+    return await daemon.broadcastPackage(raws, signal)
+  } catch (error) {
+    if (!(error instanceof DaemonError && NO_SUCH_METHOD.has(error.daemonCode))) throw error
+    const said = `bitcoind takes no packages (submitpackage, Bitcoin Core 26): ${error.message}`
+    throw new RpcError(ERROR_CODES.daemonError.code, `daemon error: ${said}`, { cause: error })
+  }
+}
+
 /** Gives a child with its parents to the node, for the client. Throws RefusedByNode. */
 export async function sendPackage(
   { daemon, signal, client }: RpcContext,
   { raw_txs: raws, verbose = false }: RawPackage,
 ) {
-  const result = await relayed('the tx package', '.', () => daemon.broadcastPackage(raws, signal))
+  const result = await relayed('the tx package', '.', () => submit(daemon, raws, signal))
   if (result.packageMessage === 'success') client.sentTransactions(raws.length)
   return verbose ? result.raw : summaryOf(result)
 }

@@ -3,6 +3,8 @@ import { DaemonError, DaemonUnavailableError } from '../../../../src/errors.ts'
 import { concat, fromDisplayHex, toDisplayHex, toHex } from '../../../../src/lib/bytes.ts'
 import { sha256d } from '../../../../src/lib/hash.ts'
 import { merkleRoot, rootFromBranch } from '../../../../src/lib/merkle.ts'
+import { silentLogger } from '../../../../src/log.ts'
+import { toFailure } from '../../../../src/rpc/failure.ts'
 import { RawJson } from '../../../../src/rpc/json.ts'
 import { electrumMethods } from '../../../../src/rpc/methods/table.ts'
 import { MethodRegistry } from '../../../../src/rpc/registry.ts'
@@ -241,6 +243,20 @@ describe('transaction.broadcast_package', () => {
       errors: [{ txid: 'aa', error: 'min relay fee not met' }],
     })
     expect(await call('broadcast_package', ['aa'], 1)).toEqual({ package_msg: 'transaction failed' })
+  })
+
+  it.each([
+    [-32601, 'Method not found'],
+    [-1, 'submitpackage is for regression testing (-regtest mode) only'],
+  ])('does not blame the package where the node takes none (%d)', async (code, words) => {
+    const { ctx, call } = scene()
+    ctx.daemon.failure = new DaemonError(code, words)
+    const refusal: unknown = await call('broadcast_package', ['aa']).catch((error: unknown) => error)
+    const log = silentLogger()
+    expect(toFailure(refusal, 'broadcast_package', { log, requestId: () => 'x' })).toMatchObject({
+      code: 2,
+      message: `daemon error: bitcoind takes no packages (submitpackage, Bitcoin Core 26): ${words}`,
+    })
   })
 
   it('answers a malformed package with code 1', async () => {
