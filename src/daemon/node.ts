@@ -91,9 +91,12 @@ export class BitcoinNode {
   }
 
   async spentTxOuts(hash: string, bounds: Bounds): Promise<Uint8Array> {
-    const outputs = await this.#rest.spentTxOuts(hash, bounds)
-    if (outputs !== undefined) return outputs
-    this.forget()
+    // Where it was not found before, as of a node that stands in for another, there is nothing to be found anew.
+    if (this.#abilities?.spentTxOuts === true) {
+      const outputs = await this.#rest.spentTxOuts(hash, bounds)
+      if (outputs !== undefined) return outputs
+      this.forget()
+    }
     throw new NodeFailure('http', `bitcoind at ${this.address} does not give spenttxouts`)
   }
 

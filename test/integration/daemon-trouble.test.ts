@@ -5,8 +5,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Bitcoind } from '../../src/daemon/bitcoind.ts'
 import type { BitcoindOptions } from '../../src/daemon/bitcoind-options.ts'
 import { ConfigError, DaemonError, DaemonUnavailableError } from '../../src/errors.ts'
+import { toHex } from '../../src/lib/bytes.ts'
 import { createLogger } from '../../src/log.ts'
-import { FakeBitcoind, type Misbehaviour, RpcFault } from '../support/fake-bitcoind.ts'
+import { FakeBitcoind, GENESIS, type Misbehaviour, RpcFault } from '../support/fake-bitcoind.ts'
 import { HandClock } from '../support/hand-clock.ts'
 
 /** Back-off waits pass by themselves; time limits of calls wait until the test turns the hands. */
@@ -419,6 +420,21 @@ describe('several nodes', () => {
     expect(await daemon.height()).toBe(456)
     expect(await daemon.height()).toBe(456)
     expect(daemon.address).toBe(second.url)
+  })
+
+  it('are not asked for what was found missing, nor found anew, while the one that has it is away', async () => {
+    const [first, second] = [await fakeNode(), await fakeNode()]
+    first.offerRest({ spentTxOuts: true })
+    second.offerRest({ spentTxOuts: false })
+    const { daemon, log } = await started([first, second])
+    await first.close()
+    await expect(daemon.spentTxOuts(GENESIS)).rejects.toBeInstanceOf(DaemonUnavailableError)
+    const found = log.filter(({ msg, address }) => msg === 'bitcoind found' && address === second.url)
+    expect(found).toHaveLength(1)
+    // Once by the probe.
+    expect(second.requests.filter((request) => request.includes('spenttxouts'))).toHaveLength(1)
+    await first.open()
+    expect(toHex(await daemon.spentTxOuts(GENESIS))).toBe('0100')
   })
 
   it('wait only when all of them are away, and go on with the one that comes first', async () => {

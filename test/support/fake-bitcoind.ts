@@ -53,7 +53,7 @@ interface RpcRequest {
   readonly params?: readonly unknown[]
 }
 
-const GENESIS = '0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206'
+export const GENESIS = '0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206'
 
 /** An HTTP server that answers as bitcoind would, from a script, and misbehaves on demand. */
 export class FakeBitcoind {
