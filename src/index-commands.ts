@@ -9,19 +9,21 @@ import type { Settings } from './config/settings.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
 import { realDisk } from './db/disk.ts'
 import type { IndexDatabase } from './db/index-db.ts'
+import { type AnyKeySpace, OUTPUTS, STATE } from './db/layout.ts'
 import { openLevelStore } from './db/level-store.ts'
 import { RebuiltRows } from './db/rebuilt-rows.ts'
 import { ChainError, DaemonError, DaemonUnavailableError, StorageError } from './errors.ts'
 import { type Difference, IndexCheck, type OwnIndexes } from './index-check/check.ts'
 import { coinIndexers, type IndexPlace, openIndex } from './index-opening.ts'
-import { toDisplayHex } from './lib/bytes.ts'
+import { fromHex, toDisplayHex, toHex } from './lib/bytes.ts'
 import { systemClock } from './lib/clock.ts'
 import type { Service } from './lib/service.ts'
 import { silentLogger } from './log.ts'
 import { RegtestNode } from './regtest/node.ts'
 
 export const INDEX_USAGE = `  valence index dump [--rows]    tip and one digest of everything in the index, or the rows themselves; same chain,
-                                 same digest. Only while no server runs on DB_DIRECTORY
+                                 same digest. What is kept only because the node does not tell what blocks spend has
+                                 a digest of its own (outputs). Only while no server runs on DB_DIRECTORY
   valence index check            compare the whole index with the node's blocks and say where it differs. Reads every
                                  block and looks up every input: hours for millions of transactions
 `
@@ -107,11 +109,27 @@ async function withIndex<T>(settings: Settings, work: (db: IndexDatabase) => Pro
   }
 }
 
+const rowsOf = ({ prefix }: AnyKeySpace): string => `row ${prefix.toString(16).padStart(2, '0')}`
+const OUTPUT_ROWS = rowsOf(OUTPUTS)
+const STATE_ROW = rowsOf(STATE)
+
+/** Outputs that are listed because a node does not tell what blocks spend have a digest of their own, beside that of the chain. */
 async function printDigest(db: IndexDatabase, out: Writable): Promise<void> {
-  const digest = createHash('sha256')
-  for await (const line of db.canonicalDump()) digest.update(`${line}\n`)
+  const [chain, outputs] = [createHash('sha256'), createHash('sha256')]
+  for await (const line of db.canonicalDump()) {
+    if (line.startsWith(OUTPUT_ROWS)) outputs.update(`${line}\n`)
+    else chain.update(`${line.startsWith(STATE_ROW) ? unlisted(line) : line}\n`)
+  }
   const { height, hash } = db.tip
-  await say(out, `height ${height}\nhash ${toDisplayHex(hash)}\ndigest ${digest.digest('hex')}\n`)
+  const listed = db.listsOutputs ? `outputs ${outputs.digest('hex')}\n` : ''
+  await say(out, `height ${height}\nhash ${toDisplayHex(hash)}\ndigest ${chain.digest('hex')}\n${listed}`)
+}
+
+/** The row of the state as it is where outputs are not listed. */
+function unlisted(line: string): string {
+  const [, key = '', value = ''] = line.split(' ')
+  const state = { ...STATE.readValue(fromHex(value)), listsOutputs: 0 }
+  return `row ${key} ${toHex(STATE.valueBytes(state))}`
 }
 
 async function printRows(db: IndexDatabase, out: Writable): Promise<void> {

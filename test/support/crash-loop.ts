@@ -235,7 +235,7 @@ class KillLoop {
     const fresh = await this.#settled(other, 64)
     this.#comparisons += 1
     this.#mayBeShort = false
-    if (digest.digest !== fresh.digest) {
+    if (digest.digest !== fresh.digest || digest.outputs !== fresh.outputs) {
       throw new Error(`the index is ${JSON.stringify(digest)}, an undisturbed one ${JSON.stringify(fresh)}`)
     }
     this.#options.say(`after ${this.round} rounds: height ${digest.height}, both digests ${digest.digest}`)

@@ -11,6 +11,8 @@ export interface IndexDigest {
   readonly height: number
   readonly hash: string
   readonly digest: string
+  /** Of the outputs that are listed; '' if none are. */
+  readonly outputs: string
 }
 
 /** The built server in a process of its own that is killed at will. */
@@ -143,7 +145,8 @@ export class CrashServer {
 export async function dumpIndex(main: string, environment: Readonly<Record<string, string>>): Promise<IndexDigest> {
   const { stdout } = await runIndex(main, ['dump'], environment)
   const values = new Map(stdout.split('\n').map((line) => [line.split(' ')[0], line.split(' ')[1] ?? '']))
-  return { height: Number(values.get('height')), hash: values.get('hash') ?? '', digest: values.get('digest') ?? '' }
+  const [hash = '', digest = '', outputs = ''] = ['hash', 'digest', 'outputs'].map((name) => values.get(name))
+  return { height: Number(values.get('height')), hash, digest, outputs }
 }
 
 /** Runs a command of `index`; throws with what it says if it fails. */
