@@ -12,6 +12,7 @@ import type { IndexDatabase } from './db/index-db.ts'
 import { type AnyKeySpace, OUTPUTS, STATE } from './db/layout.ts'
 import { openLevelStore } from './db/level-store.ts'
 import { RebuiltRows } from './db/rebuilt-rows.ts'
+import type { Store } from './db/store.ts'
 import { ChainError, DaemonError, DaemonUnavailableError, StorageError } from './errors.ts'
 import { type Difference, IndexCheck, type OwnIndexes } from './index-check/check.ts'
 import { coinIndexers, type IndexPlace, openIndex } from './index-opening.ts'
@@ -149,8 +150,10 @@ const check: Command = async (db, settings, { out, trouble }, signal) => {
   const progress = new CheckProgress(trouble)
   try {
     const daemon = await startNode(settings, coin, running, signal)
-    const own = await ownIndexes({ settings, coin }, running)
-    const result = await new IndexCheck({ db, daemon, own, progress: (step) => progress.show(step) }).run(signal)
+    const openStore = await storesBeside(settings, running)
+    const own = ownIndexes({ settings, coin }, openStore)
+    const show = (step: string): void => progress.show(step)
+    const result = await new IndexCheck({ db, daemon, own, openStore, progress: show }).run(signal)
     progress.end()
     for (const difference of result.differences.slice(0, MOST_TOLD)) await say(out, `${describe(difference)}\n`)
     const left = result.differences.length - MOST_TOLD
@@ -171,23 +174,26 @@ const check: Command = async (db, settings, { out, trouble }, signal) => {
   }
 }
 
-/** The coin's own indexes are made anew beside the index, where there is room for them, and removed afterwards. */
-async function ownIndexes(place: IndexPlace, running: Service[]): Promise<OwnIndexes> {
-  const directory = await mkdtemp(join(place.settings.dbDirectory, 'check-'))
+/** Stores for what is made anew: beside the index, where there is room for them, and removed afterwards. */
+async function storesBeside(settings: Settings, running: Service[]): Promise<() => Promise<Store>> {
+  const directory = await mkdtemp(join(settings.dbDirectory, 'check-'))
   running.push({
     name: 'check',
     start: () => Promise.resolve(),
     stop: () => rm(directory, { recursive: true, force: true }),
   })
+  const cacheBytes = (settings.cacheMb * MIB) / 4
   let stores = 0
+  return () => {
+    stores += 1
+    return openLevelStore(join(directory, String(stores)), { cacheBytes }, realDisk)
+  }
+}
+
+function ownIndexes(place: IndexPlace, openStore: () => Promise<Store>): OwnIndexes {
   return {
     spaces: coinIndexers(place).flatMap(({ spaces }) => spaces),
-    rebuild: async () => {
-      const cacheBytes = (place.settings.cacheMb * MIB) / 4
-      const store = await openLevelStore(join(directory, String(stores)), { cacheBytes }, realDisk)
-      stores += 1
-      return new RebuiltRows(coinIndexers(place), store)
-    },
+    rebuild: async () => new RebuiltRows(coinIndexers(place), await openStore()),
   }
 }
 

@@ -1,6 +1,4 @@
 import { outpointAt, type ParsedBlock, txidAt } from '../chain/block.ts'
-import { hashXOf } from '../chain/script.ts'
-import { parseWholeTx } from '../chain/tx.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import { HeaderTable } from '../db/header-table.ts'
 import type { IndexDatabase } from '../db/index-db.ts'
@@ -8,6 +6,7 @@ import { type AnyKeySpace, HEADERS, OUTPUTS, STATE, TX_LOOKUP_SIZE, TXID_KEY_SIZ
 import type { RebuiltRows } from '../db/rebuilt-rows.ts'
 import type { SpentOutputs } from '../db/spent.ts'
 import { SpentTexts } from '../db/spent-texts.ts'
+import type { Store } from '../db/store.ts'
 import type { ChainView, Tip, TxPosition } from '../db/view.ts'
 import { ChainError } from '../errors.ts'
 import { throwIfAborted } from '../lib/abort.ts'
@@ -15,6 +14,7 @@ import { equalBytes, fromHex, fromLatin1, readUint32LE, toDisplayHex, toHex } fr
 import { readBlock } from '../sync/parse.ts'
 import { PREFETCH_DEFAULTS, prefetchBlocks } from '../sync/prefetcher.ts'
 import { asSpentOutputs, type Output, outputsOf, spentAt, startsOf, tagsOf, unreversed } from './block-rows.ts'
+import { RebuiltOutputs } from './rebuilt-outputs.ts'
 import { KINDS, type Kind, type Place, Sums, type Take } from './sums.ts'
 
 export interface Difference {
@@ -40,6 +40,8 @@ export interface CheckCollaborators {
   readonly daemon: Daemon
   /** What the coin adds to the indexes that every coin has. */
   readonly own: OwnIndexes
+  /** An empty store for the time of the check. */
+  readonly openStore: () => Promise<Store>
   readonly progress: (step: string) => void
 }
 
@@ -64,6 +66,7 @@ export class IndexCheck {
   readonly #db: IndexDatabase
   readonly #daemon: Daemon
   readonly #own: OwnIndexes
+  readonly #openStore: CheckCollaborators['openStore']
   readonly #progress: (step: string) => void
   /** Transactions up to and with each block, as the node's blocks have them. */
   #txCounts: number[] = []
@@ -71,9 +74,10 @@ export class IndexCheck {
   /** Differences of what is not a row: what a query answers. */
   readonly #answers: Difference[] = []
 
-  constructor({ db, daemon, own, progress }: CheckCollaborators) {
+  constructor({ db, daemon, own, openStore, progress }: CheckCollaborators) {
     this.#db = db
     this.#own = own
+    this.#openStore = openStore
     this.#daemon = daemon
     this.#progress = progress
   }
@@ -120,7 +124,9 @@ export class IndexCheck {
     let inputCount = 0
     const headers = new HeaderTable()
     const rebuilt = await this.#own.rebuild()
+    let outputs: RebuiltOutputs | undefined
     try {
+      if (!this.#daemon.abilities.spentTxOuts) outputs = new RebuiltOutputs(await this.#openStore())
       const range = { start: 0, end }
       const collaborators = { daemon: this.#daemon, parse: readBlock }
       for await (const { block, known } of prefetchBlocks(range, PREFETCH_DEFAULTS, collaborators, signal)) {
@@ -137,8 +143,9 @@ export class IndexCheck {
         take('inputs', height, height === 0 ? '' : tagsOf(block), 1)
         if (height > 0) {
           const base: Tip = { height: height - 1, hash: block.prevHash, txCount: first }
-          const parts = { block, height, first, view, spent: known?.spent, base, headers, rebuilt }
-          await this.#blockRows(parts, take, signal)
+          const spent = outputs === undefined ? known?.spent : await outputs.apply(block)
+          if (spent === undefined) throw new ChainError('the node no longer tells what blocks spend: check again')
+          await this.#blockRows({ block, height, first, view, spent, base, headers, rebuilt }, take)
         }
         headers.append(block.header, first + listed, inputCount)
         this.#progress(`read block ${height} of ${end}`)
@@ -147,14 +154,15 @@ export class IndexCheck {
       for await (const rows of rebuilt.rows()) for (const [key, value] of rows) this.#ownRow(key, value, take, 1)
     } finally {
       await rebuilt.close()
+      await outputs?.close()
       view.release()
     }
   }
 
-  async #blockRows(parts: BlockParts, take: Take, signal: AbortSignal): Promise<void> {
+  async #blockRows(parts: BlockParts, take: Take): Promise<void> {
     const { block, height, first, view } = parts
     const places = await lookUp(view, block.txCount, (tx) => txidAt(block, tx))
-    const { spent, funding } = await this.#spentBy(parts, signal)
+    const { spent, funding } = await this.#spentBy(parts)
     const named = await this.#namedIn(parts, spent, funding)
     for (let tx = 0; tx < block.txCount; tx++) {
       const txNum = first + tx
@@ -218,10 +226,7 @@ export class IndexCheck {
   }
 
   /** What each transaction of a block spends, nothing for the coinbase; and by input which transaction made it. */
-  async #spentBy(
-    parts: BlockParts,
-    signal: AbortSignal,
-  ): Promise<{ readonly spent: Output[][]; readonly funding: (number | undefined)[] }> {
+  async #spentBy(parts: BlockParts): Promise<{ readonly spent: Output[][]; readonly funding: (number | undefined)[] }> {
     const { block, height, view } = parts
     const offset = block.inputStart[1] ?? 0
     const count = block.inputCount - offset
@@ -241,23 +246,11 @@ export class IndexCheck {
         }
         // What the block itself makes is nobody's before it.
         if (place.height < height) funding[input] = place.txNum
-        const paid =
-          parts.spent === undefined ? await this.#paidBy(txid, vout, place, signal) : spentAt(parts.spent, input)
-        list.push({ ...paid, txid, vout, txNum: place.txNum })
+        list.push({ ...spentAt(parts.spent, input), txid, vout, txNum: place.txNum })
       }
       spent.push(list)
     }
     return { spent, funding }
-  }
-
-  /** What an output pays, of a node that does not tell it with the block that spends it. */
-  async #paidBy(txid: Uint8Array, vout: number, place: TxPosition, signal: AbortSignal) {
-    const blockHash = this.#db.blockHash(place.height)
-    const known = blockHash === undefined ? undefined : toDisplayHex(blockHash)
-    const raw = await this.#daemon.rawTransaction(toDisplayHex(txid), known, signal)
-    const output = parseWholeTx(raw).outputs[vout]
-    if (output === undefined) throw new ChainError(`the node says that ${toDisplayHex(txid)} has no output ${vout}`)
-    return { hashX: toHex(hashXOf(output.script)), value: Number(output.value) }
   }
 
   /** Rows that the index has, subtracted. */
@@ -370,8 +363,7 @@ interface BlockParts {
   /** Number of its first transaction. */
   readonly first: number
   readonly view: ChainView
-  /** Undefined where the node does not tell. */
-  readonly spent: SpentOutputs | undefined
+  readonly spent: SpentOutputs
   readonly base: Tip
   /** The chain below. */
   readonly headers: HeaderTable

@@ -9,6 +9,7 @@ import { HEADERS, HISTORY, type KeySpace, OUTPUTS, TXS, UTXOS } from '../../src/
 import { openLevelStore } from '../../src/db/level-store.ts'
 import type { Store } from '../../src/db/store.ts'
 import { RegtestNode } from '../../src/regtest/node.ts'
+import { NodeProxy } from '../support/node-proxy.ts'
 import { ServerProcess } from '../support/server-process.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../dist/main.js')
@@ -26,6 +27,8 @@ interface Outcome {
 class Stage {
   readonly directory: string
   node: RegtestNode
+  /** What stands before the node, if anything does. */
+  proxy: NodeProxy | undefined
 
   private constructor(directory: string, node: RegtestNode) {
     this.directory = directory
@@ -58,7 +61,7 @@ class Stage {
   get environment(): Record<string, string> {
     return {
       NET: 'regtest',
-      DAEMON_URL: this.node.url,
+      DAEMON_URL: this.proxy?.url ?? this.node.url,
       DAEMON_COOKIE_FILE: this.node.cookieFile,
       DB_DIRECTORY: join(this.directory, 'db'),
       SERVICES: 'tcp://127.0.0.1:0,rpc://127.0.0.1:0',
@@ -279,6 +282,19 @@ describe.each([
       code: 0,
       stdout: `the index agrees with ${BLOCKS + 1} blocks with ${BLOCKS + 2 * PAID.length} transactions of the node\n`,
     })
+  })
+
+  it('ask the node for blocks alone, not for each transaction that they spend of', async () => {
+    const proxy = await NodeProxy.before(stage.node.url)
+    stage.proxy = proxy
+    try {
+      expect(await stage.run('check')).toMatchObject({ code: 0 })
+      expect(proxy.asked.length).toBeGreaterThan(BLOCKS)
+      expect(proxy.asked).not.toContain('getrawtransaction')
+    } finally {
+      stage.proxy = undefined
+      await proxy.close()
+    }
   })
 
   it.each(faults)('say where it differs when $what', async ({ spoil, told }) => {
