@@ -58,11 +58,17 @@ interface Reply {
 export class RpcClient {
   readonly #endpoint: Endpoint
   readonly #http: HttpPeer
+  readonly #onNewCookie: () => void
   #lastId = 0
 
-  constructor(options: { readonly endpoint: Endpoint }, collaborators: { readonly http: HttpPeer }) {
+  /** `onNewCookie` is told when the node takes another cookie than before: it was started anew. */
+  constructor(
+    options: { readonly endpoint: Endpoint },
+    collaborators: { readonly http: HttpPeer; readonly onNewCookie: () => void },
+  ) {
     this.#endpoint = options.endpoint
     this.#http = collaborators.http
+    this.#onNewCookie = collaborators.onNewCookie
   }
 
   /** Throws DaemonError if the node says no, NodeFailure if there is no answer, AbortError. */
@@ -118,6 +124,7 @@ export class RpcClient {
     }
     const again = await this.#http.exchange({ verb: 'POST', path, authorization: renewed, body }, bounds)
     if (again.status === 401) credentials.forget(renewed)
+    else this.#onNewCookie()
     return again
   }
 

@@ -37,7 +37,7 @@ export class BitcoinNode {
     this.#endpoint = options.endpoint
     this.#blockHash = options.blockHash
     this.#http = new HttpPeer(options, collaborators)
-    this.#rpc = new RpcClient(options, { http: this.#http })
+    this.#rpc = new RpcClient(options, { http: this.#http, onNewCookie: () => this.forget() })
     this.#rest = new RestClient(options, { http: this.#http })
   }
 

@@ -305,6 +305,22 @@ describe('credentials', () => {
     expect(log.filter(({ level }) => level >= 40)).toEqual([])
   })
 
+  it('that are new mean a node that was started anew, maybe as another version: its abilities are found again', async () => {
+    const node = await fakeNode()
+    const file = await cookieFile()
+    node.login = '__cookie__:first'
+    await writeFile(file, node.login)
+    const { daemon, log } = await started([node], { cookieFile: file })
+    expect(daemon.abilities).toMatchObject({ rest: false })
+    node.login = '__cookie__:second'
+    await writeFile(file, node.login)
+    node.offerRest({ spentTxOuts: true })
+    expect(await daemon.height()).toBe(123)
+    expect(await daemon.height()).toBe(123)
+    expect(daemon.abilities).toMatchObject({ rest: true, spentTxOuts: true })
+    expect(log.filter(({ msg }) => msg === 'bitcoind found')).toHaveLength(2)
+  })
+
   it('are waited for while the node that restarts has not written them', async () => {
     const node = await fakeNode()
     const file = await cookieFile()
