@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { SessionKit } from '../../support/session-kit.ts'
 import { LIMITS } from '../../support/transport-kit.ts'
 
@@ -117,9 +117,11 @@ describe('memory of idle sessions', () => {
     await talk(first) // Code and tables are there from now on.
     await leave(first)
     const { sockets } = await crowd(kit.port(), 20, wallet)
+    stop.unshift(() => leave(sockets))
     const before = await held()
     await talk(sockets)
-    expect(((await held()) - before) / sockets.length).toBeLessThan(long.length / 10)
-    await leave(sockets)
+    // What sockets have of the last write, on both sides, goes with their next turns, on a busy machine later than others'.
+    const most = long.length / 10
+    await vi.waitFor(async () => expect(((await held()) - before) / sockets.length).toBeLessThan(most), 10_000)
   })
 })
