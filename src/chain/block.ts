@@ -1,6 +1,6 @@
 import { equalBytes, readUint32LE } from '../lib/bytes.ts'
 import { sha256d } from '../lib/hash.ts'
-import { emptyBatch } from '../lib/hash-batch.ts'
+import { emptyBatch, type HashBatch } from '../lib/hash-batch.ts'
 import { merkleLevels } from '../lib/merkle.ts'
 import { BlockScan, OUTPOINT_SIZE } from './block-scan.ts'
 import { HEADER_SIZE } from './headers.ts'
@@ -64,6 +64,8 @@ export function parseBlock(raw: Uint8Array, scan = new BlockScan()): ParsedBlock
   scan.read(reader)
   const bytes = reader.bytes
   const header = bytes.subarray(0, HEADER_SIZE)
+  const batch = emptyBatch()
+  batch.append(bytes)
   const layout = {
     txOffsets: scan.txOffsets.toUint32s(),
     witnessOffsets: scan.witnessOffsets.toUint32s(),
@@ -79,14 +81,14 @@ export function parseBlock(raw: Uint8Array, scan = new BlockScan()): ParsedBlock
     time: readUint32LE(bytes, 68),
     txCount: scan.txOffsets.length - 1,
     ...layout,
-    txids: hashTxs(bytes, layout.txOffsets, layout.witnessOffsets),
+    txids: hashTxs(batch, layout.txOffsets, layout.witnessOffsets),
     inputStart: scan.inputStart.toUint32s(),
     outputStart: scan.outputStart.toUint32s(),
     inputCount: scan.inputOffsets.length,
     inputOffsets: scan.inputOffsets.toUint32s(),
     outputCount: scan.outputValues.length,
     outputValues: scan.outputValues.toFloat64s(),
-    ...hashScripts(bytes, layout.scriptOffsets, layout.scriptLengths),
+    ...hashScripts(batch, bytes, layout.scriptOffsets, layout.scriptLengths),
   }
 }
 
@@ -141,14 +143,12 @@ export function transferablesOf(block: ParsedBlock): ArrayBuffer[] {
   return [...buffers]
 }
 
-/** Txids side by side. */
-function hashTxs(raw: Uint8Array, txOffsets: Uint32Array, witnessOffsets: Uint32Array): Uint8Array {
+/** Txids side by side, of the block that the batch was given. */
+function hashTxs(batch: HashBatch, txOffsets: Uint32Array, witnessOffsets: Uint32Array): Uint8Array {
   const count = witnessOffsets.length
   const txids = new Uint8Array(count * 32)
-  const batch = emptyBatch()
   const offsets = new Uint32Array(count)
   const lengths = new Uint32Array(count)
-  batch.append(raw)
   for (let tx = 0; tx < count; tx++) {
     const start = entry(txOffsets, tx)
     const end = entry(txOffsets, tx + 1)
@@ -169,14 +169,13 @@ function hashTxs(raw: Uint8Array, txOffsets: Uint32Array, witnessOffsets: Uint32
 }
 
 function hashScripts(
+  batch: HashBatch,
   raw: Uint8Array,
   offsets: Uint32Array,
   lengths: Uint32Array,
 ): Pick<ParsedBlock, 'hashXs' | 'unspendable'> {
   const count = offsets.length
   const hashXs = new Uint8Array(count * HASHX_SIZE)
-  const batch = emptyBatch()
-  batch.append(raw)
   batch.hash(offsets, lengths, { target: hashXs, size: HASHX_SIZE, twice: false })
   const unspendable = new Uint8Array(count)
   for (let i = 0; i < count; i++) {

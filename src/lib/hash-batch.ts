@@ -115,7 +115,8 @@ export class HashBatch {
   #hashLong(offsets: Uint32Array, lengths: Uint32Array, { target, size, twice }: HashTarget): void {
     const buffer = asBuffer(target)
     const digest = Buffer.alloc(DIGEST)
-    for (const [message, length] of lengths.entries()) {
+    for (let message = 0; message < lengths.length; message++) {
+      const length = lengths[message] ?? 0
       if (blocksOf(length) <= MOST_BLOCKS) continue
       const start = INPUT_AT + (offsets[message] ?? 0)
       const bytes = this.#memory.subarray(start, start + length)

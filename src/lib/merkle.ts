@@ -229,7 +229,8 @@ function parents(level: Uint8Array): Uint8Array {
   // What stands behind the last node of an odd level is that node once more.
   if (count * SIZE * 2 > level.length) batch.append(level.subarray(-SIZE))
   const above = new Uint8Array(count * SIZE)
-  const offsets = Uint32Array.from({ length: count }, (_, pair) => pair * SIZE * 2)
+  const offsets = new Uint32Array(count)
+  for (let pair = 0; pair < count; pair++) offsets[pair] = pair * SIZE * 2
   const lengths = new Uint32Array(count).fill(SIZE * 2)
   batch.hash(offsets, lengths, { target: above, size: SIZE, twice: true })
   return above
