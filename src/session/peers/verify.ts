@@ -47,8 +47,8 @@ export interface Findings {
 const MAX_ROWS = 500
 
 /**
- * Asks a server all that shows whether it is what it says, and notes that in its session. Rejects with BadPeerError if it is not, with what
- * conversations reject with if it does not say.
+ * Asks a server all that shows whether it is what it says, and notes that in its session. Rejects with BadPeerError if it
+ * is not, with what conversations reject with if it does not say.
  */
 export async function verifyPeer(
   session: ServerSession,
