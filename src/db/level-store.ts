@@ -27,12 +27,15 @@ const BLOCK_RESTARTS = 16
 /** Rows fetched at a time while scanning. */
 const SCAN_ROWS = 1000
 /**
- * Rows of a range that are fetched at first, and then by the same iterator: most ranges have one, and what is fetched beyond
- * the end of a range is made for nothing (two buffers and an array for each row).
+ * Rows of a range that are fetched at first, and then by the same iterator. Most ranges have one or two, and one more tells
+ * that there are no others: to ask again costs some 25 µs, to make a row that is not wanted 2 (two buffers and an array).
  */
-const FEW_ROWS = [2, 6] as const
-/** Iterators of a snapshot that wait for the next question. Each pins a block or two of the store. */
-const MOST_IDLE = 128
+const FEW_ROWS = [3, 6] as const
+/**
+ * Iterators of a snapshot that wait for the next question. Each pins a block or two of the store. More than are ever in use
+ * at once: fifty wallets that subscribe five scripts each use 250, and a new iterator costs more than what it is made for.
+ */
+const MOST_IDLE = 1024
 /** Iterators closed between two turns: each takes some 20 µs, and a new block does away with all of them. */
 const CLOSED_PER_TURN = 16
 /** Names the encoding that is meant anyway: otherwise each call copies its options to add it. */
