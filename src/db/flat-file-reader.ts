@@ -1,4 +1,5 @@
 import { InvariantError, invariant } from '../errors.ts'
+import { type Awaitable, after } from '../lib/awaitable.ts'
 
 /** Rows one after the other that are not, or no longer, in the file. Never changed. */
 export interface Segment {
@@ -22,7 +23,7 @@ export interface ReaderSource {
   /** Rows of the file as it is now. */
   read(start: number, count: number): Promise<Uint8Array>
   /** See FlatFile. */
-  collect(numbers: readonly number[], end: number, target: Uint8Array): Promise<void>
+  collect(numbers: readonly number[], end: number, target: Uint8Array): Awaitable<void>
   closed(): void
 }
 
@@ -94,13 +95,15 @@ export class Reader implements FlatFileReader {
     }
   }
 
-  async #collect(numbers: readonly number[]): Promise<Uint8Array> {
+  #collect(numbers: readonly number[]): Awaitable<Uint8Array> {
     const bytes = new Uint8Array(numbers.length * this.#rowSize)
-    await this.#source.collect(numbers, this.#inFile, bytes)
-    // Only now: more of them than at first may have been given up meanwhile, and be kept by this reader.
-    for (const [i, number] of numbers.entries())
-      if (number >= this.#inFile) bytes.set(this.#keptRow(number), i * this.#rowSize)
-    return bytes
+    return after(this.#source.collect(numbers, this.#inFile, bytes), () => {
+      // Only now: more of them than at first may have been given up meanwhile, and be kept by this reader.
+      for (const [i, number] of numbers.entries()) {
+        if (number >= this.#inFile) bytes.set(this.#keptRow(number), i * this.#rowSize)
+      }
+      return bytes
+    })
   }
 
   #keptRow(number: number): Uint8Array {

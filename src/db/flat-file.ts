@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { invariant } from '../errors.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import { concat } from '../lib/bytes.ts'
 import { type Disk, storageErrorOf } from './disk.ts'
 import { type FlatFileReader, Reader, type Segment } from './flat-file-reader.ts'
@@ -181,24 +182,36 @@ export class FlatFile {
   }
 
   /**
-   * Puts those rows with these numbers that are before `end` into their places in `target`. Rows that are cut off
-   * meanwhile are left out or are others: the reader that asks has them.
+   * Puts those rows with these numbers that are before `end` into their places in `target`; at once where they are few and
+   * need not be waited for. Rows that are cut off meanwhile are left out or are others: the reader that asks has them.
    */
-  async #collect(numbers: readonly number[], end: number, target: Uint8Array): Promise<void> {
+  #collect(numbers: readonly number[], end: number, target: Uint8Array): Awaitable<void> {
+    const next = this.#collectHere(numbers, 0, end, target)
+    if (next < numbers.length) return this.#collectOn(numbers, next, end, target)
+  }
+
+  /** From number `from` of the list on, as far as it goes in this turn and without other threads: where it stopped. */
+  #collectHere(numbers: readonly number[], from: number, end: number, target: Uint8Array): number {
     let reads = 0
-    for (let i = 0; i < numbers.length; i++) {
+    for (let i = from; i < numbers.length; i++) {
       const number = numbers[i] ?? 0
       if (number >= end) continue
-      const page = this.#pageOf(number)
-      const kept = this.#pages.find(page)
+      const kept = this.#pages.find(this.#pageOf(number))
       if (kept !== undefined) {
         this.#copyRow(kept, number, target, i)
-      } else if (this.#pace.mayBlock) {
-        this.#collectNow(number, target, i)
-        if (++reads % READS_PER_TURN === 0) await nextTurn()
       } else {
-        i = (await this.#collectPages(numbers, i, end, target)) - 1
+        if (reads === READS_PER_TURN || !this.#pace.mayBlock) return i
+        this.#collectNow(number, target, i)
+        reads += 1
       }
+    }
+    return numbers.length
+  }
+
+  async #collectOn(numbers: readonly number[], from: number, end: number, target: Uint8Array): Promise<void> {
+    for (let next = from; next < numbers.length; next = this.#collectHere(numbers, next, end, target)) {
+      if (this.#pace.mayBlock) await nextTurn()
+      else next = await this.#collectPages(numbers, next, end, target)
     }
   }
 
