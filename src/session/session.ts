@@ -107,10 +107,11 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
   run(call: PendingCall, job: (ctx: RpcContext) => Awaitable<unknown>): Awaitable<unknown> {
     const exchange = this.#current
     invariant(exchange !== undefined, 'a request was started outside of its message')
-    const since = this.#shared.notifier.sequence
+    const { notifier } = this.#shared
     const result = this.#core.run(
       call,
-      (moment) => new StreamClient(this.#core, this, { exchange, moment, since }),
+      // Its number is that of the moment, not of the message: a request that waits for its turn reads what is newer.
+      (moment) => new StreamClient(this.#core, this, { exchange, moment, since: notifier.sequence }),
       job,
     )
     if (!(result instanceof Promise)) this.#ahead += charactersOf(result)

@@ -26,7 +26,7 @@ export interface FollowedTopic {
   readonly height: number
 }
 
-/** What a session on a stream follows, as its requests change it. `since`: the notifier's sequence when they began. */
+/** What a session on a stream follows, as its requests change it. `since`: the notifier's sequence at their moment. */
 export interface StreamSubscriber {
   followTip(exchange: Exchange, told: string, since: number): void
   followScript(exchange: Exchange, script: FollowedScript, since: number): void
@@ -38,7 +38,7 @@ export interface StreamSubscriber {
   unfollowTopic(key: string): boolean
 }
 
-/** One request: the message it came in, the moment it is answered from, and the notifier's sequence when it began. */
+/** One request: the message it came in, the moment it is answered from, and the notifier's sequence at that. */
 interface StreamRequest {
   readonly exchange: Exchange
   readonly moment: Moment

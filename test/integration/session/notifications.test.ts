@@ -206,6 +206,54 @@ describe('notifications', () => {
     expect((await told(first)).at(-1)).toEqual([STATUS, [SCRIPT, S2]])
   })
 
+  it('do not tell one whose subscription waited for its turn the older status that a slow round had found', async () => {
+    const { moments, active, held } = own(await start({ shared: { costs: { ...FREE, initialConcurrent: 1 } } }))
+    const [first, second] = [await active(), await active()]
+    await first.request(STATUS, [SCRIPT])
+    const hold = second.request('hold')
+    await held.begun(1)
+    const gate = awaited<void>()
+    moments.gate = gate.promise
+    moments.asked.length = 0
+    moments.publish({ [SCRIPT]: S1 })
+    await kit!.until(() => moments.asked.length === 1) // The round reads S1 and waits.
+    moments.gate = Promise.resolve()
+    const answer = second.request(STATUS, [SCRIPT])
+    await kit!.until(() => kit!.manager.counts.unanswered === 2)
+    moments.publish({ [SCRIPT]: S2 })
+    held.release()
+    await hold
+    expect(await answer).toBe(S2)
+    gate.resolve()
+    expect(await told(second)).toEqual([])
+    expect((await told(first)).at(-1)).toEqual([STATUS, [SCRIPT, S2]])
+  })
+
+  it('do not tell one who asked for the tip while all were told of another one that older tip', async () => {
+    const { moments, active, held } = own(await start({ shared: { costs: { ...FREE, initialConcurrent: 1 } } }))
+    const client = await active()
+    const hold = client.request('hold')
+    await held.begun(1)
+    const answer = client.request(TIP)
+    await kit!.until(() => kit!.manager.counts.unanswered === 2)
+    let isFirst = true
+    const tellTip = (): void => {
+      if (!isFirst) return
+      isFirst = false
+      // In the middle of the round: the client's request is served from the next moment.
+      moments.publish({}, true)
+      held.release()
+    }
+    // So many that its turn comes long after its answer.
+    for (let id = 1; id <= 3000; id++) {
+      kit!.subscriptions.followTip({ id: -id, tellTip, tellStatus: () => {}, cannotFollow: () => {} })
+    }
+    moments.publish({}, true)
+    await hold
+    expect(await answer).toEqual({ height: 2 })
+    expect(await told(client)).toEqual([])
+  })
+
   it('of thousands of scripts in one block reach everyone once, without standing in the way of requests', async () => {
     const { moments, active } = own(await start({ shared: { costs: FREE } }))
     const client = await active()
