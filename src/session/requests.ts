@@ -9,8 +9,14 @@ import { type InFlight, InFlightList } from './in-flight.ts'
 import type { SharedSession } from './shared.ts'
 import type { Slots, SlotTaker } from './slots.ts'
 
+/** A request as seen by who acts for its handler. */
+export interface Progress {
+  /** True once the client was told that nothing comes of it, or is gone, whatever the handler still does. */
+  readonly givenUp: boolean
+}
+
 /** Who calls: made for each request, when its moment is known. */
-export type ClientOf = (moment: Moment) => RpcClient
+export type ClientOf = (moment: Moment, request: Progress) => RpcClient
 
 /** Something that waits until it is told to go on. */
 export interface Waiting {
@@ -105,7 +111,7 @@ export class Requests {
  * One request from its arrival to its end, a step at a time: slot, delay, room, moment. Steps that need not wait follow
  * each other without a promise between them, for there are a hundred thousand of these a second.
  */
-class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
+class RunningRequest<T> implements SlotTaker, Waiting, InFlight, Progress {
   before: InFlight | undefined
   after: InFlight | undefined
   /** On the monotonic clock. */
@@ -130,6 +136,10 @@ class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
     this.#job = job
     this.#seconds = seconds
     around.running.add(this)
+  }
+
+  get givenUp(): boolean {
+    return this.#failure !== undefined
   }
 
   /** Made when somebody asks for it: most handlers do not, and it costs more than the rest of a small request. */
@@ -198,7 +208,7 @@ class RunningRequest<T> implements SlotTaker, Waiting, InFlight {
     let result: Awaitable<T>
     try {
       result = this.#around.shared.moments.use((moment) =>
-        this.#job(new RequestContext(this.#around, this, this.#client(moment), moment)),
+        this.#job(new RequestContext(this.#around, this, this.#client(moment, this), moment)),
       )
     } catch (error) {
       this.#failed(error)

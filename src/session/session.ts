@@ -111,7 +111,8 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
     const result = this.#core.run(
       call,
       // Its number is that of the moment, not of the message: a request that waits for its turn reads what is newer.
-      (moment) => new StreamClient(this.#core, this, { exchange, moment, since: notifier.sequence }),
+      (moment, progress) =>
+        new StreamClient(this.#core, this, { exchange, moment, since: notifier.sequence, progress }),
       job,
     )
     if (!(result instanceof Promise)) this.#ahead += charactersOf(result)

@@ -4,6 +4,7 @@ import type { AtomicalsShape, ProtocolVersion, RpcClient } from '../rpc/method.t
 import type { FoundOutpoint, OutpointRef } from '../rpc/outpoint.ts'
 import type { Topic, TopicStatus } from '../rpc/topic.ts'
 import type { SessionCore } from './core.ts'
+import type { Progress } from './requests.ts'
 import type { ScriptSubscription } from './subscriptions.ts'
 
 /** One message of the client until its answer is written: what is told in the answer must not be told before it. */
@@ -43,9 +44,13 @@ interface StreamRequest {
   readonly exchange: Exchange
   readonly moment: Moment
   readonly since: number
+  readonly progress: Progress
 }
 
-/** A client as the handler of one request sees it. */
+/**
+ * A client as the handler of one request sees it. What was given up makes it follow nothing: it was told that nothing
+ * came of it, and nobody would end the wait for the answer that has left already.
+ */
 export class StreamClient implements RpcClient {
   readonly stream = true
   readonly #core: SessionCore
@@ -98,13 +103,13 @@ export class StreamClient implements RpcClient {
   }
 
   subscribeHeaders(): void {
-    const { exchange, moment, since } = this.#request
-    this.#session.followTip(exchange, toHex(moment.tip.hash), since)
+    const { exchange, moment, since, progress } = this.#request
+    if (!progress.givenUp) this.#session.followTip(exchange, toHex(moment.tip.hash), since)
   }
 
   subscribeScript(hashX: Uint8Array, alias: string, status: string | null): void {
-    const { exchange, since } = this.#request
-    this.#session.followScript(exchange, { hashX, alias, status }, since)
+    const { exchange, since, progress } = this.#request
+    if (!progress.givenUp) this.#session.followScript(exchange, { hashX, alias, status }, since)
   }
 
   unsubscribeScript(hashX: Uint8Array): boolean {
@@ -112,8 +117,8 @@ export class StreamClient implements RpcClient {
   }
 
   subscribeOutpoint(outpoint: OutpointRef, found: FoundOutpoint): void {
-    const { exchange, since } = this.#request
-    this.#session.followOutpoint(exchange, outpoint, found, since)
+    const { exchange, since, progress } = this.#request
+    if (!progress.givenUp) this.#session.followOutpoint(exchange, outpoint, found, since)
   }
 
   unsubscribeOutpoint(outpoint: OutpointRef): boolean {
@@ -121,8 +126,8 @@ export class StreamClient implements RpcClient {
   }
 
   subscribeTopic(topic: Topic, found: TopicStatus): void {
-    const { exchange, moment, since } = this.#request
-    this.#session.followTopic(exchange, { topic, found, height: moment.tip.height }, since)
+    const { exchange, moment, since, progress } = this.#request
+    if (!progress.givenUp) this.#session.followTopic(exchange, { topic, found, height: moment.tip.height }, since)
   }
 
   unsubscribeTopic(key: string): boolean {

@@ -254,6 +254,42 @@ describe('notifications', () => {
     expect(await told(client)).toEqual([])
   })
 
+  it('do not come of a subscription that was answered to have run out of time, and do once it is made again', async () => {
+    const { moments, active } = own(await start())
+    const client = await active()
+    const gate = awaited<void>()
+    moments.gate = gate.promise
+    const late = client.request(STATUS, [SCRIPT])
+    await kit!.until(() => moments.asked.length === 1)
+    await kit!.clock.sleeper((ms) => ms === 1000)
+    kit!.clock.advance(30_000)
+    await expect(late).rejects.toMatchObject({ code: -102 })
+    gate.resolve()
+    await kit!.until(() => moments.outstanding === 0) // The handler has its status, too late.
+    expect(kit!.subscriptions.total).toBe(0)
+    expect(await client.request(STATUS, [SCRIPT])).toBe(null)
+    moments.publish({ [SCRIPT]: S1 })
+    expect(await told(client)).toEqual([[STATUS, [SCRIPT, S1]]])
+  })
+
+  it('go on of a script that is followed when a further subscription to it runs out of time', async () => {
+    const { moments, active } = own(await start())
+    const client = await active()
+    await client.request(STATUS, [SCRIPT])
+    const gate = awaited<void>()
+    moments.gate = gate.promise
+    moments.asked.length = 0
+    const late = client.request(STATUS, [SCRIPT])
+    await kit!.until(() => moments.asked.length === 1)
+    await kit!.clock.sleeper((ms) => ms === 1000)
+    kit!.clock.advance(30_000)
+    await expect(late).rejects.toMatchObject({ code: -102 })
+    gate.resolve()
+    await kit!.until(() => moments.outstanding === 0)
+    moments.publish({ [SCRIPT]: S1 })
+    expect(await told(client)).toEqual([[STATUS, [SCRIPT, S1]]])
+  })
+
   it('of thousands of scripts in one block reach everyone once, without standing in the way of requests', async () => {
     const { moments, active } = own(await start({ shared: { costs: FREE } }))
     const client = await active()
