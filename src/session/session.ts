@@ -252,6 +252,8 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
    */
   hasRoom(request: Waiting): boolean {
     if (!this.#connection.congested && this.#waiting === undefined && this.#ahead < MOST_AHEAD) return true
+    // In a batch all that ran before it may be done, and their answers wait for this one: nothing else would let it go.
+    if (this.#waiting === undefined) setImmediate(() => this.#letOneGo())
     this.#waiting ??= new Set()
     this.#waiting.add(request)
     return false

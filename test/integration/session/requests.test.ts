@@ -113,10 +113,9 @@ describe('requests of a session', () => {
     await expect((await connect()).request('server.version', ['x', [1, 4]])).rejects.toMatchObject({ code: 1 })
   })
 
-  it('that came in one chunk are not worked out ahead of what the client was sent, beyond a bound', async () => {
-    let turn = 0
-    const turns: number[] = []
-    const long = defineMethod({
+  /** Answered at once with 100,000 characters. */
+  function longAnswer(begun: () => void) {
+    return defineMethod({
       name: 'long',
       summary: 'test',
       params: z.object({}),
@@ -125,10 +124,16 @@ describe('requests of a session', () => {
       since: [1, 0, 0],
       example: { params: [], result: null },
       handler: () => {
-        turns.push(turn)
+        begun()
         return 'x'.repeat(100_000)
       },
     })
+  }
+
+  it('that came in one chunk are not worked out ahead of what the client was sent, beyond a bound', async () => {
+    let turn = 0
+    const turns: number[] = []
+    const long = longAnswer(() => turns.push(turn))
     const { active } = bind(await start({ methods: [long], shared: { costs: { ...FREE, initialConcurrent: 100 } } }))
     const client = await active()
     let counting = true
@@ -146,6 +151,23 @@ describe('requests of a session', () => {
     // A few more than make up the bound of 256 KiB.
     expect(most).toBeLessThanOrEqual(6)
   })
+
+  it.each([10, 100])(
+    'of a batch with much to say are not held back until a tick (%i at once)',
+    async (initialConcurrent) => {
+      let begun = 0
+      const methods = [longAnswer(() => begun++)]
+      const { active } = bind(await start({ methods, shared: { costs: { ...FREE, initialConcurrent } } }))
+      const client = await active()
+      client.send(Array.from({ length: 30 }, (_, i) => ({ jsonrpc: '2.0', id: `b${i}`, method: 'long' })))
+      await kit!.until(() => begun > 0)
+      // The clock stands still, so there is no tick. More turns than there are requests.
+      for (let i = 0; i < 100; i++) await new Promise((resolve) => setImmediate(resolve))
+      expect(begun).toBe(30)
+      await client.next((message) => message.id === 'b29')
+      expect(client.received.at(-1)).toHaveLength(30)
+    },
+  )
 
   it('run as many at once as the limit says, the others afterwards', async () => {
     const { active } = bind(await start({ shared: { costs: { ...DEFAULT_COSTS, initialConcurrent: 3 } } }))
