@@ -328,8 +328,10 @@ export class SessionCore implements ClientHandle, CostSurroundings, ServedListen
     if (remark !== undefined) this.#keeper.tell(this, remark)
     this.traffic.errors++
     this.#shared.tally.failed(failure.code, failure.limit)
+    // What is no request takes no slot, so that nothing refuses it one: who sends nothing else has to go as well.
+    const spent = this.meter.concurrency === 0
     this.meter.bump(failure.cost)
-    if (failure.code === ERROR_CODES.excessiveUsage.code) this.end('excessive usage')
+    if (spent || failure.code === ERROR_CODES.excessiveUsage.code) this.end('excessive usage')
   }
 
   /** Nothing more is listened to; closed once what was asked is answered, or after a moment. */

@@ -214,6 +214,8 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
 
   onOversized(): void {
     this.#core.failed(failureOf(-32600, 'message too long', 'MAX_RECV'))
+    // Nothing is answered that would be waited for.
+    this.#core.settle()
   }
 
   #answer(exchange: Exchange, text: Answer): void {

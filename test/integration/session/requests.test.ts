@@ -4,6 +4,7 @@ import { defineMethod } from '../../../src/rpc/method.ts'
 import { type CostMeter, DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { DEFAULT_GROUPS } from '../../../src/session/groups.ts'
 import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
+import { LIMITS } from '../../support/transport-kit.ts'
 
 /** No limits, so that nothing has to wait for the clock. */
 const FREE = { ...DEFAULT_COSTS, softLimit: 0, hardLimit: 0 }
@@ -221,6 +222,18 @@ describe('requests of a session', () => {
     client.sendRaw('{')
     const last = client.request('echo', ['x'])
     await expect(last).rejects.toMatchObject({ code: -101 })
+    await client.closed
+  })
+
+  it.each([
+    { what: 'what is no JSON', message: '{', most: 12 },
+    { what: 'lines that are too long', message: 'x'.repeat(LIMITS.maxReceive + 1), most: 90 },
+    { what: 'what is no request', message: '{"jsonrpc":"2.0","id":1,"method":1}', most: 110 },
+  ])('end the session at the hard limit also if nothing comes but $what', async ({ message, most }) => {
+    const { active } = bind(await start())
+    const client = await active()
+    for (let i = 0; i < most; i++) client.sendRaw(message)
+    await kit!.until(() => kit!.manager.counts.closed['excessive usage'] === 1)
     await client.closed
   })
 
