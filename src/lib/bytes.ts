@@ -66,6 +66,12 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
   return Uint8Array.prototype.slice.call(bytes)
 }
 
+/** The first `length` characters in memory of their own: a part of a long text keeps the whole of it from being freed. */
+export function startOf(text: string, length: number): string {
+  // The two bytes of each character, so that no text comes out as another.
+  return Buffer.from(text.slice(0, length), 'utf16le').toString('utf16le')
+}
+
 /** Negative, zero or positive as `a` sorts before, with or after `b`, byte by byte. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return Buffer.compare(a, b)

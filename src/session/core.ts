@@ -1,5 +1,6 @@
 import { ERROR_CODES, RpcError } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
+import { startOf } from '../lib/bytes.ts'
 import type { PendingCall } from '../rpc/envelope.ts'
 import type { RpcFailure } from '../rpc/failure.ts'
 import type { JsonObject } from '../rpc/json.ts'
@@ -294,7 +295,7 @@ export class SessionCore implements ClientHandle, CostSurroundings, ServedListen
       this.end('client refused')
       throw badRequest(`unsupported client: ${software.slice(0, 100)}`)
     }
-    if (software !== '') this.#software = software.slice(0, 100)
+    if (software !== '') this.#software = startOf(software, 100)
     const version = negotiate(wanted, this.#shared.server)
     if (version === undefined) {
       this.end('unsupported version')

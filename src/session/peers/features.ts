@@ -1,3 +1,4 @@
+import { startOf } from '../../lib/bytes.ts'
 import type { JsonObject } from '../../rpc/json.ts'
 import { isOnion } from '../outbound/address.ts'
 
@@ -139,5 +140,5 @@ function version(value: unknown): string | undefined {
 }
 
 function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value.slice(0, MAX_TEXT) : undefined
+  return typeof value === 'string' ? startOf(value, MAX_TEXT) : undefined
 }

@@ -1,4 +1,4 @@
-import { toHex } from '../../lib/bytes.ts'
+import { startOf, toHex } from '../../lib/bytes.ts'
 import { parseVersion } from '../../rpc/versions.ts'
 import type { RequestOptions } from '../outbound/conversation.ts'
 import type { ServerSession } from '../outbound/session.ts'
@@ -72,7 +72,7 @@ async function askVersion(session: ServerSession, options: VerifyOptions, reques
   if (typeof software !== 'string' || typeof protocol !== 'string') {
     throw new BadPeerError('server.version: not a pair of texts')
   }
-  const name = software.slice(0, 100)
+  const name = startOf(software, 100)
   session.agreed(name, parseVersion(protocol))
   return name
 }

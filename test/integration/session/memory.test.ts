@@ -3,6 +3,8 @@ import { connect, createServer, type Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { RpcMethod } from '../../../src/rpc/method.ts'
+import { addPeer } from '../../../src/rpc/methods/server.ts'
 import { SessionKit } from '../../support/session-kit.ts'
 import { LIMITS } from '../../support/transport-kit.ts'
 
@@ -71,8 +73,8 @@ afterEach(async () => {
   stop = []
 })
 
-async function startKit(): Promise<SessionKit> {
-  const kit = await new SessionKit({ manager: { maxSessions: 2000 } }).start()
+async function startKit(methods: readonly RpcMethod[] = []): Promise<SessionKit> {
+  const kit = await new SessionKit({ manager: { maxSessions: 2000 }, methods }).start()
   stop.push(() => kit.stop())
   return kit
 }
@@ -107,6 +109,32 @@ describe('memory of idle sessions', () => {
     const session = await measure(kit.port(), wallet)
     expect(session - connection).toBeGreaterThan(1000) // Less would mean that something else was measured.
     expect(session - connection).toBeLessThan(5 * 1024)
+  })
+
+  it.each([
+    { what: 'name', name: 'n'.repeat(90_000), software: 'short' },
+    { what: 'features', name: 'short', software: 'n'.repeat(90_000) },
+  ])('a session does not keep all of a $what that is 90 KB long', async ({ name, software }) => {
+    const kit = await startKit([addPeer])
+    const lines = (one: string, other: string): readonly string[] => [
+      JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'server.version', params: [one, [1, 4]] }),
+      JSON.stringify({
+        jsonrpc: '2.0',
+        id: 2,
+        method: 'server.add_peer',
+        params: [{ hosts: {}, server_version: other }],
+      }),
+    ]
+    await leave((await crowd(kit.port(), 40, () => lines('short', 'short'))).sockets) // Code and tables are there from now on.
+    const before = await held()
+    const { sockets } = await crowd(kit.port(), 40, () => lines(name, software))
+    stop.unshift(() => leave(sockets))
+    const [client] = kit.manager.clients()
+    expect([client?.software?.length, client?.features?.['server_version']]).toEqual([
+      Math.min(name.length, 100),
+      software.slice(0, 100),
+    ])
+    await vi.waitFor(async () => expect(((await held()) - before) / sockets.length).toBeLessThan(45_000), 10_000)
   })
 
   it('gives back the buffers of long messages once they are answered', async () => {

@@ -15,6 +15,7 @@ import {
   readUint32LE,
   readUint64LE,
   reversed,
+  startOf,
   toDisplayHex,
   toHex,
   toLatin1,
@@ -64,6 +65,11 @@ describe('copies and views', () => {
     view[0] = 9
     expect(view).toHaveLength(2)
     expect(whole[1]).toBe(9)
+  })
+
+  it('starts a text as it is, whatever stands there', () => {
+    for (const text of ['', 'abc', 'a\u{1f600}b', 'half \ud83d', 'none\0']) expect(startOf(text, 100)).toBe(text)
+    expect(startOf('a long one', 6)).toBe('a long')
   })
 
   it('joins parts in order, none at all too', () => {
