@@ -66,11 +66,13 @@ export async function proxyCall(
 
 /** Throws RpcError -32600 for an answer above MAX_SEND, as it is over a stream. */
 function bodyOf(text: string, query: URLSearchParams, maxSend: number): string {
-  const body = query.has('unwrap') ? text : `{"success":true,"response":${text}}`
-  if (maxSend > 0 && (body.length > maxSend || (body.length * 3 > maxSend && Buffer.byteLength(body) > maxSend))) {
+  const most = maxSend > 0 ? maxSend : Number.POSITIVE_INFINITY
+  const plain = query.has('unwrap') ? text : `{"success":true,"response":${text}}`
+  const body = query.has('pretty') ? prettyJson(plain, most) : plain
+  if (body === undefined || body.length > most || (body.length * 3 > most && Buffer.byteLength(body) > most)) {
     throw new RpcError(ERROR_CODES.invalidRequest.code, `response too large (over ${maxSend} bytes)`, {
       limit: 'MAX_SEND',
     })
   }
-  return query.has('pretty') ? prettyJson(body) : body
+  return body
 }

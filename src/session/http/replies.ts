@@ -40,13 +40,19 @@ export function usage(software: string): HttpReply {
 
 /**
  * JSON text with two blanks for each level. Works on the text, because a number beyond 2^53 would not survive being
- * read. `text` must be JSON without blanks between its parts.
+ * read. `text` must be JSON without blanks between its parts. Undefined if it makes more than `most` characters: what is
+ * deep becomes hundreds of times as long.
  */
-export function prettyJson(text: string): string {
+export function prettyJson(text: string, most = Number.POSITIVE_INFINITY): string | undefined {
   const parts: string[] = []
   let depth = 0
-  const line = () => `\n${'  '.repeat(depth)}`
+  let blanks = 0
+  const line = () => {
+    blanks += 2 * depth
+    return `\n${'  '.repeat(depth)}`
+  }
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^"[\]{},:]+/g)) {
+    if (text.length + blanks > most) return undefined
     const last = parts.at(-1)
     if (token === '{' || token === '[') {
       depth++
@@ -54,9 +60,10 @@ export function prettyJson(text: string): string {
     } else if (token === '}' || token === ']') {
       depth--
       // Nothing between the brackets: they stay together.
-      if (parts.at(-2) === (token === '}' ? '{' : '[') && last?.startsWith('\n') === true)
+      if (parts.at(-2) === (token === '}' ? '{' : '[') && last?.startsWith('\n') === true) {
+        blanks -= last.length - 1
         parts[parts.length - 1] = token
-      else parts.push(line(), token)
+      } else parts.push(line(), token)
     } else if (token === ',') parts.push(token, line())
     else parts.push(token === ':' ? ': ' : token)
   }

@@ -125,7 +125,7 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
   #description({ query }: HttpRequest): HttpReply {
     this.#core.meter.bump(DESCRIPTION_COST)
     const text = this.#shared.description(() => JSON.stringify(describeAsJson(this.#shared.registry.methods)))
-    return json(200, query.has('pretty') ? prettyJson(text) : text)
+    return json(200, (query.has('pretty') ? prettyJson(text) : undefined) ?? text)
   }
 
   #unknown({ path }: HttpRequest): HttpReply {

@@ -30,6 +30,12 @@ const methods = [
   }),
   defineMethod({
     ...base,
+    name: 'nested',
+    params: z.object({ depth: z.number(), width: z.number() }),
+    handler: (_ctx, { depth, width }) => nested(depth, width),
+  }),
+  defineMethod({
+    ...base,
     name: 'block',
     params: z.object({}),
     followsFrom: 'tip',
@@ -51,6 +57,13 @@ const methods = [
     handler: (_c, p) => p,
   }),
 ]
+
+/** As many ones, so many lists deep. */
+function nested(depth: number, width: number): unknown {
+  let value: unknown = Array.from({ length: width }, () => 1)
+  for (let i = 1; i < depth; i++) value = [value]
+  return value
+}
 
 describe('calls in the manner of electrumx-proxy', () => {
   let kit: SessionKit | undefined
@@ -229,6 +242,19 @@ describe('calls in the manner of electrumx-proxy', () => {
     const answer = await ask({ path: '/proxy/big?params=[5000]' })
     expect(answer.status).toBe(500)
     expect(answer.json()).toMatchObject({ success: false, code: -32600 })
+  })
+
+  it('refuses what only the blanks of ?pretty make larger than MAX_SEND', async () => {
+    const ask = await start({ maxSend: 100_000 })
+    const path = '/proxy/nested?params=[300,1000]'
+    expect((await ask({ path })).status).toBe(200)
+    const answer = await ask({ path: `${path}&pretty` })
+    expect(answer.body.length).toBeLessThan(1000) // 600 blanks before each of a thousand numbers.
+    expect(answer.status).toBe(500)
+    expect(answer.json()).toMatchObject({ success: false, code: -32600 })
+    const fits = await ask({ path: '/proxy/nested?params=[30,1000]&pretty&unwrap' })
+    expect(fits.text).toBe(JSON.stringify(nested(30, 1000), null, 2))
+    expect(fits.text.length).toBeGreaterThan(60_000)
   })
 
   it('holds callers to the same cost limit as streams', async () => {
