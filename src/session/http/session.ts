@@ -50,10 +50,10 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
     this.#core.gone(reason)
   }
 
-  async exchange(request: HttpRequest): Promise<HttpReply> {
+  async exchange(request: HttpRequest, turn: () => Promise<void>): Promise<HttpReply> {
     this.#core.asked()
     try {
-      const reply = await this.#answer(request)
+      const reply = await this.#answer(request, turn)
       this.#core.traffic.sentMessages++
       this.#core.sent(sizeOf(reply.body))
       return reply
@@ -88,13 +88,14 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
     return this.#core.run(call, () => new HttpClient(this.#core, this.#shared, { protocol, shape }), job)
   }
 
-  async #answer(request: HttpRequest): Promise<HttpReply> {
+  async #answer(request: HttpRequest, turn: () => Promise<void>): Promise<HttpReply> {
     const { method, path } = request
-    if (!this.#core.open) return plain(503, 'closing\n')
     if (this.#core.unanswered > this.#shared.options.maxPipelined) {
       this.#shared.tally.limits.MAX_PIPELINED++
       return plain(503, 'too many requests at once\n')
     }
+    await turn()
+    if (!this.#core.open) return plain(503, 'closing\n')
     if (HEALTH.test(path)) return this.#health()
     if (method !== 'GET' && method !== 'POST') return plain(405, 'GET or POST\n')
     for (const [prefix, shape] of PROXIES) {

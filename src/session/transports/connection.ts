@@ -168,8 +168,11 @@ export interface HttpCarrier {
 /** What the session layer does with such a connection. */
 export interface HttpHandler {
   received(bytes: number): void
-  /** Never throws: what goes wrong is a reply. */
-  exchange(request: HttpRequest): Promise<HttpReply>
+  /**
+   * Never throws: what goes wrong is a reply. Whatever makes work or a large reply waits for `turn` first: that settles
+   * once few replies of the connection are under way or not taken, or it is gone.
+   */
+  exchange(request: HttpRequest, turn: () => Promise<void>): Promise<HttpReply>
   /** Called once, when the connection is gone. */
   closed(reason: CloseReason): void
 }

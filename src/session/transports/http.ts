@@ -32,6 +32,12 @@ const TOO_LARGE: HttpReply = { status: 413, contentType: 'text/plain', body: 're
 const NO_PLACE: HttpReply = { status: 503, contentType: 'text/plain', body: 'no place at the moment\n' }
 const WRONG_TARGET: HttpReply = { status: 400, contentType: 'text/plain', body: 'no such address\n' }
 
+/**
+ * Answers of one connection that may be worked out and not taken yet, as many as MAX_UNSENT has of the largest by default.
+ * More than one are there only if a client asks on before it is answered.
+ */
+const MOST_OPEN = 4
+
 /** Headers that a page may ask for with its requests, as browsers list them. */
 const ASKED_HEADERS = /^[\w, -]{1,300}$/
 
@@ -102,6 +108,12 @@ export class HttpConnection {
   readonly #tenants = new Set<Tenant>()
   #tenant: Tenant | undefined
   #running = 0
+  /** Bodies that are being read, and answers that are given and have not left. */
+  #reading = 0
+  #sending = 0
+  /** Answers that are worked out and have not left, and who waits for one of them to leave. */
+  #open = 0
+  #turns: (() => void)[] | undefined
   #counted = 0
   #reason: CloseReason | undefined
   #cutTimer: NodeJS.Timeout | undefined
@@ -130,6 +142,8 @@ export class HttpConnection {
       clearTimeout(this.#cutTimer)
       for (const tenant of this.#tenants) tenant.gone(this.#reason ?? 'client closed')
       this.#tenants.clear()
+      for (const turn of this.#turns ?? []) turn()
+      this.#turns = undefined
     })
   }
 
@@ -172,36 +186,63 @@ export class HttpConnection {
 
   async #serve(tenant: Tenant, request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#running++
-    // A body that does not come and an answer that is not taken both show as a socket that stands still.
-    this.#socket.setTimeout(this.#limits.sendTimeout)
     response.once('close', () => {
       this.#running--
-      if (this.#running > 0) return
-      this.#socket.setTimeout(0)
-      if (this.#reason !== undefined) this.#socket.end()
+      if (this.#running === 0 && this.#reason !== undefined) this.#socket.end()
     })
+    this.#reading++
+    this.#watch()
     const body = await readBody(request, this.#limits)
+    this.#reading--
+    this.#watch()
     this.#count(tenant)
     if (body === undefined) this.#send(response, TOO_LARGE, true)
     else if (body === 'gone') return
     else if (request.method === 'OPTIONS') this.#preflight(request, response)
-    else await this.#reply(request, response, await this.#answer(tenant, request, body))
+    else {
+      const reply = await this.#answer(tenant, request, body, () => this.#turn(response))
+      await this.#reply(request, response, reply)
+    }
   }
 
-  async #answer(tenant: Tenant, request: IncomingMessage, body: Uint8Array): Promise<HttpReply> {
+  async #answer(
+    tenant: Tenant,
+    request: IncomingMessage,
+    body: Uint8Array,
+    turn: () => Promise<void>,
+  ): Promise<HttpReply> {
     const url = request.url?.startsWith('/') === true ? parseTarget(request.url) : undefined
     const { handler } = tenant
     if (url === undefined || handler === undefined) return WRONG_TARGET
-    this.#socket.setTimeout(0)
-    const reply = await handler.exchange({
+    const asked = {
       method: request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET'),
       path: url.pathname,
       query: url.searchParams,
       body,
       ifNoneMatch: request.headers['if-none-match'],
+    }
+    return handler.exchange(asked, turn)
+  }
+
+  /** A body that does not come and an answer that is not taken both show as a socket that stands still. */
+  #watch(): void {
+    this.#socket.setTimeout(this.#reading + this.#sending > 0 ? this.#limits.sendTimeout : 0)
+  }
+
+  /** See HttpHandler.exchange(). Answers leave in the order of the requests, so `response` is one that comes to leave. */
+  async #turn(response: ServerResponse): Promise<void> {
+    if (this.#open < MOST_OPEN) this.#open++
+    else if (!this.#socket.destroyed) {
+      await new Promise<void>((resolve) => {
+        this.#turns ??= []
+        this.#turns.push(resolve)
+      })
+    }
+    response.once('close', () => {
+      const next = this.#turns?.shift()
+      if (next === undefined) this.#open--
+      else next()
     })
-    this.#socket.setTimeout(this.#limits.sendTimeout)
-    return reply
   }
 
   /** What a browser asks before it lets a page of another origin send a request. */
@@ -227,6 +268,12 @@ export class HttpConnection {
     if (last || this.#reason !== undefined) response.setHeader('Connection', 'close')
     const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body
     const { status, contentType, etag } = reply
+    this.#sending++
+    this.#watch()
+    response.once('close', () => {
+      this.#sending--
+      this.#watch()
+    })
     response.writeHead(status, {
       ...CORS,
       ...(contentType === undefined ? {} : { 'Content-Type': contentType }),

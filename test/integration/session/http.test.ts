@@ -4,9 +4,11 @@ import { request as httpsRequest } from 'node:https'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { defineMethod } from '../../../src/rpc/method.ts'
 import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { HandMoments, type KitOptions, SessionKit } from '../../support/session-kit.ts'
-import { LIMITS, testCertificate } from '../../support/transport-kit.ts'
+import { awaited, LIMITS, testCertificate } from '../../support/transport-kit.ts'
 
 const HOST = '127.0.0.1'
 const HTTP = { kind: 'http', host: HOST, port: 0 } as const
@@ -251,6 +253,59 @@ describe('HTTP', () => {
     upstream.destroy()
     secure.destroy()
     relay.close()
+  })
+
+  it('does not work out what a client asks on for without taking its answers, and answers all of it in the end', async () => {
+    await start({ shared: { costs: { ...DEFAULT_COSTS, softLimit: 0, hardLimit: 0 } } })
+    const socket = connect(kit!.port('http'), HOST)
+    socket.pause()
+    const body = call('big', [1_000_000])
+    const request = `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+    socket.write(request.repeat(40))
+    const sent = (): number => [...kit!.manager.clients()][0]?.traffic.sentBytes ?? 0
+    await kit!.until(() => sent() > 1_000_000)
+    for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve))
+    // What the system takes on both sides, and the few that wait to be taken.
+    expect(sent()).toBeLessThan(22_000_000)
+    let received = 0
+    socket.on('data', (data: Buffer) => {
+      received += data.length
+    })
+    socket.resume()
+    await kit!.until(() => received > 40_000_000)
+    socket.destroy()
+  })
+
+  it('does not take a client for slow whose first answer has left and whose second is being worked out', async () => {
+    const later = awaited<string>()
+    const method = defineMethod({
+      name: 'later',
+      summary: 'test',
+      params: z.object({}),
+      result: z.unknown(),
+      cost: () => 0,
+      since: [1, 0, 0],
+      example: { params: [], result: null },
+      handler: () => later.promise,
+    })
+    await start({ methods: [method], manager: { connection: { ...LIMITS, sendTimeout: 100 } } })
+    const socket = connect(kit!.port('http'), HOST)
+    const request = (name: string): string => {
+      const body = call(name)
+      return `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+    }
+    socket.write(`${request('hold')}${request('later')}`)
+    await kit!.until(() => kit!.manager.counts.unanswered === 2)
+    kit!.held.release()
+    await once(socket, 'data')
+    // One that stands still from later on is cut after the time.
+    const still = connect(kit!.port('http'), HOST)
+    still.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly a part')
+    await once(still, 'close')
+    later.resolve('at last')
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(answer.toString()).toContain('at last')
+    socket.destroy()
   })
 
   it('lets a running exchange finish at shutdown', async () => {
