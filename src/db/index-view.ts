@@ -131,9 +131,14 @@ export class IndexView implements ChainView {
     return items
   }
 
-  async findSpender(hashX: Uint8Array, outpoint: Uint8Array, fundedBy: number): Promise<HistoryItem | undefined> {
+  async findSpender(
+    hashX: Uint8Array,
+    outpoint: Uint8Array,
+    fundedBy: number,
+    looked?: (transactions: number) => void,
+  ): Promise<HistoryItem | undefined> {
     checkOutpoint(outpoint)
-    const search = new SpenderSearch(this.#parts.files, this.#parts.headers, outpoint)
+    const search = new SpenderSearch(this.#parts.files, this.#parts.headers, outpoint, looked)
     for await (const txNums of this.#histories().after(hashX, fundedBy)) {
       const found = await search.firstOf(txNums)
       if (found !== undefined) return (await this.#items([found]))[0]

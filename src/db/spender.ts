@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { equalBytes, readUint32LE } from '../lib/bytes.ts'
 import { outpointTag, TAG_SIZE } from './block-delta.ts'
 import type { FilesReader } from './files.ts'
@@ -5,23 +6,35 @@ import type { HeaderList } from './header-table.ts'
 
 /** Transactions whose inputs are looked through at the same time. */
 const AT_ONCE = 32
+/** Of these, before others get a turn: a millisecond's work, where nothing has to be waited for. */
+const PER_TURN = 4
 
 /** Looks through the inputs of transactions for the one that spends an outpoint. */
 export class SpenderSearch {
   readonly #files: FilesReader
   readonly #headers: HeaderList
   readonly #tag: Uint8Array
+  readonly #looked: (transactions: number) => void
+  #rounds = 0
 
-  constructor(files: FilesReader, headers: HeaderList, outpoint: Uint8Array) {
+  constructor(
+    files: FilesReader,
+    headers: HeaderList,
+    outpoint: Uint8Array,
+    looked: (transactions: number) => void = () => {},
+  ) {
     this.#files = files
     this.#headers = headers
     this.#tag = outpointTag(outpoint)
+    this.#looked = looked
   }
 
   /** The first of these transactions with an input that has the tag of the outpoint. */
   async firstOf(txNums: readonly number[]): Promise<number | undefined> {
     for (let at = 0; at < txNums.length; at += AT_ONCE) {
       const some = txNums.slice(at, at + AT_ONCE)
+      if (++this.#rounds % PER_TURN === 0) await nextTurn()
+      this.#looked(some.length)
       const spends = await Promise.all(some.map((txNum) => this.#spends(txNum)))
       const found = spends.indexOf(true)
       if (found !== -1) return some[found]

@@ -121,9 +121,15 @@ export interface ChainView extends CoinRows {
    * The transaction that spends an outpoint (36 bytes) of the script `hashX`, or undefined if none does at this tip: the
    * first after transaction number `fundedBy` (the one that made the output) whose inputs have the outpoint's tag of eight
    * bytes. Outpoints with the same tag can be made on purpose, so whoever must be certain reads the transaction, and asks
-   * again from its number on if it was another outpoint.
+   * again from its number on if it was another outpoint. All that the script has done until then is looked through:
+   * `looked` hears of every few transactions, and ends the search by throwing.
    */
-  findSpender(hashX: Uint8Array, outpoint: Uint8Array, fundedBy: number): Promise<HistoryItem | undefined>
+  findSpender(
+    hashX: Uint8Array,
+    outpoint: Uint8Array,
+    fundedBy: number,
+    looked?: (transactions: number) => void,
+  ): Promise<HistoryItem | undefined>
   /**
    * What outpoints (36 bytes: txid internal, index LE) pay that are unspent at this tip, in the order asked. Where the
    * index does not list outputs the node is asked, which can fail as the daemon's calls do, and says nothing (undefined)

@@ -2,6 +2,7 @@ import { hashXOf, isUnspendable } from '../chain/script.ts'
 import { parseWholeTx } from '../chain/tx.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import type { TxPosition } from '../db/view.ts'
+import { throwIfAborted } from '../lib/abort.ts'
 import { fromDisplayHex, toDisplayHex, writeUint32LE } from '../lib/bytes.ts'
 import type { MempoolItem, Moment } from '../mempool/moment.ts'
 import { transactionPlace } from './transaction-place.ts'
@@ -12,6 +13,11 @@ const LARGEST_INDEX = 0xffff_ffff
 /** What it costs to look into the index, and to have a transaction of bitcoind on top of that. */
 const INDEX_COST = 0.1
 const FETCH_COST = 0.8
+/**
+ * Of each transaction of the script that is looked through until the one is found that spends the output: ten times that
+ * of one in a history, for its inputs are read. There can be millions, and a client names the script.
+ */
+const LOOKED_COST = 0.01
 
 /** What protocol 1.7 tells of an outpoint: nothing of one that is not known, spender_* once it is spent. */
 export interface OutpointStatus {
@@ -95,7 +101,7 @@ export async function findOutpoint(
   }
   const hashX = hints.script instanceof Uint8Array ? hints.script : hints.guess
   if (hashX !== undefined) {
-    const spender = await view.findSpender(hashX, outpoint, funder.txNum)
+    const spender = await view.findSpender(hashX, outpoint, funder.txNum, chargeFor(sources))
     if (spender !== undefined) return spentInChain(funder, spender, hashX)
   }
   return findByScript(ref, outpoint, funder, sources)
@@ -120,9 +126,17 @@ async function findByScript(
   if (output === undefined) return ABSENT
   if (isUnspendable(output.script)) return { status: statusIn(funder.height), script: 'unspendable' }
   const hashX = hashXOf(output.script)
-  const spender = await view.findSpender(hashX, outpoint, funder.txNum)
+  const spender = await view.findSpender(hashX, outpoint, funder.txNum, chargeFor(sources))
   if (spender === undefined) return { status: statusIn(funder.height), script: hashX }
   return spentInChain(funder, spender, hashX)
+}
+
+/** Ends a search that nobody waits for any more, or that the client cannot pay. */
+function chargeFor(sources: OutpointSources): (transactions: number) => void {
+  return (transactions) => {
+    throwIfAborted(sources.signal)
+    sources.charge(transactions * LOOKED_COST)
+  }
 }
 
 function spentInChain(

@@ -92,6 +92,27 @@ describe('outpoint.get_status', () => {
     expect(ctx.cost).toBeCloseTo(1)
   })
 
+  it('charges for all that was looked through, and ends what the client cannot pay or does not wait for', async () => {
+    const { ctx, call, txid, known } = scene()
+    known()
+    let ended = 0
+    ctx.moment.view.findSpender = async (_hashX, _outpoint, _fundedBy, looked) => {
+      ended++
+      for (let i = 0; i < 1000; i++) looked?.(32)
+      ended--
+      return undefined
+    }
+    expect(await call('get_status', txid, 0, OTHER)).toEqual({ funder_height: 1 })
+    expect(ctx.cost).toBeCloseTo(1 + 2 * 320)
+    ctx.hardLimit = 100
+    await expect(call('get_status', txid, 0, OTHER)).rejects.toMatchObject({ code: -101 })
+    expect([ended, ctx.cost > 100, ctx.cost < 101]).toEqual([1, true, true])
+    ctx.hardLimit = Number.POSITIVE_INFINITY
+    ctx.abort.abort()
+    await expect(call('get_status', txid, 0, OTHER)).rejects.toMatchObject({ name: 'AbortError' })
+    expect(ended).toBe(2)
+  })
+
   it('does not take a wrong script for a reason to say anything wrong', async () => {
     const { ctx, call, txid, key, known, spent } = scene()
     known()
