@@ -1,9 +1,9 @@
 import { hashXOf, isUnspendable } from '../chain/script.ts'
 import { parseWholeTx } from '../chain/tx.ts'
 import type { Daemon } from '../daemon/daemon.ts'
-import type { TxPosition } from '../db/view.ts'
+import type { ChainView, TxPosition } from '../db/view.ts'
 import { throwIfAborted } from '../lib/abort.ts'
-import { fromDisplayHex, toDisplayHex, writeUint32LE } from '../lib/bytes.ts'
+import { copyOf, equalBytes, fromDisplayHex, toDisplayHex, writeUint32LE } from '../lib/bytes.ts'
 import type { MempoolItem, Moment } from '../mempool/moment.ts'
 import { transactionPlace } from './transaction-place.ts'
 
@@ -45,12 +45,16 @@ export type OutpointScript = Uint8Array | 'unspendable' | 'absent' | 'unknown'
 export interface FoundOutpoint {
   readonly status: OutpointStatus
   readonly script: OutpointScript
+  /** Header of the block that spends it: all of this stays so while that is in the chain. */
+  readonly spentIn?: Uint8Array | undefined
 }
 
 /** What is known of an outpoint beforehand, which saves work. */
 export interface OutpointHints {
   /** What was found earlier. */
   readonly script?: OutpointScript
+  /** What was found earlier of one that was spent in the chain. */
+  readonly spent?: FoundOutpoint | undefined
   /** hashX of the script as a client says; may be wrong. */
   readonly guess?: Uint8Array | undefined
 }
@@ -85,6 +89,7 @@ export async function findOutpoint(
   const outpoint = outpointBytes(ref)
   if (outpoint === undefined || hints.script === 'absent') return ABSENT
   const { mempool, view } = sources.moment
+  if (hints.spent !== undefined && isStillSo(hints.spent, view)) return hints.spent
   if (mempool.has(ref.txid)) {
     const output = mempool.output(ref.txid, ref.vout)
     if (output === undefined) return ABSENT
@@ -102,7 +107,7 @@ export async function findOutpoint(
   const hashX = hints.script instanceof Uint8Array ? hints.script : hints.guess
   if (hashX !== undefined) {
     const spender = await view.findSpender(hashX, outpoint, funder.txNum, chargeFor(sources))
-    if (spender !== undefined) return spentInChain(funder, spender, hashX)
+    if (spender !== undefined) return spentInChain(view, funder, spender, hashX)
   }
   return findByScript(ref, outpoint, funder, sources)
 }
@@ -128,7 +133,14 @@ async function findByScript(
   const hashX = hashXOf(output.script)
   const spender = await view.findSpender(hashX, outpoint, funder.txNum, chargeFor(sources))
   if (spender === undefined) return { status: statusIn(funder.height), script: hashX }
-  return spentInChain(funder, spender, hashX)
+  return spentInChain(view, funder, spender, hashX)
+}
+
+/** What was found of a spent output is found again without another search, but for a reorganisation. */
+function isStillSo({ status, spentIn }: FoundOutpoint, view: ChainView): boolean {
+  if (spentIn === undefined || status.spender_height === undefined) return false
+  const header = view.header(status.spender_height)
+  return header !== undefined && equalBytes(header, spentIn)
 }
 
 /** Ends a search that nobody waits for any more, or that the client cannot pay. */
@@ -140,6 +152,7 @@ function chargeFor(sources: OutpointSources): (transactions: number) => void {
 }
 
 function spentInChain(
+  view: ChainView,
   funder: { readonly height: number },
   spender: { readonly txid: Uint8Array; readonly height: number },
   hashX: Uint8Array,
@@ -149,7 +162,8 @@ function spentInChain(
     spender_txhash: toDisplayHex(spender.txid),
     spender_height: spender.height,
   }
-  return { status, script: hashX }
+  const header = view.header(spender.height)
+  return { status, script: hashX, spentIn: header === undefined ? undefined : copyOf(header) }
 }
 
 function statusIn(height: number, spender?: MempoolItem): OutpointStatus {

@@ -7,7 +7,7 @@ import { fromLatin1, toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { Moment, MomentNews, MomentSource } from '../mempool/moment.ts'
-import { findOutpoint, type OutpointRef, type OutpointScript } from '../rpc/outpoint.ts'
+import { findOutpoint, type OutpointHints, type OutpointRef } from '../rpc/outpoint.ts'
 import type { Topic } from '../rpc/topic.ts'
 import type { ScriptSubscription, Subscriptions, TipNotice } from './subscriptions.ts'
 
@@ -251,11 +251,12 @@ export class Notifier {
   async #outpointStatus(
     moment: Moment,
     key: string,
-    { ref, script }: { readonly ref: OutpointRef; readonly script: OutpointScript },
+    { ref, ...hints }: { readonly ref: OutpointRef } & OutpointHints,
     round: number,
   ): Promise<Found> {
     const sources = { moment, daemon: this.#collaborators.daemon, signal: this.#signal, charge: free }
-    const found = await findOutpoint(ref, { script }, sources)
+    const found = await findOutpoint(ref, hints, sources)
+    this.#collaborators.subscriptions.outpoints.keepSpent(key, found)
     const settled = this.#collaborators.subscriptions.outpoints.settle(key, found.script)
     // What came meanwhile touched a script that was not known to be this one's.
     if (settled && round !== this.#sequence) this.#due.add(key)

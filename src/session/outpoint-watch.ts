@@ -1,10 +1,12 @@
 import { toLatin1 } from '../lib/bytes.ts'
 import type { MomentNews } from '../mempool/moment.ts'
-import type { OutpointRef, OutpointScript } from '../rpc/outpoint.ts'
+import type { FoundOutpoint, OutpointRef, OutpointScript } from '../rpc/outpoint.ts'
 
 interface Watched {
   readonly ref: OutpointRef
   script: OutpointScript
+  /** What was found of it when it was found spent in the chain. */
+  spent: FoundOutpoint | undefined
 }
 
 /** Outpoints that somebody follows, and what has to happen until one of them is looked at again. */
@@ -29,9 +31,15 @@ export class OutpointWatch {
       this.settle(key, script)
       return
     }
-    const watched = { ref, script }
+    const watched = { ref, script, spent: undefined }
     this.#watched.set(key, watched)
     this.#attach(key, watched)
+  }
+
+  /** Keeps what was found, if that need not be searched for again. */
+  keepSpent(key: string, found: FoundOutpoint): void {
+    const watched = this.#watched.get(key)
+    if (watched !== undefined && found.spentIn !== undefined) watched.spent = found
   }
 
   /** Notes what an outpoint was found to pay to. What is known already stays. True if it was not known before. */

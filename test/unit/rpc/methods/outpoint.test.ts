@@ -4,7 +4,7 @@ import { serializeTx } from '../../../../src/chain/tx.ts'
 import { fromHex, toDisplayHex, toHex, toLatin1 } from '../../../../src/lib/bytes.ts'
 import { sha256d } from '../../../../src/lib/hash.ts'
 import { electrumMethods } from '../../../../src/rpc/methods/table.ts'
-import { outpointBytes } from '../../../../src/rpc/outpoint.ts'
+import { findOutpoint, outpointBytes } from '../../../../src/rpc/outpoint.ts'
 import { MethodRegistry } from '../../../../src/rpc/registry.ts'
 import { FakeContext, FakeMoment, someHash } from '../../../support/fake-context.ts'
 
@@ -151,6 +151,33 @@ describe('outpoint.get_status', () => {
     const { ctx, call, txid } = scene()
     ctx.client.protocol = [1, 6, 0]
     await expect(call('get_status', txid, 0)).rejects.toMatchObject({ code: -32601 })
+  })
+})
+
+describe('what was found of a spent outpoint', () => {
+  it('is not searched for again while the block that spends it is in the chain', async () => {
+    const { ctx, txid, spent } = scene()
+    spent()
+    let searches = 0
+    const find = ctx.moment.view.findSpender.bind(ctx.moment.view)
+    ctx.moment.view.findSpender = async (...asked) => {
+      searches++
+      return find(...asked)
+    }
+    const ref = { txid, vout: 0 }
+    const first = await findOutpoint(ref, { script: hashX }, ctx)
+    expect([first.status, searches]).toEqual([SPENT, 1])
+    expect(await findOutpoint(ref, { script: hashX, spent: first }, ctx)).toBe(first)
+    expect(searches).toBe(1)
+    // Another block at its height, with the same transaction.
+    ctx.moment.headerBytes[2] = new Uint8Array(80).fill(7)
+    const second = await findOutpoint(ref, { script: hashX, spent: first }, ctx)
+    expect([second.status, searches]).toEqual([SPENT, 2])
+    expect(await findOutpoint(ref, { script: hashX, spent: second }, ctx)).toBe(second)
+    ctx.moment.headerBytes.length = 2
+    ctx.moment.spenders.clear()
+    ctx.moment.unspentOutputs.set(toLatin1(outpointBytes(ref)!), { hashX, value: 1n })
+    expect((await findOutpoint(ref, { script: hashX, spent: second }, ctx)).status).toEqual({ funder_height: 1 })
   })
 })
 
