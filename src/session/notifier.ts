@@ -59,6 +59,8 @@ export class Notifier {
   #news: MomentNews[] = []
   /** Scripts to look at. */
   readonly #due = new Set<string>()
+  /** Outpoints that nothing is known of: there may be many, and others are not to wait for them. */
+  readonly #later = new Set<string>()
   #tipDue = false
   #sequence = 0
   #working: Promise<void> | undefined
@@ -79,7 +81,7 @@ export class Notifier {
 
   /** Scripts that wait to be looked at. */
   get backlog(): number {
-    return this.#due.size
+    return this.#due.size + this.#later.size
   }
 
   start(signal: AbortSignal): void {
@@ -108,7 +110,8 @@ export class Notifier {
     this.#sequence++
     if (news.newTip) this.#tipDue = true
     // Before anything else happens: which outpoints it concerns depends on what is known of them now.
-    for (const key of subscriptions.outpoints.among(news)) this.#due.add(key)
+    for (const key of subscriptions.outpoints.unknownAmong(news)) this.#later.add(key)
+    for (const key of subscriptions.outpoints.among(news)) if (!this.#later.has(key)) this.#due.add(key)
     for (const key of subscriptions.topics.among(news)) this.#due.add(key)
     if (this.#news.length >= MOST_NEWS) this.#compareAtOnce()
     this.#news.push(news)
@@ -155,7 +158,7 @@ export class Notifier {
   }
 
   #hasWork(): boolean {
-    return this.#tipDue || this.#due.size > 0 || this.#news.length > 0
+    return this.#tipDue || this.backlog > 0 || this.#news.length > 0
   }
 
   /** One moment: the tip if it is due, and as many scripts as fit. True if something has to be tried again. */
@@ -189,6 +192,11 @@ export class Notifier {
       if (keys.length >= this.#options.batch) break
       take(key)
       for (const other of this.#collaborators.subscriptions.besides(key, MOST_BESIDES)) take(other)
+    }
+    for (const key of this.#later) {
+      if (keys.length >= this.#options.batch) break
+      this.#later.delete(key)
+      keys.push(key)
     }
     return keys
   }

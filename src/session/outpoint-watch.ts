@@ -60,8 +60,13 @@ export class OutpointWatch {
   }
 
   /** Keys of the outpoints whose status may have changed. */
-  *among({ newTip, touched, stirred }: MomentNews): Iterable<string> {
-    for (const hashX of common(touched, this.#byScript)) yield* this.#byScript.get(hashX) ?? []
+  *among(news: MomentNews): Iterable<string> {
+    for (const hashX of common(news.touched, this.#byScript)) yield* this.#byScript.get(hashX) ?? []
+    yield* this.unknownAmong(news)
+  }
+
+  /** Those of them of which nothing is known: with a new tip all there are, and hardly one of them has come. */
+  *unknownAmong({ newTip, stirred }: MomentNews): Iterable<string> {
     const txids = newTip ? this.#byTxid.keys() : common(stirred, this.#byTxid)
     for (const txid of txids) yield* this.#byTxid.get(txid) ?? []
   }
