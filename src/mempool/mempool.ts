@@ -8,6 +8,7 @@ import { toDisplayHex, toLatin1 } from '../lib/bytes.ts'
 import type { Logger } from '../log.ts'
 import {
   type Candidate,
+  type Coin,
   coinAt,
   forEachHashX,
   indexOf,
@@ -321,8 +322,13 @@ export class Mempool {
     }
   }
 
-  /** The id of the first parent that is not known, or undefined if all are. */
+  /**
+   * The id of the first parent that is not known, or undefined if all are. Of a candidate that has to wait nothing is
+   * filled in: by the time its parents are here a block may have confirmed one that is here now, and whether something
+   * sits at an output of that one is asked where the coin is found.
+   */
   #fillFromMempool(candidate: Candidate): string | undefined {
+    const found: (readonly [input: number, coin: Coin])[] = []
     for (const [input, coin] of candidate.coins.entries()) {
       if (coin !== undefined) continue
       const outpoint = prevoutAt(candidate.prevouts, input)
@@ -330,8 +336,9 @@ export class Mempool {
       const parent = this.#graph.get(txid)
       const paid = parent === undefined ? undefined : coinAt(parent, indexOf(outpoint))
       if (paid === undefined) return txid
-      candidate.coins[input] = paid
+      found.push([input, paid])
     }
+    for (const [input, coin] of found) candidate.coins[input] = coin
     return undefined
   }
 

@@ -126,6 +126,26 @@ describe('transactions that are kept whole', () => {
     expect(kept()).toEqual([idOf(waiting)])
   })
 
+  it('are those too that waited for one parent while a block confirmed the other, which carries something', async () => {
+    const { node, mempool, coin, carry, refresh, kept } = world()
+    carry(coin(2))
+    const carrier = makeTx([coin(2)], pay)
+    const late = makeTx([coin(3)], pay)
+    const waiting = makeTx([on(carrier), on(late)], pay)
+    const child = makeTx([on(waiting)], pay)
+    for (const tx of [carrier, late, waiting, child]) node.accept(tx)
+    node.mempool.delete(idOf(late))
+    await refresh()
+    expect([mempool.waiting, kept()]).toEqual([2, [idOf(carrier)]])
+    const block = node.connect([carrier])
+    mempool.applyBlock(txidsOf(block), spentBy(block))
+    carry(on(carrier))
+    node.mempool.set(idOf(late), late)
+    await refresh()
+    expect(mempool.waiting).toBe(0)
+    expect(kept()).toEqual([waiting, child].map(idOf))
+  })
+
   it('cost the others one question for each confirmed input, once', async () => {
     const { node, asked, coin, refresh, kept } = world()
     const parent = makeTx([coin(2), coin(3)], pay)
