@@ -172,11 +172,16 @@ export class AtomicalFormat {
     }
   }
 
-  #candidates(request: RequestAnswer): CandidateWire[] {
-    const atomical = (id: IdText): AtomicalRow | undefined => this.#queries.atomical(id)
+  /** What blocks will say of those that are not in one is null here too. */
+  #candidates(request: RequestAnswer): WireObject[] {
+    const atomical = (id: IdText): AtomicalRow | undefined => {
+      const row = this.#queries.atomical(id)
+      return row !== undefined && this.#isConfirmed(row.txNum) ? row : undefined
+    }
+    const known = (wire: CandidateWire): WireObject => (this.#isConfirmed(wire.tx_num) ? wire : withoutCommit(wire))
     return isSubRequest(request)
-      ? request.name.candidates.map((candidate) => wireOfSubCandidate(candidate, atomical, this.#shown))
-      : request.name.candidates.map((candidate) => wireOfCandidate(candidate, atomical))
+      ? request.name.candidates.map((candidate) => known(wireOfSubCandidate(candidate, atomical, this.#shown)))
+      : request.name.candidates.map((candidate) => known(wireOfCandidate(candidate, atomical)))
   }
 
   async #parentFields(id: IdText, { request }: AtomicalRow, args: CborMap): Promise<WireObject> {
@@ -219,6 +224,17 @@ export class AtomicalFormat {
 
   #wireIfSet(value: MaybeValue): Wire {
     return isTruthy(value) ? this.#wire(value) : null
+  }
+}
+
+/** A candidate whose commit is in no block: its number is not known, nor the heights that follow from that of the commit. */
+function withoutCommit(wire: CandidateWire): WireObject {
+  const { make_payment_from_height: window } = wire
+  return {
+    ...wire,
+    tx_num: null,
+    commit_height: null,
+    ...(window === undefined ? {} : { make_payment_from_height: null, payment_due_no_later_than_height: null }),
   }
 }
 

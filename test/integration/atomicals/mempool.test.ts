@@ -165,8 +165,21 @@ describe('a mint in the mempool', () => {
     expect(await wallet.atomicals('get_tx_history', id)).toMatchObject({
       result: { tx: { history: [{ tx_hash: toDisplayHex(reveal.txid), height: 0 }] } },
     })
+    // What only a block can say is null: nothing made up stands for it.
+    expect(await wallet.atomicals('get_state_history', id)).toMatchObject({
+      result: {
+        state: { history: [{ tx_num: null, height: null, txid: toDisplayHex(reveal.txid), data: { colour: 'red' } }] },
+        location_info: [{ location: place(reveal), tx_num: null }],
+      },
+    })
 
     await station.mine(1)
+    expect(await wallet.atomicals('get_state_history', id)).toMatchObject({
+      result: {
+        state: { history: [{ tx_num: expect.any(Number) as number, height: station.node.height }] },
+        location_info: [{ tx_num: expect.any(Number) as number }],
+      },
+    })
     const { result: mined } = (await wallet.atomicals('get', id)) as { readonly result: Members }
     expect(mined).toMatchObject({ confirmed: true, mint_data: { fields: { colour: 'red' } } })
     expect(mined['unconfirmed']).toBeUndefined()
@@ -255,6 +268,13 @@ describe('a mint in the mempool', () => {
     const { result } = (await wallet.atomicals('get_by_ticker', 'mempool')) as { readonly result: Members }
     expect(result).toMatchObject({ status: null, candidates: [], unconfirmed: { candidates: [{ atomical_id: id }] } })
     expect(await wallet.balances('ft', owner)).toMatchObject({ unconfirmed: { [id]: { unconfirmed: 10_000 } } })
+    expect(await wallet.atomicals('get', id)).toMatchObject({
+      result: {
+        unconfirmed: {
+          $ticker_candidates: [{ atomical_id: id, commit_height: station.node.height, reveal_location_height: null }],
+        },
+      },
+    })
     await station.mine(3)
     const { result: held } = (await wallet.atomicals('get_by_ticker', 'mempool')) as { readonly result: Members }
     expect(held).toMatchObject({ status: 'verified', atomical_id: id })
@@ -285,7 +305,11 @@ describe('a claim on a name in the mempool', () => {
     const owner = wallet.someone()
     const { id, commit, reveal } = await claim('nft', { args: { request_realm: 'pending', bitworkc: '1234' } }, owner)
     const txid = toDisplayHex(commit.txid)
-    const names = { $request_realm: 'pending', $request_realm_status: { status: 'pending_candidate' } }
+    const names = {
+      $request_realm: 'pending',
+      $request_realm_status: { status: 'pending_candidate' },
+      $realm_candidates: [{ atomical_id: id, tx_num: null, txid, commit_height: null, reveal_location_height: null }],
+    }
 
     expect(await resultOf('get', id)).toMatchObject({ atomical_id: id, confirmed: false, unconfirmed: names })
     const asNft = { id, confirmed: 0, unconfirmed: 5_000, subtype: 'request_realm', request_realm: 'pending' }

@@ -8,6 +8,7 @@ import {
   ATOMICALS,
   type HeldRow,
   HOLDERS,
+  type LocationRow,
   NAMES,
   SUBNAMES,
   type SubName,
@@ -192,12 +193,14 @@ export class AtomicalsAnswers {
   async locationInfo(id: IdText): Promise<WireObject> {
     const first = await this.queries.holdersPage(id, LISTED_LOCATIONS)
     const count = first.length < LISTED_LOCATIONS ? first.length : (await this.queries.holderTotals(id)).locations
-    const locations = first.map((holder) => this.#wireOfHolder(holder)).sort((a, b) => b.tx_num - a.tx_num)
+    const locations = first
+      .map((holder) => ({ holder, row: this.queries.location(holder.location) }))
+      .sort((a, b) => (b.row?.txNum ?? 0) - (a.row?.txNum ?? 0))
+      .map(({ holder, row }) => this.#wireOfHolder(holder, row))
     return { location_info_obj: { locations }, location_info: locations, location_counts: count }
   }
 
-  #wireOfHolder({ location, satoshis, script }: Holder): WireObject & { readonly tx_num: number } {
-    const row = this.queries.location(location)
+  #wireOfHolder({ location, satoshis, script }: Holder, row: LocationRow | undefined): WireObject {
     return {
       location: compactOfIdText(location),
       txid: toDisplayHex(txidOfIdText(location)),
@@ -206,16 +209,21 @@ export class AtomicalsAnswers {
       value: satoshis,
       script: toHex(script),
       atomicals_at_location: (row?.held ?? []).map(({ id }) => compactOfIdText(id)),
-      tx_num: row?.txNum ?? 0,
+      tx_num: this.#isConfirmed(row?.txNum ?? 0) ? (row?.txNum ?? 0) : null,
     }
   }
 
-  /** Changes of state, or events, the last first. */
+  /** Transactions of the mempool have numbers above all that there are, which mean nothing to anybody. */
+  #isConfirmed(txNum: number): boolean {
+    return txNum < this.view.tip.txCount
+  }
+
+  /** Changes of state, or events, the last first; those of the mempool without number and height. */
   changes(recorded: readonly RecordedChange[]): WireObject[] {
     return recorded
       .map(({ txNum, height, txid, vout, payload }) => ({
-        tx_num: txNum,
-        height,
+        tx_num: this.#isConfirmed(txNum) ? txNum : null,
+        height: this.#isConfirmed(txNum) ? height : null,
         txid: toDisplayHex(txid),
         index: vout,
         data: wireOf(payload, this.shown),
