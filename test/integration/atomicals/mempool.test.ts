@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseWholeTx, type Tx, type TxOutput } from '../../../src/chain/tx.ts'
-import { fromHex, toDisplayHex } from '../../../src/lib/bytes.ts'
+import { concat, fromHex, toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
+import { sha256, sha256d } from '../../../src/lib/hash.ts'
 import { compactAt, type Outpoint, out, type Plain, spend } from '../../support/atomicals-chain.ts'
 import type { WireClient } from '../../support/wire-client.ts'
 import { type Payee, payee, Station } from '../protocol/station.ts'
@@ -417,6 +418,34 @@ describe('a claim on a name in the mempool', () => {
     expect(await wallet.balances('nft', heir)).toMatchObject({
       unconfirmed: { [sub.id]: { unconfirmed: 5_000, request_subrealm: 'low' } },
     })
+  })
+
+  it('is told of an item of a container, by the id of the container and by its name', async () => {
+    const owner = wallet.someone()
+    const file = Uint8Array.of(1, 2, 3)
+    const sibling = sha256(Uint8Array.of(4))
+    const leaf = sha256(Buffer.from(`one:any:any:m.png:${toHex(sha256d(file))}`))
+    const merkle = toHex(sha256(concat(leaf, sibling)))
+    const dmint = { v: '1', mint_height: 0, merkle, rules: [{ p: '.*', bitworkc: 'any' }] }
+    const args = { request_container: 'mempool-box', bitworkc: '1234' }
+    const box = await claim('nft', { args, dmint }, owner)
+    await station.mine(3)
+    await wallet.send(spend({ from: [out(box.reveal)], to: [to(owner, 3_000)], op: 'sl', payload: { a: 1 } }), owner)
+    await station.mine(1)
+    const proof = [{ p: true, d: toHex(sibling) }]
+    const asked = { request_dmitem: 'one', parent_container: box.id, main: 'm.png', proof }
+    const item = await claim('nft', { args: asked, 'm.png': file }, wallet.someone())
+
+    const candidates = [{ atomical_id: item.id, txid: toDisplayHex(item.commit.txid), commit_height: null }]
+    const none = { status: null, candidate_atomical_id: null, atomical_id: null, candidates: [] }
+    const told = { ...none, unconfirmed: { candidates } }
+    expect(await resultOf('get_by_dmitem', box.id, 'one')).toEqual({ ...told, type: 'dmitem' })
+    expect(await resultOf('get_by_container_item', 'mempool-box', 'one')).toEqual({ ...told, type: 'item' })
+    const shown = ['any', 'any', 'm.png', toHex(sha256d(file)), proof, false]
+    const judged = await resultOf('get_by_container_item_validate', 'mempool-box', 'one', ...shown)
+    expect(judged).toMatchObject({ ...told, type: 'item', proof_valid: true })
+    await station.mine(1)
+    expect(await resultOf('get_by_container_item', 'mempool-box', 'one')).not.toHaveProperty('unconfirmed')
   })
 
   it('is none where tokens are minted that others deployed: units are pending, and the mint counts', async () => {

@@ -12,7 +12,7 @@ import { CborMap } from '../../../lib/cbor/values.ts'
 import type { RpcMethod } from '../../method.ts'
 import { type AtomicalsAnswers, badRequest } from './answers.ts'
 import { type AtomicalsKit, atomicalsMethod, badCursor, nextCursor } from './kit.ts'
-import { exampleHolder, subName, topName, wireOfName } from './names.ts'
+import { claimsInMempool, exampleHolder, subName, topName, wireOfName } from './names.ts'
 import { CursorParam, isAscii, LimitParam, NameParam, OffsetParam, TruthParam } from './params.ts'
 import { Atomical, EXAMPLE_ID, exampleAtomical, NameHolder, NextCursor } from './results.ts'
 
@@ -42,9 +42,16 @@ function getByContainerItem(kit: AtomicalsKit): RpcMethod {
     handler: async (ctx, { container, item }) => {
       const answers = kit.answers(ctx)
       const parent = await containerOf(answers, container)
-      return { result: wireOfName(answers, 'item', await subName(answers, 'dmitem', parent, item)) }
+      return { result: await itemOf(answers, parent, item) }
     },
   })
+}
+
+/** Who has an item, and who asks for it in the mempool. */
+async function itemOf(answers: AtomicalsAnswers, container: IdText, item: string) {
+  const ask = (from: AtomicalsAnswers) => subName(from, 'dmitem', container, item)
+  const known = await ask(answers)
+  return { ...wireOfName(answers, 'item', known), ...(await claimsInMempool(answers, known, ask)) }
 }
 
 /** `[{p: true if the sibling is on the right, d: 64 hex}]`; anything that Python takes for true is true. */
@@ -122,7 +129,6 @@ function validateItem(kit: AtomicalsKit): RpcMethod {
       const { queries, height, shown } = answers
       const parent = await containerOf(answers, container)
       const state = await dmintOf(answers, parent, rest.check_without_sealed)
-      const name = await subName(answers, 'dmitem', parent, item)
       const rule = await queries.ruleFor('dmitem', parent, item, height - RULES_DELAY)
       if (rule === undefined) throw badRequest('no rule of the container fits the item')
       const root = textOf(mapOf(state.dmint)?.get('merkle')) ?? ''
@@ -137,7 +143,7 @@ function validateItem(kit: AtomicalsKit): RpcMethod {
       const before = await queries.state(parent, height - RULES_DELAY)
       return {
         result: {
-          ...wireOfName(answers, 'item', name),
+          ...(await itemOf(answers, parent, item)),
           applicable_rule: wireOfRule(rule, shown),
           proof_valid: leaf !== undefined,
           target_vector: leaf?.vector ?? null,

@@ -48,7 +48,7 @@ export function wireOfName(
 }
 
 /** A member of the same answers for claims whose reveals are in the mempool, in the order in which they would stand. */
-async function claimsInMempool(
+export async function claimsInMempool(
   answers: AtomicalsAnswers,
   known: NameAnswer<CandidateRow>,
   ask: Ask,
