@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Candidate } from '../../../atomicals/candidates.ts'
 import { MAX_PAYMENT_DELAY } from '../../../atomicals/constants.ts'
 import { wireOfHolder, wireOfStatus } from '../../../atomicals/format/names.ts'
 import { compactOfIdText, idText } from '../../../atomicals/id-text.ts'
-import { AtomicalsQueries } from '../../../atomicals/queries.ts'
+import { AtomicalsQueries, isSubRequest, type RequestAnswer } from '../../../atomicals/queries.ts'
 import { ViewRows } from '../../../atomicals/rows.ts'
+import type { SubRequestStatus } from '../../../atomicals/statuses.ts'
 import { type AskedName, touchOfName } from '../../../atomicals/touched.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { ERROR_CODES, RpcError } from '../../../errors.ts'
@@ -23,8 +25,18 @@ const MOST_OUTPUTS = 10_000
 const OUTPUTS_PER_TURN = 200
 /** Cost of an output, as of those that listunspent reads. */
 const OUTPUT_COST = 1 / 50
-/** After so many blocks from its commit on nothing of a claim changes by time alone. */
-const CLAIM_SETTLED = MAX_PAYMENT_DELAY + 1
+/** Blocks after which one that has a payment is not expected to be lost: payments touch no atomical and no name. */
+const PAYMENT_SETTLED = 100
+/** After so many blocks from its commit on nothing of a claim changes by time alone, and its payment stays. */
+const CLAIM_SETTLED = MAX_PAYMENT_DELAY + 1 + PAYMENT_SETTLED
+/** What became of a request for a subrealm or an item, where no other claim changes that any more. */
+const LAST_WORDS: ReadonlySet<SubRequestStatus['status']> = new Set([
+  'verified',
+  'claimed_by_other',
+  'expired_revealed_late',
+  'invalid_request_fault_current_atomical_not_in_candidate_list',
+  'invalid_request_no_matched_applicable_rule',
+])
 
 function queriesOf(sources: TopicSources): AtomicalsQueries {
   const { view, tip } = sources.moment
@@ -88,10 +100,20 @@ export function atomicalTopic(id: IdText): Topic {
       const { status: claim } = request === undefined ? { status: '' } : wireOfStatus(request, id)
       return {
         status: statusOf(`${compact}:${status ?? ''}:${typeof claim === 'string' ? claim : ''}:`),
-        settledAt: request === undefined ? 0 : row.commitHeight + CLAIM_SETTLED,
+        settledAt: request === undefined ? 0 : requestSettledAt(request, row.commitHeight),
       }
     },
   }
+}
+
+/** Of a subrealm or an item others may get the name long after this request for it: nothing touches its atomical then. */
+function requestSettledAt(request: RequestAnswer, commitHeight: number): number {
+  if (!isSubRequest(request)) return commitHeight + CLAIM_SETTLED
+  return LAST_WORDS.has(request.status.status) ? claimsSettledAt(request.name.candidates) : Number.POSITIVE_INFINITY
+}
+
+function claimsSettledAt(candidates: readonly Candidate[]): number {
+  return candidates.reduce((height, { commitHeight }) => Math.max(height, commitHeight + CLAIM_SETTLED), 0)
 }
 
 const HISTORY_CHARACTER_COST = 0.000_02
@@ -109,11 +131,10 @@ export function nameTopic(asked: AskedName): Topic {
       const { candidates, holder } = await ('parent' in asked
         ? queries.claims(asked.kind, asked.parent, asked.name)
         : queries.name(asked.kind, asked.name))
-      const last = candidates.reduce((height, { commitHeight }) => Math.max(height, commitHeight + CLAIM_SETTLED), 0)
       if (candidates.length === 0) return { status: statusOf(''), settledAt: 0 }
       const { status, candidate_atomical_id: first } = wireOfHolder(holder)
       const list = candidates.map(({ id, commitHeight }) => `${compactOfIdText(id)}:${commitHeight}:`).join('')
-      return { status: statusOf(`${status ?? ''}:${first ?? ''}:${list}`), settledAt: last }
+      return { status: statusOf(`${status ?? ''}:${first ?? ''}:${list}`), settledAt: claimsSettledAt(candidates) }
     },
   }
 }
