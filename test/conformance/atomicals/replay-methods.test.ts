@@ -261,6 +261,26 @@ describe('answers of corpus A through the registry', () => {
     }
   })
 
+  it('say by cursor that nothing follows where nobody can have a name, and where a state lists its items', async () => {
+    const realm = '4c7a261450aff694ef2eb05083e087503ae978c716036d47140bcbcc468280bb'
+    const page = [false, 10, 0, false, '']
+    const ask = async (method: string, params: readonly Json[]) =>
+      (await host.ask(`blockchain.atomicals.${method}`, params)).result
+    const nothing = { result: [], next_cursor: null }
+    expect(await ask('find_realms', ['é', ...page])).toEqual(nothing)
+    expect(await ask('find_subrealms', [`${realm}i0`, 'é', ...page])).toEqual(nothing)
+    const typeOf = ({ own }: Judged) =>
+      (own.result as { readonly result?: { readonly item_data?: { readonly type?: Json } } } | undefined)?.result
+        ?.item_data?.type
+    const { row } = judged.find((one) => typeOf(one) === 'regular')!
+    const container = row.params[0] ?? null
+    expect(await ask('get_container_items', [container, 10, 0, ''])).toMatchObject({
+      result: { item_data: { type: 'regular', next_cursor: null } },
+    })
+    const { result } = (await ask('get_container_items', [container, 10, 0])) as { result: { item_data: Json } }
+    expect(result.item_data).not.toHaveProperty('next_cursor')
+  })
+
   it('take what callers send: 0 and 1, further arguments, the nested list, numbers as text', async () => {
     const ask = async (method: string, params: Json[]): Promise<string> =>
       canonical((await host.ask(`blockchain.atomicals.${method}`, params)).result ?? null)

@@ -208,8 +208,9 @@ function getContainerItems(kit: AtomicalsKit): RpcMethod {
       const id = await containerOf(answers, name)
       const container = await answers.wireOf(id)
       if ((await answers.queries.dmint(id)) === undefined) {
-        const items = await regularItems(answers, id)
-        return { result: { container, item_data: { limit: limit.asked, offset, type: 'regular' as const, items } } }
+        // All of them at once, whatever page was asked for.
+        const listed = { items: await regularItems(answers, id), ...nextCursor(cursor, undefined) }
+        return { result: { container, item_data: { limit: limit.asked, offset, type: 'regular' as const, ...listed } } }
       }
       const first = Math.max(0, offset)
       const found = await dmintItems(answers, id, { limit: limit.limit, offset: first, cursor })

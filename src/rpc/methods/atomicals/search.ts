@@ -204,6 +204,11 @@ function optionsOf(
   return { ...order, limit: limit?.limit ?? 100, offset, verifiedOnly, cursor }
 }
 
+/** The answer of who asks for names that nobody can have. */
+function nothingFound({ cursor }: SearchParams): z.input<typeof Found> {
+  return { result: [], ...nextCursor(cursor, undefined) }
+}
+
 /** `word`: what the entries call the name. */
 function findNames(kit: AtomicalsKit, kind: TopName, word: string): RpcMethod {
   return atomicalsMethod({
@@ -215,7 +220,7 @@ function findNames(kit: AtomicalsKit, kind: TopName, word: string): RpcMethod {
     example: { params: ['ex'], result: exampleFound(word) },
     handler: (ctx, { prefix, reverse = false, ...params }) => {
       const start = prefix ?? ''
-      if (start !== '' && !isAscii(start)) return { result: [] }
+      if (start !== '' && !isAscii(start)) return nothingFound(params)
       const over: SearchOver = (answers) => ({
         page: (limit, beyond) => answers.queries.namesPage(kind, start, { limit, reverse, beyond }),
         holder: (name) => answers.queries.name(kind, name),
@@ -252,7 +257,7 @@ function findSubrealms(kit: AtomicalsKit): RpcMethod {
     example: { params: [EXAMPLE_ID, 'ex'], result: exampleFound('subrealm') },
     handler: (ctx, { parent: { id: parent }, prefix: asked, ...params }) => {
       const { prefix, reverse: listed } = asked ?? { prefix: '', reverse: undefined }
-      if (prefix !== '' && !isAscii(prefix)) return { result: [] }
+      if (prefix !== '' && !isAscii(prefix)) return nothingFound(params)
       const reverse = params.reverse ?? listed ?? false
       const over: SearchOver = (answers) => ({
         page: (limit, beyond) => answers.queries.subnamesPage('subrealm', parent, prefix, { limit, reverse, beyond }),
