@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import type { AtomicalWire } from '../../../atomicals/format/atomical.ts'
 import type { Wire, WireObject } from '../../../atomicals/format/values.ts'
@@ -25,6 +26,8 @@ import { HeldAmounts, shapedAmounts, shapeFor } from './shape.ts'
 
 /** Cost of an output, as of those that listunspent reads. */
 const OUTPUT_COST = 1 / 50
+/** Atomicals that are shown before others get their turn: what is said of one may all be in memory. */
+const SHOWN_PER_TURN = 50
 
 /** Outputs of a script, each charged. */
 async function outputsOf(answers: AtomicalsAnswers, hashX: Uint8Array): Promise<ColouredUtxo[]> {
@@ -69,6 +72,19 @@ async function balancesOf(
   const confirmed = new Set(sums.keys())
   for (const output of changes.made) add(output, 0, 1)
   return { sums, confirmed, changes }
+}
+
+/** What is said of each, with turns for others between. */
+async function* shownInTurns(
+  answers: AtomicalsAnswers,
+  { sums, confirmed }: Balances,
+): AsyncGenerator<{ readonly wire: AtomicalWire; readonly sum: Sum; readonly isConfirmed: boolean }> {
+  let shown = 0
+  for (const [id, sum] of sums) {
+    answers.ctx.signal.throwIfAborted()
+    if (++shown % SHOWN_PER_TURN === 0) await nextTurn()
+    yield { wire: await wireOfAny(answers, id), sum, isConfirmed: confirmed.has(id) }
+  }
 }
 
 /** The atomical as the chain has it, or as the mempool makes it. */
@@ -130,14 +146,12 @@ function balances(kit: AtomicalsKit, type: 'FT' | 'NFT'): RpcMethod {
       const answers = await kit.answersAt(ctx, height)
       const outputs = await outputsOf(answers, hashX)
       const isWanted = ({ kind }: HeldRow): boolean => (kind === 'token') === (type === 'FT')
-      const { sums, confirmed } = await balancesOf(answers, hashX, outputs, isWanted)
+      const found = await balancesOf(answers, hashX, outputs, isWanted)
       const own: [string, BalanceWire][] = []
       const others: [string, BalanceWire][] = []
-      for (const [id, sum] of sums) {
-        ctx.signal.throwIfAborted()
-        const wire = await wireOfAny(answers, id)
+      for await (const { wire, sum, isConfirmed } of shownInTurns(answers, found)) {
         const names = type === 'FT' ? { ticker: wire['$ticker'] ?? null } : nftMembers(wire)
-        const list = confirmed.has(id) ? own : others
+        const list = isConfirmed ? own : others
         list.push([wire.atomical_id, { id: wire.atomical_id, ...names, ...sum }])
       }
       return {
@@ -247,15 +261,14 @@ function listScripthash(kit: AtomicalsKit): RpcMethod {
       if (verbose && height !== undefined) throw badRequest('verbose: not with at_height')
       const answers = await kit.answersAt(ctx, height)
       const outputs = await outputsOf(answers, hashX)
-      const { sums, confirmed, changes } = await balancesOf(answers, hashX, outputs)
+      const found = await balancesOf(answers, hashX, outputs)
+      const { changes } = found
       const own: [string, ListedAtomical][] = []
       const others: [string, ListedAtomical][] = []
-      for (const [id, sum] of sums) {
-        ctx.signal.throwIfAborted()
-        const data = await wireOfAny(answers, id)
+      for await (const { wire: data, sum, isConfirmed } of shownInTurns(answers, found)) {
         const { atomical_id, atomical_number, type } = data
         const entry = { atomical_id, atomical_number, type, ...sum, data, ...nameMembers(data) }
-        const list = confirmed.has(id) ? own : others
+        const list = isConfirmed ? own : others
         list.push([atomical_id, entry])
       }
       const isListed = ({ held }: ColouredUtxo): boolean => verbose || held.length > 0

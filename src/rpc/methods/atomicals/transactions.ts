@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import { ACTIVITY_CODES } from '../../../atomicals/layout.ts'
 import { ERROR_CODES, RpcError } from '../../../errors.ts'
@@ -15,6 +16,8 @@ const MOST_TXS = 1_000
 /** Transactions that one call of `transactions` names. */
 const MOST_NAMED = 100
 const TXID_HEX_SIZE = 64
+/** Transactions, or blocks, that are looked at before others get their turn. */
+const PER_TURN = 500
 
 const exampleDetail: DetailWire = {
   txid: EXAMPLE_TXID,
@@ -130,10 +133,12 @@ async function pageOf(
   part: Part,
 ): Promise<z.input<typeof Page>> {
   const { queries, ctx } = answers
-  const named = places.filter(({ txNum }) => {
-    const op = opOf(queries.activity(txNum), queries.operation(txNum))
-    return part.op === undefined ? op !== '' : op === part.op
-  })
+  const named: CountedTx[] = []
+  for (const [i, place] of places.entries()) {
+    if (i % PER_TURN === PER_TURN - 1) await nextTurn(undefined, { signal: ctx.signal })
+    const op = opOf(queries.activity(place.txNum), queries.operation(place.txNum))
+    if (part.op === undefined ? op !== '' : op === part.op) named.push(place)
+  }
   named.sort((a, b) => (part.reverse ? b.txNum - a.txNum : a.txNum - b.txNum))
   const result: DetailWire[] = []
   for (const place of named.slice(part.first, part.first + part.limit)) {
@@ -193,7 +198,7 @@ async function historyPage(answers: AtomicalsAnswers, hashX: Uint8Array, part: P
   const named: CountedTx[] = []
   // However long it is: every row is charged, so that a session's limit of cost ends it.
   for await (const some of answers.view.historyFrom(hashX, 0)) {
-    answers.ctx.signal.throwIfAborted()
+    await nextTurn(undefined, { signal: answers.ctx.signal })
     for (const item of some) if ((answers.queries.activity(item.txNum)?.op ?? 'none') !== 'none') named.push(item)
   }
   // As the reference counts: a word that names no operation does not narrow the total, but nothing has it.
@@ -216,6 +221,8 @@ function global(kit: AtomicalsKit): RpcMethod {
       const places: CountedTx[] = []
       for (let height = answers.height; height >= answers.settings.heights.start; height--) {
         ctx.signal.throwIfAborted()
+        // Most blocks may have nothing, and to read that is no turn.
+        if (height % PER_TURN === 0) await nextTurn(undefined, { signal: ctx.signal })
         places.push(...(await countedTxs(answers, height)))
         if (places.length >= part.first + part.limit) break
       }
