@@ -64,7 +64,10 @@ class Objects {
   async current(urn: Urn, picture: boolean): Promise<HttpReply> {
     const id = await this.#idOf(urn)
     if (id === undefined) return refusal(404, `not found ${urn.kind}`)
-    const state = member(await this.#ask('blockchain.atomicals.get_state', [id]), 'result', 'state', 'latest')
+    const answer = await this.#ask('blockchain.atomicals.get_state', [id])
+    // There is no place here to say that a mint may yet be replaced.
+    if (member(answer, 'result', 'confirmed') !== true) return refusal(404, `not found ${urn.kind}`)
+    const state = member(answer, 'result', 'state', 'latest')
     const latest = isMembers(state) ? state : {}
     let name = fileName(urn)
     if (name === '' && picture) {

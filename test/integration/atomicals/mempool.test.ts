@@ -122,6 +122,8 @@ async function revealOf(op: string, payload: Plain, owner: Payee, units: number)
 }
 
 const place = (tx: Tx, vout = 0): string => compactAt(tx, vout)
+const object = (id: string): Promise<Response> =>
+  fetch(`http://127.0.0.1:${station.port('http')}/urn/atom:btc:id:${id}`)
 
 describe('a mint in the mempool', () => {
   it('is shown as not confirmed everywhere, and as an ordinary one once it is in a block', async () => {
@@ -166,6 +168,7 @@ describe('a mint in the mempool', () => {
     expect(await wallet.atomicals('get_tx_history', id)).toMatchObject({
       result: { tx: { history: [{ tx_hash: toDisplayHex(reveal.txid), height: 0 }] } },
     })
+    expect((await object(id)).status).toBe(404)
     // What only a block can say is null: nothing made up stands for it.
     expect(await wallet.atomicals('get_state_history', id)).toMatchObject({
       result: {
@@ -175,6 +178,7 @@ describe('a mint in the mempool', () => {
     })
 
     await station.mine(1)
+    expect(await (await object(id)).json()).toEqual({ colour: 'red' })
     expect(await wallet.atomicals('get_state_history', id)).toMatchObject({
       result: {
         state: { history: [{ tx_num: expect.any(Number) as number, height: station.node.height }] },
