@@ -9,6 +9,8 @@ import type { Indexer } from './db/indexer.ts'
 import { ConfigError, StorageError } from './errors.ts'
 import { fromDisplayHex } from './lib/bytes.ts'
 
+const MIB = 1024 * 1024
+
 /** What is the same for whoever opens the index of an operator: the settings, and the coin that they name. */
 export interface IndexPlace {
   readonly settings: Settings
@@ -43,6 +45,7 @@ export async function openIndex(
         genesisHash: fromDisplayHex(coin.genesisHash),
         reorgLimit: settings.reorgLimit ?? coin.reorgLimit,
         ...memory,
+        tableBytes: settings.tableMb * MIB,
         settings: heights === undefined ? {} : heightSettings(heights),
       },
       { indexers },

@@ -11,6 +11,14 @@ export const STORAGE_SETTINGS = {
     unit: 'MB',
     sentence: 'Memory for the tables and caches of the index.',
   }),
+  tableMb: setting({
+    env: 'TABLE_MB',
+    schema: whole(2, 1000),
+    allowed: wholeWords(2, 1000),
+    fallback: '16',
+    unit: 'MB',
+    sentence: 'Size of the tables that LevelDB writes; see "Tables" in docs/OPERATIONS.md.',
+  }),
   reorgLimit: setting({
     env: 'REORG_LIMIT',
     schema: whole(10, 100_000),

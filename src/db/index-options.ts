@@ -16,6 +16,8 @@ export interface IndexOptions {
   readonly reorgLimit: number
   /** Bytes of LevelDB's cache. */
   readonly cacheBytes: number
+  /** Where a table of LevelDB ends and the next begins; see StoreOptions. */
+  readonly tableBytes?: number
   /** Bytes of memory for pages of the txid file; none if it is not given. */
   readonly txidCacheBytes?: number
   /** Bytes of memory that finished blocks may take, those that a flush is writing and what it makes of them included. */

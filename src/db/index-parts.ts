@@ -45,7 +45,9 @@ export async function openParts(options: IndexOptions, collaborators: IndexColla
   // A thread needs a file to run that Node can read: where sources are run as they are, there is none.
   const threaded = collaborators.openStore === undefined && !import.meta.url.endsWith('.ts')
   const openStore = collaborators.openStore ?? openLevelStore
-  const store = await openStore(directory, { cacheBytes: options.cacheBytes, shared: threaded }, disk)
+  const { cacheBytes, tableBytes } = options
+  const tables = tableBytes === undefined ? {} : { tableBytes }
+  const store = await openStore(directory, { cacheBytes, ...tables, shared: threaded }, disk)
   let files: IndexFiles | undefined
   let writer: FlushWriter | undefined
   try {

@@ -17,7 +17,14 @@ type LevelIterator = Iterator<Level, Uint8Array, Uint8Array>
 
 /** Larger write buffers miss the processor's caches in their skip list, smaller ones are compacted more often. */
 const WRITE_BUFFER_BYTES = 16 << 20
-const FILE_BYTES = 16 << 20
+/** Of 128 MiB, the bench's sync takes a tenth longer, and on top of 7 GB a fifth more is compacted (OPERATIONS.md). */
+const TABLE_BYTES = 16 << 20
+/**
+ * Tables that stay open. LevelDB maps 1000 into memory and closes their descriptors; of each further one it keeps a
+ * descriptor and a copy of the filter that is a sixteenth of the table. What does not stay open is opened, and its index
+ * unpacked, for each look-up; either 992 tables hold the index, or they had better be small (measured: OPERATIONS.md).
+ */
+const OPEN_FILES = 1000
 /**
  * A read of a row unpacks a block of each level. Of the index of the bench's chain in one level 20,000 rows that nobody
  * has asked for yet take 4.1 µs each, 6.7 µs with blocks of 8 KiB and 3.2 µs with 2 KiB; the disk 87, 84 and 90 MB.
@@ -48,7 +55,8 @@ export async function openLevelStore(directory: string, options: StoreOptions, d
     valueEncoding: 'view',
     cacheSize: options.cacheBytes,
     writeBufferSize: WRITE_BUFFER_BYTES,
-    maxFileSize: FILE_BYTES,
+    maxFileSize: options.tableBytes ?? TABLE_BYTES,
+    maxOpenFiles: OPEN_FILES,
     blockSize: BLOCK_BYTES,
     blockRestartInterval: BLOCK_RESTARTS,
     createIfMissing: options.mustExist !== true,

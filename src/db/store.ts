@@ -62,6 +62,8 @@ export interface Store extends StoreReader {
 export interface StoreOptions {
   /** Bytes of LevelDB's cache of blocks. */
   readonly cacheBytes: number
+  /** Where a table of LevelDB ends and the next begins; 16 MiB if it is not given. */
+  readonly tableBytes?: number
   /** Open only what is there already. */
   readonly mustExist?: boolean
   /** Other threads of this process open it too; the one that was first closes it last. */

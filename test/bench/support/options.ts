@@ -24,7 +24,7 @@ export interface BenchOptions {
 }
 
 /** Settings of the server that benches take over from their own environment. */
-const PASSED_ON = ['ATOMICALS', 'CACHE_MB', 'LOG_LEVEL'] as const
+const PASSED_ON = ['ATOMICALS', 'CACHE_MB', 'TABLE_MB', 'LOG_LEVEL'] as const
 
 const NODE_FLAGS = '--expose-gc --max-semi-space-size=32'
 

@@ -1,4 +1,5 @@
-import { readdir, truncate } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile, readlink, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Disk, realDisk } from '../../../src/db/disk.ts'
@@ -308,6 +309,56 @@ describe('a store on disk', () => {
       const options = { cacheBytes: 1 << 20, mustExist: true }
       await expect(openLevelStore(join(directory, 'none'), options, realDisk)).rejects.toThrow(StorageError)
     }))
+})
+
+const tablesIn = async (directory: string): Promise<string[]> =>
+  (await readdir(directory)).filter((name) => name.endsWith('.ldb'))
+
+describe('the tables of a store on disk', () => {
+  it.each([
+    { tableBytes: 1 << 20, least: 5, most: 8 },
+    { tableBytes: 4 << 20, least: 2, most: 2 },
+    { tableBytes: undefined, least: 1, most: 1 },
+  ])('end at $tableBytes bytes', ({ tableBytes, least, most }) =>
+    withDirectory(async (directory) => {
+      const size = tableBytes === undefined ? {} : { tableBytes }
+      const store = await openLevelStore(directory, { cacheBytes: 1 << 20, ...size }, realDisk)
+      // Two parts with the same range of keys are merged, which makes the tables; what does not compress keeps its size.
+      for (const part of [0, 1]) {
+        await put(store, ...Array.from({ length: 48 }, (_, n) => [bytes(n, part), randomBytes(64 << 10)] as const))
+        await store.settle()
+      }
+      await store.compact(ALL)
+      const tables = await tablesIn(directory)
+      expect(tables.length).toBeGreaterThanOrEqual(least)
+      expect(tables.length).toBeLessThanOrEqual(most)
+      expect(store.getSync(bytes(47, 1))?.length).toBe(64 << 10)
+      await store.close()
+    }),
+  )
+
+  it.runIf(process.platform === 'linux')('are mapped into memory and hold no descriptor, as OPERATIONS.md says', () =>
+    withDirectory(async (directory) => {
+      const store = await openLevelStore(directory, { cacheBytes: 1 << 20 }, realDisk)
+      const keys = Array.from({ length: 30 }, (_, n) => bytes(n))
+      for (const key of keys) {
+        await put(store, [key, key])
+        await store.settle()
+      }
+      expect(await store.getMany(keys)).toEqual(keys)
+      const tables = await tablesIn(directory)
+      expect(tables.length).toBe(keys.length)
+      const maps = await readFile('/proc/self/maps', 'latin1')
+      expect(tables.filter((name) => !maps.includes(join(directory, name)))).toEqual([])
+      const open = await Promise.all(
+        // What readdir itself has open is gone by now.
+        (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+      )
+      expect(open.filter((path) => path.startsWith(directory) && path.endsWith('.ldb'))).toEqual([])
+      expect(open.filter((path) => path.startsWith(directory))).not.toEqual([])
+      await store.close()
+    }),
+  )
 })
 
 describe('slices of a range', () => {

@@ -10,6 +10,7 @@ import type { Indexer } from '../../../src/db/indexer.ts'
 import { KeySpace, STATE, UNDO } from '../../../src/db/layout.ts'
 import { openLevelStore } from '../../../src/db/level-store.ts'
 import { SCHEMA_VERSION } from '../../../src/db/migrations.ts'
+import type { OpenStore, StoreOptions } from '../../../src/db/store.ts'
 import type { ChainView } from '../../../src/db/view.ts'
 import { ChainError, InvariantError, StorageError } from '../../../src/errors.ts'
 import { fromLatin1, toHex } from '../../../src/lib/bytes.ts'
@@ -387,6 +388,18 @@ describe('an index that a coin adds', () => {
       }
     },
   }
+
+  it('opens its store with the cache and the size of tables that it is given', () =>
+    withDirectory(async (directory) => {
+      const asked: StoreOptions[] = []
+      const openStore: OpenStore = (path, options, disk) => {
+        asked.push(options)
+        return openLevelStore(path, options, disk)
+      }
+      const options = indexOptions(directory, chainOf(2), { cacheBytes: 1 << 20, tableBytes: 128 << 20 })
+      await (await IndexDatabase.open(options, { openStore })).close()
+      expect(asked).toEqual([{ cacheBytes: 1 << 20, tableBytes: 128 << 20, shared: false }])
+    }))
 
   it.each([
     ['while catching up', 1000],
