@@ -18,6 +18,8 @@ export interface Endpoint {
 export interface Credentials {
   /** True where another header may be there after `forget`. */
   readonly renewable: boolean
+  /** True where none are configured. */
+  readonly none: boolean
   /** The header, or undefined where none is configured. NodeFailure `cookie` if there should be one and is not. */
   header(): Promise<string | undefined>
   /** Forgets `refused`, a header that the node did not accept, unless it was replaced in the meantime. */
@@ -26,6 +28,7 @@ export interface Credentials {
 
 const NO_CREDENTIALS: Credentials = {
   renewable: false,
+  none: true,
   header: () => Promise.resolve(undefined),
   forget: () => undefined,
 }
@@ -36,6 +39,7 @@ function basic(userAndPassword: string): string {
 
 class PasswordCredentials implements Credentials {
   readonly renewable = false
+  readonly none = false
   readonly #header: string
 
   constructor(user: string, password: string) {
@@ -54,9 +58,18 @@ class PasswordCredentials implements Credentials {
 /** A cookie is "__cookie__:" and 64 hex digits; whatever is much longer is some other file. */
 const LONGEST_COOKIE = 1024
 
+const COOKIE_REMEDIES: Readonly<Record<string, string>> = {
+  EACCES:
+    'this user may not: run as the user of bitcoind, or in its group with rpccookieperms=group there (the folders above ' +
+    'count too)',
+  EISDIR: 'it is a folder: name the file .cookie in it',
+  ENOTDIR: 'a folder of the path is a file',
+}
+
 /** bitcoind writes a new cookie at every start, so the file is read again whenever the last one was not accepted. */
 export class CookieCredentials implements Credentials {
   readonly renewable = true
+  readonly none = false
   readonly #file: string
   #header: string | undefined
 
@@ -79,9 +92,8 @@ export class CookieCredentials implements Credentials {
       text = (await readFile(this.#file, 'utf8')).trim()
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-      throw new NodeFailure('cookie', `cookie file ${this.#file} cannot be read (${code}); is bitcoind running?`, {
-        cause: error,
-      })
+      const remedy = COOKIE_REMEDIES[code] ?? 'is bitcoind running?'
+      throw new NodeFailure('cookie', `cookie file ${this.#file} cannot be read (${code}); ${remedy}`, { cause: error })
     }
     // Empty or half for a moment while bitcoind writes it.
     if (text.length > LONGEST_COOKIE || !/^[^:\n]+:[^\n]+$/.test(text)) {

@@ -41,6 +41,8 @@ export class RpcResult {
   }
 }
 
+const NO_LOGIN = 'wants to know who asks: set DAEMON_COOKIE_FILE, or write user and password into DAEMON_URL'
+
 interface Call {
   readonly jsonrpc: '1.0'
   readonly id: number
@@ -140,9 +142,10 @@ export class RpcClient {
 
   #withoutReply(status: number, cause: ParseError): NodeFailure {
     if (status === 401) {
-      return this.#endpoint.credentials.renewable
-        ? this.#failure('cookie', 'does not accept the cookie')
-        : this.#failure('refused', 'does not accept user and password (HTTP 401)')
+      const { credentials } = this.#endpoint
+      if (credentials.renewable)
+        return this.#failure('cookie', 'does not accept the cookie; is DAEMON_COOKIE_FILE its own?')
+      return this.#failure('refused', `${credentials.none ? NO_LOGIN : 'does not accept user and password'} (HTTP 401)`)
     }
     if (status === 403) return this.#failure('refused', 'does not accept our address (HTTP 403; see -rpcallowip)')
     if (status === 200) return this.#failure('half-answer', 'sent an answer that is no JSON-RPC reply', cause)

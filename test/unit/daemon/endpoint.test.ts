@@ -101,4 +101,9 @@ describe('CookieCredentials', () => {
     expect(failure).toMatchObject({ name: 'DaemonUnavailableError', kind: 'cookie', mayPass: true })
     if (content !== undefined && content !== '') expect((failure as Error).message).not.toContain(content)
   })
+
+  it('says what to do where the path is a folder, as it is where the name of the file was left out', async () => {
+    const failure = await new CookieCredentials(folder).header().catch((error: unknown) => error)
+    expect((failure as Error).message).toMatch(/\(EISDIR\); it is a folder: name the file \.cookie in it$/)
+  })
 })
