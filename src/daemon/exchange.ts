@@ -8,7 +8,10 @@ import { NodeFailure } from './failure.ts'
 
 /** Bounds of one exchange. */
 export interface Bounds {
-  /** Milliseconds from the moment a connection of ours is free to the last byte of the answer. */
+  /**
+   * Milliseconds from the moment a connection of ours is free to the last byte of the answer; longer only for an answer
+   * that keeps coming at LEAST_PACE.
+   */
   readonly timeout: number
   /** The answer's body may have so many bytes. */
   readonly maxBytes: number
@@ -37,6 +40,12 @@ const IDLE_MS = 15_000
 
 /** Asks of ours that wait for a connection, at most; beyond that they fail as `busy` instead of piling up. */
 const MOST_WAITING = 1000
+
+/**
+ * Bytes a second. What comes at this pace is waited for: a block over a slow line would be asked for again and again
+ * otherwise, and never be there.
+ */
+const LEAST_PACE = 16 * 1024
 
 /** HTTP to one node: a few connections that are kept, every exchange bounded in time and size. Follows no redirects. */
 export class HttpPeer {
@@ -105,6 +114,8 @@ class Exchange {
   readonly #endpoint: Endpoint
   readonly #bounds: Bounds
   #request: ClientRequest | undefined
+  /** Bytes of the body that have come. */
+  #received = 0
 
   constructor(endpoint: Endpoint, bounds: Bounds) {
     this.#endpoint = endpoint
@@ -118,15 +129,15 @@ class Exchange {
 
   async run(request: ClientRequest, body: string | undefined, clock: Clock): Promise<HttpAnswer> {
     this.#request = request
-    const { signal, timeout } = this.#bounds
+    const { signal } = this.#bounds
     const timer = new AbortController()
     let onAbort: (() => void) | undefined
     try {
       return await new Promise<HttpAnswer>((resolve, reject) => {
         onAbort = () => signal !== undefined && reject(abortErrorOf(signal))
         signal?.addEventListener('abort', onAbort, { once: true })
-        clock.sleep(timeout, timer.signal).then(
-          () => reject(this.#failure('timeout', `did not answer within ${timeout} ms`)),
+        this.#tooLong(clock, timer.signal).then(
+          (waited) => reject(this.#failure('timeout', `did not answer within ${waited} ms`)),
           () => undefined, // The exchange is over, and so is its timer.
         )
         request.on('error', (error) => reject(this.#connectionFailure(error)))
@@ -144,17 +155,27 @@ class Exchange {
     }
   }
 
+  /** Settles when the time is over, with the milliseconds that it was. */
+  async #tooLong(clock: Clock, signal: AbortSignal): Promise<number> {
+    const { timeout } = this.#bounds
+    for (let waited = 0, allowed = timeout; ; ) {
+      await clock.sleep(allowed - waited, signal)
+      waited = allowed
+      allowed = timeout + Math.floor(this.#received / LEAST_PACE) * 1000
+      if (allowed <= waited) return waited
+    }
+  }
+
   #read(response: IncomingMessage): Promise<HttpAnswer> {
     const { maxBytes } = this.#bounds
     const status = response.statusCode ?? 0
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = []
-      let length = 0
       const tooLarge = (): void => reject(this.#failure('too-large', `sent an answer of more than ${maxBytes} bytes`))
       if (Number(response.headers['content-length'] ?? 0) > maxBytes) tooLarge()
       response.on('data', (chunk: Buffer) => {
-        length += chunk.length
-        if (length > maxBytes) {
+        this.#received += chunk.length
+        if (this.#received > maxBytes) {
           chunks.length = 0
           tooLarge()
           return
@@ -163,7 +184,7 @@ class Exchange {
       })
       response.on('error', (error) => reject(this.#failure('half-answer', 'broke off its answer', error)))
       // An answer that ends too early is an `error`, never an `end`.
-      response.on('end', () => resolve({ status, body: joined(chunks, length) }))
+      response.on('end', () => resolve({ status, body: joined(chunks, this.#received) }))
     })
   }
 

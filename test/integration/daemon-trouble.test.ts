@@ -141,6 +141,28 @@ describe('one trouble, one more try', () => {
     expect(node.requests.filter(isPost)).toHaveLength(PROBE_CALLS + 2)
   })
 
+  it('waits for an answer beyond its time as long as it keeps coming, as over a slow line', async () => {
+    const node = await fakeNode()
+    const { daemon, clock, log } = await started([node])
+    const txids = Array.from({ length: 25_000 }, (_, index) => index.toString(16).padStart(64, '0'))
+    node.methods.set('getrawmempool', () => ({ txids, mempool_sequence: 1 }))
+    node.misbehave({ kind: 'slow', bytes: 20_000 })
+    const state = { done: false }
+    const begun = clock.monotonic()
+    const ids = daemon.mempoolIds().finally(() => (state.done = true))
+    await node.requested(node.requests.length + 1)
+    while (!state.done) {
+      clock.advance(1000)
+      node.drip()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect((await ids).txids).toHaveLength(txids.length)
+    expect(clock.monotonic() - begun).toBeGreaterThan(TIMES.bulk)
+    expect(node.requests.filter(isPost)).toHaveLength(PROBE_CALLS + 1)
+    expect(log.filter(({ level }) => level >= 40)).toEqual([])
+    expect(clock.sleeping).toBe(0)
+  })
+
   it('takes another connection without waiting where the node had closed an idle one', async () => {
     const node = await fakeNode()
     const { daemon, clock, log } = await started([node])
@@ -175,7 +197,7 @@ describe('patience', () => {
   })
 
   it.each<[string, number, string, RegExp]>([
-    ['user and password', 401, '', /does not accept user and password/],
+    ['user and password', 401, '', /(does not accept|write) user and password/],
     ['our address', 403, '', /-rpcallowip/],
   ])('is not spent on a node that refuses %s', async (_what, status, body, message) => {
     const node = await fakeNode()
@@ -357,6 +379,15 @@ describe('credentials', () => {
     expect(error).toBeInstanceOf(ConfigError)
     expect((error as Error).message).toMatch(/does not accept user and password/)
     expect((error as Error).message).not.toContain('hunter')
+  })
+
+  it('that are not configured are asked for by the names of the settings', async () => {
+    const node = await fakeNode()
+    node.login = 'user:hunter1'
+    const { daemon } = client([`127.0.0.1:${node.port}`])
+    const error = await daemon.start(new AbortController().signal).catch((caught: unknown) => caught)
+    expect(error).toBeInstanceOf(ConfigError)
+    expect((error as Error).message).toMatch(/set DAEMON_COOKIE_FILE, or write user and password into DAEMON_URL/)
   })
 
   it('are in no log line, no error and no address, whatever happens', async () => {

@@ -17,8 +17,8 @@ export type Misbehaviour =
   | { readonly kind: 'announce'; readonly bytes: number }
   /** Sends white space in chunks, without a length, until the other side hangs up. */
   | { readonly kind: 'endless' }
-  /** Sends one byte of the right answer, then another each time `drip()` is called. */
-  | { readonly kind: 'slow' }
+  /** Sends a few bytes (one) of the right answer, then as many each time `drip()` is called. */
+  | { readonly kind: 'slow'; readonly bytes?: number }
 
 /** An error that a handler throws to be answered as JSON-RPC error. */
 export class RpcFault extends Error {
@@ -136,7 +136,7 @@ export class FakeBitcoind {
     this.#misbehaviours.push({ what, where })
   }
 
-  /** Lets slow answers send one more byte. */
+  /** Lets slow answers send some more. */
   drip(): void {
     for (const send of this.#slow) send()
   }
@@ -208,11 +208,12 @@ export class FakeBitcoind {
       }
       case 'slow': {
         response.writeHead(reply.status, { 'Content-Length': right.length })
+        const { bytes = 1 } = what
         let sent = 0
         const drip = (): void => {
           if (response.destroyed || sent >= right.length) return
-          response.write(right.subarray(sent, sent + 1))
-          sent += 1
+          response.write(right.subarray(sent, sent + bytes))
+          sent += bytes
         }
         drip()
         this.#slow.push(drip)
