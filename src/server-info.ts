@@ -3,6 +3,7 @@ import type { Coin } from './coins/coin.ts'
 import { OPERATOR_KINDS, type ServiceUrl } from './config/values.ts'
 import type { Daemon } from './daemon/daemon.ts'
 import { DaemonUnavailableError } from './errors.ts'
+import type { Logger } from './log.ts'
 import type { ProtocolVersion, RpcClient, ServerInfo } from './rpc/method.ts'
 import type { PeerRow } from './session/peers/peer.ts'
 import { SOFTWARE, VERSION } from './version.ts'
@@ -13,9 +14,6 @@ const PROTOCOL: { readonly min: ProtocolVersion; readonly max: ProtocolVersion }
 export interface ServerInfoOptions {
   readonly coin: Coin
   readonly reorgLimit: number
-  readonly bannerFile: string | undefined
-  /** Instead, for clients that come over Tor. */
-  readonly torBannerFile: string | undefined
   readonly donationAddress: string
   /** How clients outside reach the server (REPORT_SERVICES). */
   readonly reported: readonly ServiceUrl[]
@@ -30,16 +28,20 @@ export interface PeerDirectory {
 
 export interface ServerInfoCollaborators {
   readonly daemon: Daemon
+  readonly banners: Pick<BannerFiles, 'text'>
   /** Made after this, for peers are told what is said here. */
   readonly peers: () => PeerDirectory | undefined
 }
 
 /** What the server says of itself to clients. */
-export function serverInfo(options: ServerInfoOptions, { daemon, peers }: ServerInfoCollaborators): ServerInfo {
+export function serverInfo(
+  options: ServerInfoOptions,
+  { daemon, banners, peers }: ServerInfoCollaborators,
+): ServerInfo {
   const { coin, reorgLimit, donationAddress } = options
   const features = {
     hosts: hostsOf(options.reported),
-    services: options.reported.map(({ kind, host, port }) => `${kind}://${host}:${port}`),
+    services: options.reported.map(({ kind, host, port }) => `${kind}://${hostInUrl(host)}:${port}`),
   }
   const isOverTor = ({ address }: RpcClient): boolean => peers()?.isOverTor(address) ?? false
   return {
@@ -50,8 +52,7 @@ export function serverInfo(options: ServerInfoOptions, { daemon, peers }: Server
     reorgLimit,
     donationAddress,
     features: () => features,
-    banner: (client) =>
-      banner((isOverTor(client) ? options.torBannerFile : undefined) ?? options.bannerFile, options, daemon),
+    banner: async (client) => filledIn(await banners.text(isOverTor(client)), options, daemon),
     peers: (client) => peers()?.list(isOverTor(client)) ?? [],
     addPeer: (features, { address }) => peers()?.addPeer(features, address) ?? Promise.resolve(false),
   }
@@ -68,12 +69,62 @@ function hostsOf(reported: readonly ServiceUrl[]): Record<string, Record<string,
 
 const DEFAULT_BANNER = `You are connected to ${SOFTWARE}.`
 
-async function banner(
-  file: string | undefined,
+export interface BannerFilesOptions {
+  readonly bannerFile: string | undefined
+  /** Instead, for clients that come over Tor. */
+  readonly torBannerFile: string | undefined
+}
+
+/** The operator's texts, read whenever somebody asks. A file that cannot be read costs no wallet its answer. */
+export class BannerFiles {
+  readonly #options: BannerFilesOptions
+  readonly #log: Logger
+  /** What is wrong with which file, so that it is told once. */
+  readonly #troubles = new Map<string, string>()
+
+  constructor({ bannerFile, torBannerFile }: BannerFilesOptions, { log }: { readonly log: Logger }) {
+    this.#options = { bannerFile, torBannerFile }
+    this.#log = log
+  }
+
+  /** Says so at once if one of the files cannot be read. */
+  async look(): Promise<void> {
+    await this.text(false)
+    await this.text(true)
+  }
+
+  async text(overTor: boolean): Promise<string> {
+    const { bannerFile, torBannerFile } = this.#options
+    const file = (overTor ? torBannerFile : undefined) ?? bannerFile
+    if (file === undefined) return DEFAULT_BANNER
+    try {
+      const text = await readFile(file, 'utf8')
+      this.#troubles.delete(file)
+      return text
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      if (this.#troubles.get(file) !== reason) {
+        this.#log.warn(
+          { file, reason },
+          'the banner (BANNER_FILE, TOR_BANNER_FILE) cannot be read, a plain one stands in',
+        )
+      }
+      this.#troubles.set(file, reason)
+      return DEFAULT_BANNER
+    }
+  }
+}
+
+/** An IPv6 address wants brackets before a port. */
+function hostInUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
+async function filledIn(
+  text: string,
   options: Pick<ServerInfoOptions, 'donationAddress'>,
   daemon: Daemon,
 ): Promise<string> {
-  const text = file === undefined ? DEFAULT_BANNER : await readFile(file, 'utf8')
   if (!text.includes('$')) return text
   const node = await daemon.networkInfo().catch((error: unknown) => {
     if (error instanceof DaemonUnavailableError) return undefined

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Coin } from './coins/coin.ts'
 import { coinOf } from './coins/registry.ts'
@@ -8,7 +7,7 @@ import type { IndexDatabase } from './db/index-db.ts'
 import type { Indexer } from './db/indexer.ts'
 import { ChainError, isAbort } from './errors.ts'
 import { atomicalsHeights, coinIndexers, mempoolInterest, openIndex } from './index-opening.ts'
-import { type Clock, systemClock } from './lib/clock.ts'
+import { type Clock, steadyClock, systemClock } from './lib/clock.ts'
 import { IdleCollection, threadNursery } from './lib/idle-collection.ts'
 import type { Service } from './lib/service.ts'
 import type { Logger } from './log.ts'
@@ -20,7 +19,7 @@ import { regtestAdminMethods } from './regtest-admin.ts'
 import { sharedSession } from './server/clients.ts'
 import { certificateFiles, managerOptions } from './server/listening.ts'
 import { adminOptions, connectionLimits, daemonOptions, hubOptions, indexMemory } from './server/options.ts'
-import { serverInfo } from './server-info.ts'
+import { BannerFiles, serverInfo } from './server-info.ts'
 import { MetricsServer, metricsAdminMethod } from './server-metrics/server.ts'
 import type { MetricSource } from './server-metrics/source.ts'
 import { METRICS } from './server-metrics/table.ts'
@@ -103,9 +102,9 @@ class Server {
     const settings = this.#settings
     const coin = this.#coin
     const clock = systemClock
+    // Ages of sessions, and when servers are looked into.
+    const steady = steadyClock(clock)
     const reorgLimit = settings.reorgLimit ?? coin.reorgLimit
-    await mkdir(settings.dbDirectory, { recursive: true })
-
     const indexers = coinIndexers({ settings, coin })
     await this.#collectWhenIdle(clock, signal)
     const db = await this.#openIndex(indexers)
@@ -115,18 +114,20 @@ class Server {
     const mempool = new Mempool({}, { log, interest: mempoolInterest(indexers) })
     const hub = new MomentHub(hubOptions(settings), { mempool, caches: this.#caches })
     let search: PeerManager | undefined
+    const banners = new BannerFiles(settings, { log })
+    await banners.look()
     const info = serverInfo(
       { ...settings, coin, reorgLimit, reported: settings.reportServices },
-      { daemon, peers: () => search },
+      { daemon, banners, peers: () => search },
     )
     const shared = sharedSession(
       { settings, coin },
-      { daemon, moments: hub, server: info, caches: this.#caches, clock, log },
+      { daemon, moments: hub, server: info, caches: this.#caches, clock: steady, log },
     )
     const manager = new SessionManager(await managerOptions(settings, log), shared)
     const peers = buildPeers(
       { settings, coin, connection: connectionLimits(settings) },
-      { log, clock, counter: manager.counter, sessions: manager.dialled, moments: hub, info },
+      { log, clock: steady, counter: manager.counter, sessions: manager.dialled, moments: hub, info },
     )
     search = peers
 

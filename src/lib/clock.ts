@@ -29,3 +29,16 @@ export const systemClock: Clock = {
       else signal?.addEventListener('abort', abort, { once: true })
     }),
 }
+
+/**
+ * `clock` with a now() that goes on evenly from where it was, whatever is done to the system's time later: a machine that
+ * learns at last what time it is would otherwise have years of age in everything, or none looked at again for as long.
+ */
+export function steadyClock(clock: Clock): Clock {
+  const offset = clock.now() - clock.monotonic()
+  return {
+    now: () => clock.monotonic() + offset,
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+  }
+}

@@ -3,9 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { coinOf } from '../../src/coins/registry.ts'
+import { createLogger, silentLogger } from '../../src/log.ts'
 import type { ProtocolVersion } from '../../src/rpc/method.ts'
 import { featuresOf } from '../../src/rpc/methods/server.ts'
-import { type PeerDirectory, type ServerInfoOptions, serverInfo } from '../../src/server-info.ts'
+import {
+  BannerFiles,
+  type BannerFilesOptions,
+  type PeerDirectory,
+  type ServerInfoOptions,
+  serverInfo,
+} from '../../src/server-info.ts'
 import { FakeClient, FakeDaemon } from '../support/fake-context.ts'
 
 const TOR_PROXY = '127.0.0.1'
@@ -31,11 +38,12 @@ class Directory implements PeerDirectory {
   }
 }
 
-function infoOf(options: Partial<ServerInfoOptions> = {}, peers?: PeerDirectory) {
+function infoOf(options: Partial<ServerInfoOptions & BannerFilesOptions> = {}, peers?: PeerDirectory) {
   const coin = coinOf('Bitcoin', 'mainnet')
+  const files = { bannerFile, torBannerFile, ...options }
   return serverInfo(
-    { coin, reorgLimit: 200, bannerFile, torBannerFile, donationAddress: '', reported: [], ...options },
-    { daemon: new FakeDaemon(), peers: () => peers },
+    { coin, reorgLimit: 200, donationAddress: '', reported: [], ...options },
+    { daemon: new FakeDaemon(), banners: new BannerFiles(files, { log: silentLogger() }), peers: () => peers },
   )
 }
 
@@ -56,6 +64,30 @@ describe('what the server says of itself and others', () => {
     expect(await info.banner(from(TOR_PROXY))).toBe('hello, onion')
     expect(await infoOf({ torBannerFile: undefined }, new Directory()).banner(from(TOR_PROXY))).toBe('hello')
     expect(await infoOf().banner(from(TOR_PROXY))).toBe('hello')
+  })
+
+  it('greets with a plain text where the file cannot be read, and tells the operator at the start, once', async () => {
+    const missing = join(directory, 'later.txt')
+    const lines: string[] = []
+    const log = createLogger('warn', { write: (line) => void lines.push(line) })
+    const banners = new BannerFiles({ bannerFile: missing, torBannerFile: undefined }, { log })
+    await banners.look()
+    expect(lines).toHaveLength(1)
+    expect(JSON.parse(lines[0]!)).toMatchObject({ file: missing, reason: expect.stringMatching(/^ENOENT/) as string })
+    expect(await banners.text(false)).toMatch(/^You are connected to Valence /)
+    expect(lines).toHaveLength(1)
+    writeFileSync(missing, 'here I am')
+    expect(await banners.text(false)).toBe('here I am')
+    rmSync(missing)
+    await banners.text(false)
+    expect(lines).toHaveLength(2)
+  })
+
+  it('puts IPv6 addresses into brackets before a port', () => {
+    const reported = [{ kind: 'tcp', host: '2001:db8::1', port: 50001 }] as const
+    const { hosts, services } = infoOf({ reported }).features()
+    expect(hosts).toEqual({ '2001:db8::1': { tcp_port: 50001 } })
+    expect(services).toEqual(['tcp://[2001:db8::1]:50001'])
   })
 
   it('tells clients of the Tor proxy of what is reached over Tor', () => {

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { systemClock } from '../../../src/lib/clock.ts'
+import { steadyClock, systemClock } from '../../../src/lib/clock.ts'
 
 const LONG = 600_000
 
@@ -34,5 +34,24 @@ describe('a sleep by the system’s clock', () => {
     const before = timers()
     await expect(systemClock.sleep(LONG, AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' })
     expect(timers()).toBe(before)
+  })
+})
+
+describe('a steady clock', () => {
+  it('begins with the time of day and goes on by the one that only grows, through jumps in both directions', () => {
+    const hands = { day: 1_000_000, since: 500 }
+    const clock = steadyClock({
+      now: () => hands.day,
+      monotonic: () => hands.since,
+      sleep: () => Promise.resolve(),
+    })
+    expect(clock.now()).toBe(1_000_000)
+    hands.since += 10
+    hands.day += 50_000_000
+    expect(clock.now()).toBe(1_000_010)
+    hands.since += 10
+    hands.day = 3
+    expect(clock.now()).toBe(1_000_020)
+    expect(clock.monotonic()).toBe(520)
   })
 })
