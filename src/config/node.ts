@@ -8,7 +8,8 @@ export const NODE_SETTINGS = {
   daemonUrls: setting({
     env: 'DAEMON_URL',
     schema: list(daemonUrl).refine((urls) => urls.length > 0),
-    allowed: 'a comma-separated list of http(s)://[user:password@]host[:port]/',
+    allowed:
+      'a comma-separated list of http(s)://[user:password@]host[:port]/, with , / # ? % of a password as %2C %2F %23 %3F %25',
     fallback: undefined,
     fallbackNote: 'unset: the built-in regtest node',
     sentence:

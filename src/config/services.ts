@@ -3,6 +3,12 @@ import { LOG_LEVELS } from '../log.ts'
 import { setting } from './setting.ts'
 import { list, oneOf, pattern, SERVICE_KINDS, service, serviceList, text } from './values.ts'
 
+/** Levels that are called otherwise in files made for ElectrumX. */
+const PYTHON_LEVELS: ReadonlyMap<string, string> = new Map([
+  ['warning', 'warn'],
+  ['critical', 'fatal'],
+])
+
 /** Where clients are served, and what the server tells of itself. */
 export const SERVICE_SETTINGS = {
   services: setting({
@@ -74,8 +80,11 @@ export const SERVICE_SETTINGS = {
   }),
   logLevel: setting({
     env: 'LOG_LEVEL',
-    schema: oneOf(...LOG_LEVELS),
-    allowed: `one of ${LOG_LEVELS.join(', ')}`,
+    schema: z
+      .string()
+      .transform((raw) => PYTHON_LEVELS.get(raw.trim().toLowerCase()) ?? raw.trim().toLowerCase())
+      .pipe(oneOf(...LOG_LEVELS)),
+    allowed: `one of ${LOG_LEVELS.join(', ')} (also warning and critical, as ElectrumX has them)`,
     fallback: 'info',
     sentence: 'From which level on the log is written.',
   }),

@@ -113,7 +113,7 @@ function contradictions(settings: Settings): string[] {
   return problems
 }
 
-/** The value as it may be shown: a URL of a daemon can carry a password. */
+/** The value as it may be shown: a URL can carry a password. */
 function shown(entry: Setting, raw: string): string {
-  return entry.env === 'DAEMON_URL' ? 'not understood' : JSON.stringify(raw)
+  return entry.env === 'DAEMON_URL' ? 'not understood' : JSON.stringify(raw.replaceAll(/\/\/\S*@/g, '//…@'))
 }

@@ -89,7 +89,9 @@ export const subnet = z.string().transform((raw, context) => {
 export const daemonUrl = z.string().transform((raw, context) => {
   const whole = raw.includes('://') ? raw : `http://${raw}`
   const url = URL.canParse(whole) ? new URL(whole) : undefined
-  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') {
+  // An @ after the host: a password with a / or # in it, half of which would be told as host, port and path.
+  const rest = url === undefined ? '' : url.pathname + url.search + url.hash
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === '' || rest.includes('@')) {
     context.addIssue({ code: 'custom', message: 'no such URL' })
     return z.NEVER
   }

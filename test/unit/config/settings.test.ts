@@ -109,10 +109,48 @@ describe('settings', () => {
     expect(problems).not.toContain('hunter2')
   })
 
+  it.each([
+    ['a / in it', 'http://user:123/hunter2@host:8332/'],
+    ['a # in it', 'http://user:1#hunter2@host'],
+    ['a ? in it', 'user:12?hunter2@host'],
+    ['a comma in it', 'http://user:1,hunter2/@host'],
+  ])(
+    'refuse a password with %s that is not written as an escape, instead of calling half of it a host',
+    (_what, url) => {
+      expect(problemsOf({ DAEMON_URL: url })).toEqual([
+        'DAEMON_URL is not understood: it must be a comma-separated list of http(s)://[user:password@]host[:port]/, ' +
+          'with , / # ? % of a password as %2C %2F %23 %3F %25',
+      ])
+    },
+  )
+
+  it('never repeat a password in another URL either', () => {
+    const problems = problemsOf({ BLACKLIST_URL: 'ftp://user:hun/ter2@host/list' })
+    expect(problems).toEqual([expect.stringMatching(/^BLACKLIST_URL is "ftp:\/\/…@host\/list"/)])
+  })
+
+  it.each([
+    ['INFO', 'info'],
+    ['Warning', 'warn'],
+    ['critical', 'fatal'],
+    [' debug', 'debug'],
+  ])('read LOG_LEVEL=%s of an ElectrumX file as %s', (written, level) => {
+    expect(readSettings({ LOG_LEVEL: written }).logLevel).toBe(level)
+  })
+
   it('say which settings of an ElectrumX file have no effect here', () => {
     expect(readSettings({ DB_ENGINE: 'rocksdb', ALLOW_ROOT: 'yes' }).notes).toEqual([
       expect.stringMatching(/^DB_ENGINE has no effect/),
       expect.stringMatching(/^ALLOW_ROOT has no effect/),
+    ])
+  })
+
+  it('say what stands in for settings of atomicals-electrumx, and for those of old files', () => {
+    const given = { ENABLE_RATE_LIMIT: 'no', RPC_PORT: '8001', MAX_SESSION_SUBS: '50000', TCP_PORT: '' }
+    expect(readSettings(given).notes).toEqual([
+      expect.stringMatching(/^ENABLE_RATE_LIMIT has no effect: COST_SOFT_LIMIT and COST_HARD_LIMIT/),
+      'RPC_PORT has no effect: SERVICES says where to listen',
+      expect.stringMatching(/^MAX_SESSION_SUBS has no effect: MAX_SUBSCRIPTIONS_PER_SESSION/),
     ])
   })
 
@@ -191,4 +229,50 @@ describe('settings', () => {
       expect(pairs.map(([env]) => env).filter((env) => !known.has(env))).toEqual([])
     },
   )
+})
+
+describe('config/compose.yml', () => {
+  const text = readFileSync(resolve(CONFIG_FOLDER, 'compose.yml'), 'utf8')
+  const [bitcoind = '', valence = ''] = text.split(/^ {2}valence:$/m)
+
+  it('sets what the server knows, to what it takes', () => {
+    const set = [...valence.matchAll(/^ {6}([A-Z_]+): '?([^'\n]*)'?$/gm)].map(
+      ([, env, value]) => [env!, value!] as const,
+    )
+    expect(set.length).toBeGreaterThan(4)
+    const known = new Set<string>(Object.values(SETTINGS).map(({ env }) => env))
+    expect(set.map(([env]) => env).filter((env) => !known.has(env))).toEqual([])
+    expect(readSettings(Object.fromEntries(set))).toMatchObject({ net: 'mainnet', dbDirectory: 'valence-data' })
+  })
+
+  it('has bitcoind write its cookie as the user who reads it: its image makes the folder as 0700', () => {
+    expect(readFileSync(resolve(CONFIG_FOLDER, '../Dockerfile'), 'utf8')).toMatch(
+      /^FROM node:24-slim\n[\s\S]*^USER node$/m,
+    )
+    // The number of the user node in Node's images.
+    expect(bitcoind).toMatch(/^ {6}UID: '1000'\n {6}GID: '1000'$/m)
+  })
+})
+
+describe('config/valence.service', () => {
+  const text = readFileSync(resolve(CONFIG_FOLDER, 'valence.service'), 'utf8')
+
+  it('starts the server as `npm start` does', () => {
+    const { scripts } = JSON.parse(readFileSync(resolve(CONFIG_FOLDER, '../package.json'), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    const [, variable, words] = /^exec env (\S+) node (.*) dist\/main\.js$/.exec(scripts['start'] ?? '') ?? []
+    expect(text).toContain(`\nEnvironment=${variable}\n`)
+    expect(text).toContain(`\nExecStart=/usr/bin/env node ${words} /opt/valence/dist/main.js\n`)
+  })
+
+  it('makes the directory that bitcoin.env names, and gives up where settings are wrong', () => {
+    const { DB_DIRECTORY } = Object.fromEntries(
+      readFileSync(resolve(CONFIG_FOLDER, 'bitcoin.env'), 'utf8')
+        .split('\n')
+        .map((line) => line.split('=')),
+    ) as Record<string, string>
+    expect(DB_DIRECTORY).toBe(`/var/lib/${/^StateDirectory=(.*)$/m.exec(text)?.[1]}`)
+    expect(text).toMatch(/^RestartPreventExitStatus=2$/m)
+  })
 })
