@@ -51,6 +51,7 @@ export class PeerDiscovery {
   #blacklist = new Blacklist()
   #wake = new AbortController()
   #nextImport = 0
+  #toldNoProxy = false
   #loops: Promise<unknown> | undefined
 
   constructor(options: DiscoveryOptions, collaborators: DiscoveryCollaborators) {
@@ -136,7 +137,9 @@ export class PeerDiscovery {
     let schedule: Promise<void> | undefined
     await this.#repeat(this.#options.rules.proxySearch, 'no proxy searched', async () => {
       try {
-        if (proxies.found === undefined && (await proxies.search(this.#stop.signal)) !== undefined) this.#gotProxy()
+        if (proxies.found !== undefined) return
+        if ((await proxies.search(this.#stop.signal)) !== undefined) this.#gotProxy()
+        else this.#gotNoProxy()
       } finally {
         schedule ??= this.#schedule()
       }
@@ -144,7 +147,20 @@ export class PeerDiscovery {
     await schedule
   }
 
+  /** Told once, until there was one: hidden services are missed by few, but with FORCE_PROXY nothing is found at all. */
+  #gotNoProxy(): void {
+    const { log } = this.#collaborators
+    if (this.#toldNoProxy) return
+    this.#toldNoProxy = true
+    if (this.#options.forceProxy) {
+      log.warn(
+        'FORCE_PROXY is set and no Tor proxy answers (TOR_PROXY_HOST, TOR_PROXY_PORT): no other server is looked for',
+      )
+    } else log.info('no Tor proxy answers (TOR_PROXY_HOST, TOR_PROXY_PORT): hidden services are not looked for')
+  }
+
   #gotProxy(): void {
+    this.#toldNoProxy = false
     this.#collaborators.log.info({ proxy: this.#collaborators.proxies.found }, 'proxy found')
     this.#import()
     for (const peer of this.#collaborators.book.all()) if (peer.isOnion || this.#options.forceProxy) peer.nextTry = 0
@@ -280,7 +296,7 @@ export class PeerDiscovery {
       try {
         await job()
       } catch (error) {
-        if (!signal.aborted) log.warn({ err: error }, complaint)
+        if (!signal.aborted) log.warn({ reason: error instanceof Error ? error.message : String(error) }, complaint)
       }
       try {
         await clock.sleep(seconds * 1000, signal)

@@ -57,6 +57,22 @@ describe('peer discovery', () => {
     expect(manager.adminView().counts.total).toBe(1)
   })
 
+  it.each([
+    [true, /"level":40.*FORCE_PROXY is set and no Tor proxy answers/],
+    [false, /"level":30.*no Tor proxy answers .*hidden services are not looked for/],
+  ])('says once that there is no proxy, with FORCE_PROXY %s', async (forceProxy, line) => {
+    let searched = 0
+    stage.network = { isProxy: () => Promise.resolve(++searched < 0) }
+    await stage.manager({ forceProxy })
+    const fifteenMinutes = (ms: number): boolean => ms === 15 * 60_000
+    for (let round = 1; round <= 3; round++) {
+      await stage.clock.sleeper(fifteenMinutes)
+      expect(searched).toBe(round)
+      stage.clock.advance(15 * 60_000)
+    }
+    expect(stage.log.filter((text) => text.includes('no Tor proxy'))).toEqual([expect.stringMatching(line)])
+  })
+
   it('asks nothing of a second server at the address of a good one: many names make no crowd', async () => {
     const a = await stage.peer('a.example', '127.1.0.1')
     const b = await stage.peer('b.example', '127.1.0.1')

@@ -1,5 +1,5 @@
 import { systemClock } from '../../../src/lib/clock.ts'
-import { silentLogger } from '../../../src/log.ts'
+import { createLogger } from '../../../src/log.ts'
 import { Dialler } from '../../../src/session/outbound/dial.ts'
 import { PeerManager, type PeerManagerOptions, type PeerView } from '../../../src/session/peers/manager.ts'
 import { dialledNetwork, type PeerNetwork } from '../../../src/session/peers/network.ts'
@@ -21,6 +21,8 @@ export class Stage {
   own: Record<string, unknown> = { hosts: {} }
   height = 1000
   network: Partial<PeerNetwork> = {}
+  /** Lines of the log, from `info` on. */
+  readonly log: string[] = []
 
   /** Starts a peer called `host` at `address`. */
   async peer(host: string, address: string, answers: FakePeer['answers'] = {}): Promise<FakePeer> {
@@ -54,7 +56,7 @@ export class Stage {
         ...options,
       },
       {
-        log: silentLogger(),
+        log: createLogger('info', { write: (line) => void this.log.push(line) }),
         clock: this.clock,
         network: {
           ...dialledNetwork(dialler, systemClock),
