@@ -96,6 +96,9 @@ function inspect({ shared, manager }: AdminSurroundings): AdminMethod {
   })
 }
 
+/** Words that stand for any number of sessions, none as well. */
+const MANY: ReadonlySet<string> = new Set(['all', 'pending'])
+
 function disconnect({ manager }: AdminSurroundings): AdminMethod {
   return defineAdminMethod({
     name: 'disconnect',
@@ -112,7 +115,8 @@ function disconnect({ manager }: AdminSurroundings): AdminMethod {
       (Array.isArray(ids) ? ids : [ids]).flatMap((item) => {
         const found = matching(manager, String(item))
         for (const session of found) session.command({ type: 'close', reason: 'operator' })
-        return found.length === 0 ? [`unknown: ${item}`] : found.map(({ id }) => `disconnected ${id}`)
+        const nobody = MANY.has(String(item).toLowerCase()) ? 'nobody there' : `unknown: ${item}`
+        return found.length === 0 ? [nobody] : found.map(({ id }) => `disconnected ${id}`)
       }),
   })
 }

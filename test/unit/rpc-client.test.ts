@@ -7,6 +7,10 @@ describe('the command line', () => {
   it.each([
     [['getinfo'], { method: 'getinfo', params: [] }],
     [['disconnect', '7', 'abc'], { method: 'disconnect', params: [7, 'abc'] }],
+    [['disconnect', '209.59.102.0/24', '34', '2'], { method: 'disconnect', params: [['209.59.102.0/24', 34, 2]] }],
+    [['disconnect', 'all', 'going home.'], { method: 'disconnect', params: ['all', 'going home.'] }],
+    [['disconnect', '3', '2001:db8::/48', 'bad'], { method: 'disconnect', params: [[3, '2001:db8::/48'], 'bad'] }],
+    [['disconnect'], { method: 'disconnect', params: [] }],
     [['regtest', 'mine', '1'], { method: 'regtest.mine', params: [1] }],
     [['regtest', 'send', 'bcrt1q', '1.5'], { method: 'regtest.send', params: ['bcrt1q', '1.5'] }],
   ])('%j becomes a request', (words, request) => {

@@ -226,7 +226,7 @@ describe('administrator', () => {
     await kit!.until(() => kit!.manager.counts.handshaking === 2)
     expect(await client.request('disconnect', ['pending'])).toEqual(['disconnected 2', 'disconnected 3'])
     for (const { closed } of silent) await closed
-    expect(await client.request('disconnect', ['pending'])).toEqual(['unknown: pending'])
+    expect(await client.request('disconnect', ['pending'])).toEqual(['nobody there'])
     expect(await wallet.request('echo', ['alive'])).toBe('alive')
     expect(kit!.manager.counts).toMatchObject({ handshaking: 0, active: 1, closed: { operator: 2 } })
   })
