@@ -160,6 +160,11 @@ export class StorageError extends Error {
   }
 }
 
+/** An address of SERVICES cannot be listened on. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError'
+}
+
 /** Settings are wrong: every problem at once, so that an operator mends them in one go. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
@@ -188,6 +193,19 @@ export class InvariantError extends Error {
 /** Throws InvariantError unless `condition` holds. */
 export function invariant(condition: unknown, message: string): asserts condition {
   if (!condition) throw new InvariantError(message)
+}
+
+/**
+ * True if what is wrong is outside of this program, and the message of `error` says all that helps an operator: where in
+ * the source it was found says nothing more. Not so for damage on the disk, nor for what the system has no code for:
+ * those could be of our own making.
+ */
+export function isFromOutside(error: unknown): error is Error {
+  if (error instanceof StorageError) {
+    const { cause, code } = error
+    return code !== 'corrupt' && (!(cause instanceof Error) || 'code' in cause)
+  }
+  return [ConfigError, ListenError, ChainError, DaemonUnavailableError].some((kind) => error instanceof kind)
 }
 
 /** True if `error` only says that somebody asked us to stop. */

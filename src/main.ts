@@ -1,21 +1,22 @@
+#!/usr/bin/env node
+import { closeSync, openSync } from 'node:fs'
 import { readSettings, type Settings } from './config/settings.ts'
-import { DEFAULT_PORTS } from './config/values.ts'
-import { ConfigError } from './errors.ts'
+import { DEFAULT_PORTS, LOOPBACK } from './config/values.ts'
+import { ConfigError, isFromOutside, StorageError } from './errors.ts'
 import { INDEX_USAGE, IndexUsageError, runIndexCommand } from './index-commands.ts'
-import { createLogger, terminalDestination } from './log.ts'
-import { callAdmin } from './rpc-client.ts'
+import { createLogger, type Logger, terminalDestination } from './log.ts'
+import { ADMIN_USAGE, callAdmin } from './rpc-client.ts'
 import { runServer } from './server.ts'
 import { SOFTWARE } from './version.ts'
 
 const USAGE = `Usage:
   valence                        run the server; settings come from the environment (docs/CONFIG.md)
-  valence rpc COMMAND [ARG …]    ask a running server: getinfo, sessions, groups, peers, add_peer, disconnect, stop
-  valence rpc regtest mine N     mine N blocks on the built-in node
-  valence rpc regtest send ADDRESS AMOUNT    send AMOUNT (in BTC) from the built-in node's faucet
-${INDEX_USAGE}  valence version
+${ADMIN_USAGE}${INDEX_USAGE}  valence version
 `
 
 const EXIT = { ok: 0, failed: 1, settings: 2 } as const
+
+const NO_ADMIN_PORT = '; SERVICES names no rpc, so that a server with these settings has no admin port'
 
 async function main(words: readonly string[]): Promise<number> {
   const [command, ...rest] = words
@@ -56,6 +57,7 @@ async function serve(settings: Settings): Promise<number> {
   }
   const onTerminal = process.stdout.isTTY
   const log = createLogger(settings.logLevel, onTerminal ? terminalDestination() : undefined)
+  process.on('SIGHUP', () => hungUp(settings, { log, onTerminal, stop }))
   const failure = await runServer(settings, {
     log,
     stop: stop.signal,
@@ -64,15 +66,56 @@ async function serve(settings: Settings): Promise<number> {
   if (failure === undefined) return EXIT.ok
   log.error({ err: failure }, 'the server stopped')
   await new Promise<void>((resolve) => log.flush(() => resolve()))
-  return EXIT.failed
+  // The log may go into a file, or be switched off; whoever started the server looks here.
+  if (!onTerminal || !log.isLevelEnabled('error')) process.stderr.write(`${told(failure)}\n`)
+  return failure instanceof ConfigError ? EXIT.settings : EXIT.failed
+}
+
+/**
+ * SIGHUP asks to read the certificate again, which whoever has one does by itself; unless it came because the terminal is
+ * gone, where nobody is left to stop the server.
+ */
+function hungUp(
+  { sslCertFile }: Settings,
+  { log, onTerminal, stop }: { readonly log: Logger; readonly onTerminal: boolean; readonly stop: AbortController },
+): void {
+  if (onTerminal && !hasTerminal()) stop.abort()
+  else if (sslCertFile === undefined) log.info('SIGHUP: there is no SSL_CERTFILE to read again')
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return false // ENXIO once it hung up.
+  }
+}
+
+/** What is wrong, for a person: with a stack only where that says more than the message. */
+function told(error: unknown): string {
+  // Damage on the disk has its stack in the log.
+  if (isFromOutside(error) || error instanceof StorageError) return error.message
+  return String(error instanceof Error ? error.stack : error)
+}
+
+/** Whoever reads our answer may have enough of it (`| head`). */
+function untilClosed(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') process.stderr.write(`the answer cannot be written: ${error.message}\n`)
+    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed)
+  })
 }
 
 async function ask(settings: Settings, words: readonly string[]): Promise<number> {
-  const port = settings.services.find(({ kind }) => kind === 'rpc') ?? { host: '127.0.0.1', port: DEFAULT_PORTS.rpc }
-  const answer = await callAdmin(port, words).catch((error: unknown) => ({
-    ok: false as const,
-    message: String(error),
-  }))
+  untilClosed(process.stdout)
+  const port = settings.services.find(({ kind }) => kind === 'rpc')
+  const answer = await callAdmin(port ?? { host: LOOPBACK, port: DEFAULT_PORTS.rpc }, words).catch(
+    (error: unknown) => ({
+      ok: false as const,
+      message: `${error instanceof Error ? error.message : String(error)}${port === undefined ? NO_ADMIN_PORT : ''}`,
+    }),
+  )
   if (!answer.ok) {
     process.stderr.write(`${answer.message}\n`)
     return EXIT.failed
@@ -83,10 +126,17 @@ async function ask(settings: Settings, words: readonly string[]): Promise<number
 }
 
 async function index(words: readonly string[]): Promise<number> {
+  untilClosed(process.stdout)
+  const stop = new AbortController()
+  // What is read and compared for hours has something to clear away; what only reads ends as it would by itself.
+  if (words[0] === 'check') {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => (stop.signal.aborted ? process.exit(EXIT.failed) : stop.abort()))
+    }
+  }
   try {
     const streams = { out: process.stdout, trouble: process.stderr }
-    const agreed = await runIndexCommand(words, readSettings(process.env), streams, new AbortController().signal)
-    return agreed ? EXIT.ok : EXIT.failed
+    return (await runIndexCommand(words, readSettings(process.env), streams, stop.signal)) ? EXIT.ok : EXIT.failed
   } catch (error) {
     if (error instanceof IndexUsageError) return usage(EXIT.settings)
     throw error
@@ -101,7 +151,6 @@ function usage(code: number): number {
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  const known = error instanceof ConfigError
-  process.stderr.write(`${known ? error.message : String(error instanceof Error ? error.stack : error)}\n`)
-  process.exitCode = known ? EXIT.settings : EXIT.failed
+  process.stderr.write(`${told(error)}\n`)
+  process.exitCode = error instanceof ConfigError ? EXIT.settings : EXIT.failed
 }

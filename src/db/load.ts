@@ -9,8 +9,11 @@ import { HEADERS, STATE, type StateRow } from './layout.ts'
 import { type DatabaseIdentity, freshState, readState } from './migrations.ts'
 import type { Store } from './store.ts'
 
-/** What others leave in their directories: ElectrumX `hist`, `utxo` and `meta`, Fulcrum `fulc2_db`, a LevelDB CURRENT. */
-const FOREIGN_ENTRIES = ['hist', 'utxo', 'meta', 'fulc2_db', 'CURRENT']
+/**
+ * What others leave in their directories: ElectrumX `hist`, `utxo` and `meta`, Fulcrum `fulc2_db`, bitcoind `chainstate`,
+ * a LevelDB CURRENT.
+ */
+const FOREIGN_ENTRIES = ['hist', 'utxo', 'meta', 'fulc2_db', 'chainstate', 'CURRENT']
 
 /** Makes the directory. Throws StorageError 'foreign' if another program's data is there, and 'io'. */
 export async function prepareDirectory(directory: string): Promise<void> {
@@ -19,10 +22,11 @@ export async function prepareDirectory(directory: string): Promise<void> {
     const entries = new Set(await readdir(directory))
     const foreign = FOREIGN_ENTRIES.filter((name) => entries.has(name))
     if (!entries.has('index') && foreign.length > 0) {
-      throw new StorageError('foreign', `${directory} holds the data of another program (${foreign.join(', ')})`)
+      const what = `${directory} holds the data of another program (${foreign.join(', ')})`
+      throw new StorageError('foreign', `${what}: give a directory of its own (DB_DIRECTORY)`)
     }
   } catch (error) {
-    throw storageErrorOf(error, `open ${directory}`)
+    throw storageErrorOf(error, `open ${directory} (DB_DIRECTORY)`)
   }
 }
 
@@ -32,7 +36,8 @@ export async function loadState(store: Store, identity: DatabaseIdentity, direct
   if (row !== undefined) return readState(row, identity, directory)
   const everything = { gte: new Uint8Array(0), lt: new Uint8Array(64).fill(0xff) }
   if ((await store.rows({ ...everything, limit: 1 })).length > 0) {
-    throw new StorageError('foreign', `${join(directory, 'index')} is a LevelDB, but none of this program`)
+    const what = `${join(directory, 'index')} is a LevelDB, but none of this program`
+    throw new StorageError('foreign', `${what}: give a directory of its own (DB_DIRECTORY)`)
   }
   const state = freshState(identity)
   const batch = store.batch()

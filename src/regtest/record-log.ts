@@ -116,6 +116,6 @@ function openFile(path: string): number {
   try {
     return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
   } catch (cause) {
-    throw new StorageError('io', `cannot open ${path}`, { cause })
+    throw new StorageError('io', cause instanceof Error ? cause.message : `cannot open ${path}`, { cause })
   }
 }

@@ -4,6 +4,7 @@ import type { Service } from '../lib/service.ts'
 import type { Logger } from '../log.ts'
 import { METRICS_TYPE } from '../metrics.ts'
 import { type AdminMethod, defineAdminMethod } from '../session/admin.ts'
+import { listenError } from '../session/transports/listen-error.ts'
 
 export interface MetricsServerOptions {
   readonly host: string
@@ -56,13 +57,13 @@ export class MetricsServer implements Service {
     return bound === null || typeof bound === 'string' ? undefined : { host: bound.address, port: bound.port }
   }
 
-  /** Throws with the name of the address if it cannot be had. */
+  /** Throws ListenError with the name of the address if it cannot be had. */
   async start(): Promise<void> {
     const { host, port } = this.#options
     const { log } = this.#collaborators
     await new Promise<void>((resolve, reject) => {
       const refused = (error: Error): void => {
-        reject(new Error(`cannot listen on metrics://${host}:${port}: ${error.message}`, { cause: error }))
+        reject(listenError({ kind: 'metrics', host, port }, error))
       }
       this.#server.once('error', refused)
       this.#server.listen({ host, port }, () => {

@@ -1,5 +1,8 @@
+import { createSecureContext } from 'node:tls'
 import type { Settings } from '../config/settings.ts'
 import { SECURE_KINDS } from '../config/values.ts'
+import { storageErrorOf } from '../db/disk.ts'
+import { ConfigError, StorageError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import { OUTBOUND_LIMITS } from '../server-peers.ts'
@@ -64,8 +67,34 @@ async function listenTargets(settings: Settings): Promise<readonly ListenTarget[
   })
 }
 
-function certificate({ sslCertFile, sslKeyFile, dbDirectory, reportServices }: Settings): Promise<TlsMaterial> {
-  if (sslCertFile !== undefined && sslKeyFile !== undefined) return readCertificate(sslCertFile, sslKeyFile)
+/** Throws ConfigError, or StorageError for what is kept in DB_DIRECTORY, if the pair cannot be used. */
+async function certificate({ sslCertFile, sslKeyFile, dbDirectory, reportServices }: Settings): Promise<TlsMaterial> {
+  if (sslCertFile !== undefined && sslKeyFile !== undefined) {
+    try {
+      return usable(await readCertificate(sslCertFile, sslKeyFile))
+    } catch (error) {
+      throw new ConfigError([`SSL_CERTFILE and SSL_KEYFILE cannot be used: ${messageOf(error)}`])
+    }
+  }
   const hosts = new Set(reportServices.map(({ host }) => host).filter((host) => host !== ''))
-  return selfSignedCertificate(dbDirectory, [...hosts])
+  const own = `the self-signed certificate in ${dbDirectory} (selfsigned.crt, selfsigned.key)`
+  const material = await selfSignedCertificate(dbDirectory, [...hosts]).catch((error: unknown) => {
+    throw storageErrorOf(error, own)
+  })
+  try {
+    return usable(material)
+  } catch (error) {
+    const remedy = 'restore both files, or remove both: wallets that know the old certificate refuse a new one'
+    throw new StorageError('io', `${own} is damaged (${messageOf(error)}): ${remedy}`, { cause: error })
+  }
+}
+
+/** Throws what OpenSSL says if the two are damaged, or do not belong to each other. */
+function usable(material: TlsMaterial): TlsMaterial {
+  createSecureContext(material)
+  return material
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -11,6 +11,7 @@ import { MethodRegistry } from '../rpc/registry.ts'
 import { audited } from './audit.ts'
 import { FIRST_PROTOCOL } from './shared.ts'
 import type { Connection, ConnectionLimits, Doorkeeper, Pass } from './transports/connection.ts'
+import { listenError } from './transports/listen-error.ts'
 import type { SocketListener } from './transports/listener.ts'
 import { listenLines } from './transports/tcp.ts'
 
@@ -93,8 +94,7 @@ export class AdminServer implements Service, Doorkeeper {
     try {
       this.#listener = await listenLines(target, connection, this, this.#collaborators.log)
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
-      throw new Error(`cannot listen on rpc://${host}:${port}: ${why}`, { cause: error })
+      throw listenError(target, error)
     }
     this.#collaborators.log.info({ kind: 'rpc', ...this.#listener.address }, 'listening')
   }

@@ -85,7 +85,8 @@ export class CertificateFiles implements Service {
       use(material)
       log.info({ certFile }, 'certificate read again')
     } catch (error) {
-      log.warn({ err: error, certFile, keyFile }, 'the new certificate or key is not usable, the old ones stay in use')
+      const reason = error instanceof Error ? error.message : String(error)
+      log.warn({ reason, certFile, keyFile }, 'the new certificate or key is not usable, the old ones stay in use')
     }
   }
 

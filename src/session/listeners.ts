@@ -1,6 +1,7 @@
 import type { Logger } from '../log.ts'
 import type { ConnectionLimits, HttpDoorkeeper, TransportKind } from './transports/connection.ts'
 import { listenHttp } from './transports/http.ts'
+import { listenError } from './transports/listen-error.ts'
 import type { SocketListener, TlsMaterial } from './transports/listener.ts'
 import type { TrustedProxies } from './transports/proxies.ts'
 import { listenLines } from './transports/tcp.ts'
@@ -51,15 +52,14 @@ export class Listeners {
     return open.map(({ kind, address }) => ({ kind, ...address }))
   }
 
-  /** Throws with the name of the address that cannot be had; those already open are closed then. */
+  /** Throws ListenError with the name of the address that cannot be had; those already open are closed then. */
   async open(): Promise<void> {
     for (const target of this.#options.listeners) {
       try {
         this.#open.push(await this.#listen(target))
       } catch (error) {
         await this.close()
-        const why = error instanceof Error ? error.message : String(error)
-        throw new Error(`cannot listen on ${target.kind}://${target.host}:${target.port}: ${why}`, { cause: error })
+        throw listenError(target, error)
       }
     }
   }
@@ -99,7 +99,9 @@ export class Listeners {
 
   #resume(listener: SocketListener): Promise<void> {
     return listener.resume().catch((error: unknown) => {
-      this.#log.error({ err: error, kind: listener.kind, ...listener.address }, 'cannot listen again, will try again')
+      const { kind, address } = listener
+      const reason = listenError({ kind, ...address }, error).message
+      this.#log.error({ reason, kind, ...address }, 'cannot listen again, will try again')
       this.#broken.add(listener)
     })
   }

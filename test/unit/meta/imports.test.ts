@@ -7,7 +7,8 @@ import { describe, expect, it } from 'vitest'
  * stand before it here, types included.
  */
 const ORDER = [
-  ['errors', 'log', 'metrics', 'version'],
+  ['errors'],
+  ['log', 'metrics', 'version'],
   ['lib'],
   ['chain'],
   ['db', 'daemon', 'regtest'],

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { STORAGE_CODES } from '../../../src/errors.ts'
+import { ADMIN_USAGE } from '../../../src/rpc-client.ts'
+import { METRICS } from '../../../src/server-metrics/table.ts'
 
 const page = readFileSync(new URL('../../../docs/OPERATIONS.md', import.meta.url), 'utf8')
 
@@ -11,8 +13,23 @@ describe('docs/OPERATIONS.md', () => {
     expect(page).toContain(`### StorageError \`${code}\``)
   })
 
-  it.each(['ChainError', 'DaemonUnavailableError', 'InvariantError'])('says what to do about %s', (name) => {
-    expect(page).toContain(`### ${name}\n`)
+  it.each(['ListenError', 'ChainError', 'DaemonUnavailableError', 'InvariantError'])(
+    'says what to do about %s',
+    (name) => {
+      expect(page).toContain(`### ${name}\n`)
+    },
+  )
+
+  it('names metrics that there are', () => {
+    const named = [...page.matchAll(/`(valence_\w+)/g)].map(([, name]) => name)
+    expect(named.length).toBeGreaterThan(3)
+    expect(named.filter((name) => !METRICS.some((metric) => metric.name === name))).toEqual([])
+  })
+
+  it('names commands that the command line knows', () => {
+    const named = [...page.matchAll(/`valence rpc (\w+)/g)].map(([, name = '']) => name)
+    expect(named.length).toBeGreaterThan(3)
+    expect(named.filter((name) => !new RegExp(`\\b${name}\\b`).test(ADMIN_USAGE))).toEqual([])
   })
 
   it('multiplies bytes by rows as its tables say, and adds them up', () => {
