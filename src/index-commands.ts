@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { access, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
+import { z } from 'zod'
 import type { Coin } from './coins/coin.ts'
 import { coinOf } from './coins/registry.ts'
 import type { Settings } from './config/settings.ts'
@@ -13,13 +14,13 @@ import { type AnyKeySpace, OUTPUTS, STATE } from './db/layout.ts'
 import { openLevelStore } from './db/level-store.ts'
 import { RebuiltRows } from './db/rebuilt-rows.ts'
 import type { Store } from './db/store.ts'
-import { ChainError, DaemonError, DaemonUnavailableError, StorageError } from './errors.ts'
+import { ChainError, ConfigError, DaemonError, isAbort, isFromOutside, StorageError } from './errors.ts'
 import { type Difference, IndexCheck, type OwnIndexes } from './index-check/check.ts'
 import { coinIndexers, type IndexPlace, openIndex } from './index-opening.ts'
 import { fromHex, toDisplayHex, toHex } from './lib/bytes.ts'
 import { systemClock } from './lib/clock.ts'
 import type { Service } from './lib/service.ts'
-import { silentLogger } from './log.ts'
+import { createLogger, type Logger } from './log.ts'
 import { RegtestNode } from './regtest/node.ts'
 
 export const INDEX_USAGE = `  valence index dump [--rows]    tip and one digest of everything in the index, or the rows themselves; same chain,
@@ -51,7 +52,7 @@ const MOST_TOLD = 50
 
 /**
  * Runs `dump [--rows]` or `check` on the index in DB_DIRECTORY. True if it did and found nothing wrong. Throws
- * IndexUsageError; what is wrong with index or node is told and gives false.
+ * IndexUsageError and ConfigError; what is wrong with index or node is told and gives false, as does an end by `signal`.
  */
 export async function runIndexCommand(
   words: readonly string[],
@@ -63,13 +64,11 @@ export async function runIndexCommand(
   try {
     return await withIndex(settings, (db) => run(db, settings, streams, signal))
   } catch (error) {
-    const known =
-      error instanceof StorageError ||
-      error instanceof ChainError ||
-      error instanceof DaemonError ||
-      error instanceof DaemonUnavailableError
-    if (!known) throw error
-    await say(streams.trouble, `${error.message}\n`)
+    if (error instanceof ConfigError) throw error
+    if (signal.aborted && isAbort(error)) await say(streams.trouble, 'stopped before the end\n')
+    else if (error instanceof StorageError || error instanceof DaemonError || isFromOutside(error)) {
+      await say(streams.trouble, `${error.message}\n`)
+    } else throw error
     return false
   }
 }
@@ -149,7 +148,7 @@ const check: Command = async (db, settings, { out, trouble }, signal) => {
   const running: Service[] = []
   const progress = new CheckProgress(trouble)
   try {
-    const daemon = await startNode(settings, coin, running, signal)
+    const daemon = await startNode(settings, coin, { running, trouble }, signal)
     const openStore = await storesBeside(settings, running)
     const own = ownIndexes({ settings, coin }, openStore)
     const show = (step: string): void => progress.show(step)
@@ -198,8 +197,13 @@ function ownIndexes(place: IndexPlace, openStore: () => Promise<Store>): OwnInde
 }
 
 /** The node that DAEMON_URL names, or the built-in one with the chain that it has. */
-async function startNode(settings: Settings, coin: Coin, running: Service[], signal: AbortSignal): Promise<Bitcoind> {
-  const log = silentLogger()
+async function startNode(
+  settings: Settings,
+  coin: Coin,
+  { running, trouble }: { readonly running: Service[]; readonly trouble: Writable },
+  signal: AbortSignal,
+): Promise<Bitcoind> {
+  const log = troubleLogger(trouble)
   let place: { readonly urls: readonly string[]; readonly cookieFile: string | undefined }
   if (settings.daemonUrls === undefined) {
     const node = new RegtestNode({ directory: join(settings.dbDirectory, 'regtest-node'), policy: 'ordinary' })
@@ -218,6 +222,18 @@ async function startNode(settings: Settings, coin: Coin, running: Service[], sig
   }
   return daemon
 }
+
+/** What keeps us waiting for the node, in its words; the rest of its story is for the log of a server. */
+function troubleLogger(trouble: Writable): Logger {
+  return createLogger('warn', {
+    write: (line) => {
+      const { reason, msg } = TroubleLine.parse(JSON.parse(line))
+      trouble.write(`${reason ?? msg}\n`)
+    },
+  })
+}
+
+const TroubleLine = z.object({ msg: z.string(), reason: z.string().optional() })
 
 function describe({ height, kind, missing, extra }: Difference): string {
   const place = height === 'any' ? 'whole index' : height === undefined ? 'beyond the tip' : `height ${height}`
