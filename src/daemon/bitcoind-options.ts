@@ -10,6 +10,8 @@ export interface DaemonTimes {
   readonly patience: number
   /** After so long with another node the first is tried again. */
   readonly returnAfter: number
+  /** A ZMQ endpoint where nobody has answered for so long is told. */
+  readonly zmqConnect: number
 }
 
 /** Largest answers in bytes, as they come over the wire. */
@@ -21,7 +23,13 @@ export interface DaemonSizes {
   readonly spentTxOuts: number
 }
 
-export const DEFAULT_TIMES: DaemonTimes = { call: 20_000, bulk: 60_000, patience: 60_000, returnAfter: 60_000 }
+export const DEFAULT_TIMES: DaemonTimes = {
+  call: 20_000,
+  bulk: 60_000,
+  patience: 60_000,
+  returnAfter: 60_000,
+  zmqConnect: 10_000,
+}
 
 const MIB = 1024 * 1024
 export const DEFAULT_SIZES: DaemonSizes = { call: 64 * MIB, block: 16 * MIB, spentTxOuts: 256 * MIB }

@@ -413,7 +413,8 @@ export class Bitcoind implements Daemon, Service {
   }
 
   async #startZmq(endpoint: string, signal: AbortSignal): Promise<void> {
-    this.#notices = await ZmqNotices.load({ endpoint, stopped: this.#pool.stopped }, { log: this.#log })
+    const { zmqConnect } = this.#times
+    this.#notices = await ZmqNotices.load({ endpoint, stopped: this.#pool.stopped, zmqConnect }, { log: this.#log })
     if (this.#notices === undefined) return
     try {
       const found = await this.#read('getzmqnotifications', [], replies.ZmqNotificationsReply, signal)

@@ -24,25 +24,27 @@ type ZeroMq = typeof import('zeromq')
 export class ZmqNotices implements DaemonNotices {
   readonly endpoint: string
   readonly #stopped: AbortSignal
+  readonly #zmqConnect: number
   readonly #log: Logger
   readonly #zeromq: ZeroMq
 
   private constructor(
-    options: { endpoint: string; stopped: AbortSignal },
+    options: { endpoint: string; stopped: AbortSignal; zmqConnect: number },
     collaborators: { log: Logger; zeromq: ZeroMq },
   ) {
     this.endpoint = options.endpoint
     this.#stopped = options.stopped
+    this.#zmqConnect = options.zmqConnect
     this.#log = collaborators.log
     this.#zeromq = collaborators.zeromq
   }
 
   /**
    * Loads the native library, which only those need who configure ZMQ; undefined, with a log line, where it cannot be
-   * loaded: the server works without notices. `stopped` ends all listening.
+   * loaded: the server works without notices. `stopped` ends all listening; `zmqConnect`: milliseconds, see DaemonTimes.
    */
   static async load(
-    options: { readonly endpoint: string; readonly stopped: AbortSignal },
+    options: { readonly endpoint: string; readonly stopped: AbortSignal; readonly zmqConnect: number },
     collaborators: { readonly log: Logger },
   ): Promise<ZmqNotices | undefined> {
     try {
@@ -79,8 +81,14 @@ export class ZmqNotices implements DaemonNotices {
     })
     const close = (): void => socket.close()
     signal.addEventListener('abort', close, { once: true })
+    // libzmq tries for ever, and says nothing of an endpoint that is not that of the node.
+    const silence = setTimeout(() => {
+      const hint = 'nobody answers at DAEMON_ZMQ: is it what zmqpubsequence says? Relying on polling'
+      this.#log.warn({ endpoint: this.endpoint }, hint)
+    }, this.#zmqConnect)
     try {
       socket.events.on('handshake', () => {
+        clearTimeout(silence)
         this.#log.info({ endpoint: this.endpoint }, 'ZMQ connected')
         if (!signal.aborted) this.#tell(listener, reader.connected())
       })
@@ -91,6 +99,7 @@ export class ZmqNotices implements DaemonNotices {
       socket.subscribe(...TOPICS)
       await this.#readAll(socket, reader, listener, signal)
     } finally {
+      clearTimeout(silence)
       signal.removeEventListener('abort', close)
       socket.close()
     }

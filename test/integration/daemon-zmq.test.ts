@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Publisher } from 'zeromq'
 import { Bitcoind } from '../../src/daemon/bitcoind.ts'
@@ -115,6 +116,27 @@ const blocks = (notices: readonly DaemonNotice[]): string[] =>
 const gaps = (notices: readonly DaemonNotice[]): number => notices.filter(({ kind }) => kind === 'gap').length
 
 describe('notices over ZMQ', () => {
+  it('from an endpoint where nobody answers are missed aloud', async () => {
+    const node = await FakeBitcoind.listen()
+    undo.push(() => node.close())
+    node.methods.set('getzmqnotifications', () => [{ type: 'pubsequence', address: 'tcp://127.0.0.1:28332', hwm: 1 }])
+    const lines: string[] = []
+    const written = new EventEmitter()
+    const told = once(written, 'line')
+    const log = createLogger('warn', { write: (line) => void written.emit('line', lines.push(line)) })
+    const options = { urls: [node.url], zmq: 'tcp://127.0.0.1:1', times: { zmqConnect: 50 } }
+    const daemon = new Bitcoind(options, { log, clock: systemClock })
+    undo.push(() => daemon.stop())
+    await daemon.start(new AbortController().signal)
+    daemon.notices?.listen(() => {}, new AbortController().signal)
+    await told
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      level: 40,
+      endpoint: 'tcp://127.0.0.1:1',
+      msg: expect.stringMatching(/^nobody answers at DAEMON_ZMQ.*Relying on polling$/) as string,
+    })
+  })
+
   it('begin with a gap, then tell blocks, and tell a gap where messages are missing', async () => {
     const { daemon, feed, heard, log } = await listening()
     expect(daemon.abilities.zmq).toBe(feed.endpoint)
