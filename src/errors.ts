@@ -208,6 +208,11 @@ export function isFromOutside(error: unknown): error is Error {
   return [ConfigError, ListenError, ChainError, DaemonUnavailableError].some((kind) => error instanceof kind)
 }
 
+/** What was thrown, in words: the message of an error, anything else as text. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** True if `error` only says that somebody asked us to stop. */
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || ('code' in error && error.code === 'ABORT_ERR'))

@@ -2,7 +2,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { readSettings, type Settings } from './config/settings.ts'
 import { DEFAULT_PORTS, LOOPBACK } from './config/values.ts'
-import { ConfigError, isFromOutside, StorageError } from './errors.ts'
+import { ConfigError, isFromOutside, messageOf, StorageError } from './errors.ts'
 import { INDEX_USAGE, IndexUsageError, runIndexCommand } from './index-commands.ts'
 import { createLogger, type Logger, terminalDestination } from './log.ts'
 import { ADMIN_USAGE, callAdmin } from './rpc-client.ts'
@@ -113,7 +113,7 @@ async function ask(settings: Settings, words: readonly string[]): Promise<number
   const answer = await callAdmin(port ?? { host: LOOPBACK, port: DEFAULT_PORTS.rpc }, words).catch(
     (error: unknown) => ({
       ok: false as const,
-      message: `${error instanceof Error ? error.message : String(error)}${port === undefined ? NO_ADMIN_PORT : ''}`,
+      message: `${messageOf(error)}${port === undefined ? NO_ADMIN_PORT : ''}`,
     }),
   )
   if (!answer.ok) {

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import type { ServiceUrl } from './config/values.ts'
+import { addressText } from './lib/address-text.ts'
 
 /** The server's answer to a command of the operator: a result or an error as JSON-RPC gives them. */
 export type AdminAnswer =
@@ -56,7 +57,7 @@ export async function callAdmin(
   timeoutMs = 30_000,
 ): Promise<AdminAnswer> {
   const request = JSON.stringify({ jsonrpc: '2.0', id: 0, ...toRequest(words) })
-  const place = `rpc://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const place = `rpc://${addressText({ host, port })}`
   const line = await new Promise<string>((resolve, reject) => {
     let received = ''
     const socket = connect({ host, port }, () => socket.write(`${request}\n`))

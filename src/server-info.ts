@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import type { Coin } from './coins/coin.ts'
 import { OPERATOR_KINDS, type ServiceUrl } from './config/values.ts'
 import type { Daemon } from './daemon/daemon.ts'
-import { DaemonUnavailableError } from './errors.ts'
+import { DaemonUnavailableError, messageOf } from './errors.ts'
+import { addressText } from './lib/address-text.ts'
 import type { Logger } from './log.ts'
 import type { ProtocolVersion, RpcClient, ServerInfo } from './rpc/method.ts'
 import type { PeerRow } from './session/peers/peer.ts'
@@ -41,7 +42,7 @@ export function serverInfo(
   const { coin, reorgLimit, donationAddress } = options
   const features = {
     hosts: hostsOf(options.reported),
-    services: options.reported.map(({ kind, host, port }) => `${kind}://${hostInUrl(host)}:${port}`),
+    services: options.reported.map(({ kind, host, port }) => `${kind}://${addressText({ host, port })}`),
   }
   const isOverTor = ({ address }: RpcClient): boolean => peers()?.isOverTor(address) ?? false
   return {
@@ -102,7 +103,7 @@ export class BannerFiles {
       this.#troubles.delete(file)
       return text
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = messageOf(error)
       if (this.#troubles.get(file) !== reason) {
         this.#log.warn(
           { file, reason },
@@ -113,11 +114,6 @@ export class BannerFiles {
       return DEFAULT_BANNER
     }
   }
-}
-
-/** An IPv6 address wants brackets before a port. */
-function hostInUrl(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
 }
 
 async function filledIn(

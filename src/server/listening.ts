@@ -2,7 +2,7 @@ import { createSecureContext } from 'node:tls'
 import type { Settings } from '../config/settings.ts'
 import { SECURE_KINDS } from '../config/values.ts'
 import { storageErrorOf } from '../db/disk.ts'
-import { ConfigError, StorageError } from '../errors.ts'
+import { ConfigError, messageOf, StorageError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import { OUTBOUND_LIMITS } from '../server-peers.ts'
@@ -93,8 +93,4 @@ async function certificate({ sslCertFile, sslKeyFile, dbDirectory, reportService
 function usable(material: TlsMaterial): TlsMaterial {
   createSecureContext(material)
   return material
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,9 +1,10 @@
 import { z } from 'zod'
+import { addressText } from '../lib/address-text.ts'
 import { toDisplayHex } from '../lib/bytes.ts'
 import { type AdminMethod, defineAdminMethod } from './admin.ts'
 import type { ClientHandle, ServerHandle } from './handle.ts'
 import type { SessionManager } from './manager.ts'
-import { addressText, type SharedSession } from './shared.ts'
+import type { SharedSession } from './shared.ts'
 
 export interface AdminSurroundings {
   readonly shared: SharedSession

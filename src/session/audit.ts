@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Middleware } from '../rpc/middleware.ts'
 import type { CloseReason } from './transports/connection.ts'
@@ -55,7 +56,7 @@ export function audited(
       log.info({ ...line, outcome: 'done', result: shown(result) }, 'administrator was answered')
       return result
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
+      const message = messageOf(error)
       log.info({ ...line, outcome: 'failed', result: shown(message) }, 'administrator was answered')
       throw error
     }

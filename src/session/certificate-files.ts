@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import { isAbort } from '../errors.ts'
+import { isAbort, messageOf } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Service } from '../lib/service.ts'
 import type { Logger } from '../log.ts'
@@ -85,7 +85,7 @@ export class CertificateFiles implements Service {
       use(material)
       log.info({ certFile }, 'certificate read again')
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = messageOf(error)
       log.warn({ reason, certFile, keyFile }, 'the new certificate or key is not usable, the old ones stay in use')
     }
   }

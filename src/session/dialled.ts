@@ -1,10 +1,10 @@
+import { addressText } from '../lib/address-text.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import { AUDITED_ENDS } from './audit.ts'
 import { isExceeded, type LimitExceeded, type Place, type SessionCounter } from './counter.ts'
 import type { Remark, ServerHandle, ServerKeeper, SessionMessage } from './handle.ts'
 import type { Sessions } from './sessions.ts'
-import { addressText } from './shared.ts'
 import { type CloseReason, closedCounts } from './transports/connection.ts'
 
 export interface DialledCollaborators {

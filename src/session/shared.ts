@@ -1,4 +1,5 @@
 import type { Daemon } from '../daemon/daemon.ts'
+import { addressText } from '../lib/address-text.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { MomentSource } from '../mempool/moment.ts'
@@ -94,9 +95,4 @@ export class SharedSession implements SharedCollaborators {
   addressForLog(remote: RemoteAddress): string {
     return this.options.anonymous ? 'xx.xx.xx.xx:xx' : addressText(remote)
   }
-}
-
-/** `192.0.2.7:50001`, `[2001:db8::1]:50001` */
-export function addressText({ host, port }: RemoteAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

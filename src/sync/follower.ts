@@ -1,6 +1,6 @@
 import type { Daemon, DaemonNotice, DaemonNotices } from '../daemon/daemon.ts'
 import type { ChainView } from '../db/view.ts'
-import { DaemonError, DaemonUnavailableError, InvariantError, isAbort } from '../errors.ts'
+import { DaemonError, DaemonUnavailableError, InvariantError, isAbort, messageOf } from '../errors.ts'
 import { linkSignals, untilAborted } from '../lib/abort.ts'
 import { toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -299,7 +299,7 @@ export class Follower implements Service {
       return outcome !== 'behind'
     } catch (error) {
       if (signal.aborted || !isOutage(error)) throw error
-      this.#log.warn({ reason: reasonOf(error) }, 'new tip published before its mempool is known')
+      this.#log.warn({ reason: messageOf(error) }, 'new tip published before its mempool is known')
       return true
     }
   }
@@ -407,7 +407,7 @@ export class Follower implements Service {
     this.#blocksAt = this.#now
     this.#schedule.startOver(this.#now)
     const first = this.#outage === undefined
-    this.#outage = reasonOf(error)
+    this.#outage = messageOf(error)
     if (first) this.#log.warn({ reason: this.#outage }, 'the node does not answer; trying again')
   }
 
@@ -421,8 +421,4 @@ export class Follower implements Service {
 /** True for what passes by itself: the node is away, busy, or has moved on between two questions. */
 function isOutage(error: unknown): boolean {
   return error instanceof DaemonUnavailableError || error instanceof DaemonError || isAbort(error)
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

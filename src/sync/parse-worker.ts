@@ -1,7 +1,7 @@
 /** The thread that parses and hashes blocks. */
 import { parentPort } from 'node:worker_threads'
 import { BlockScan } from '../chain/block-scan.ts'
-import { DaemonUnavailableError, InvariantError } from '../errors.ts'
+import { DaemonUnavailableError, InvariantError, messageOf } from '../errors.ts'
 import { type FetchedBlock, readBlock } from './parse.ts'
 import { buffersOf, type ParseAnswer } from './parse-thread.ts'
 
@@ -19,7 +19,7 @@ function attempt(fetched: FetchedBlock): ParseAnswer {
   try {
     return { kind: 'block', block: readBlock(fetched, scan) }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     return error instanceof DaemonUnavailableError ? { kind: 'refused', message } : { kind: 'failed', message }
   }
 }

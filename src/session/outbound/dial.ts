@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { isAbort } from '../../errors.ts'
+import { isAbort, messageOf } from '../../errors.ts'
 import { abortErrorOf, linkSignals, throwIfAborted, untilAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isExceeded, type LimitExceeded, type Place, type SessionCounter } from '../counter.ts'
@@ -211,7 +211,7 @@ async function staged<T>(stage: DialStage, signal: AbortSignal, job: () => Promi
     return await job()
   } catch (error) {
     if (signal.aborted) throw abortErrorOf(signal)
-    throw new DialError(stage, error instanceof Error ? error.message : String(error), { cause: error })
+    throw new DialError(stage, messageOf(error), { cause: error })
   }
 }
 

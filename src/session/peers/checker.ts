@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../log.ts'
 import type { ServerKeeper } from '../handle.ts'
@@ -171,7 +172,7 @@ export class PeerChecker {
   }
 
   #outcomeOf(error: unknown): CheckOutcome {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     if (error instanceof BadPeerError || error instanceof InvalidError) return { kind: 'bad', reason }
     if (error instanceof AbortedError) return { kind: error.reason === 'protocol breach' ? 'bad' : 'failed', reason }
     if (error instanceof ConversationError || error instanceof RemoteError) return { kind: 'failed', reason }

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { isAbort } from '../../errors.ts'
+import { isAbort, messageOf } from '../../errors.ts'
 import { linkSignals } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../log.ts'
@@ -296,7 +296,7 @@ export class PeerDiscovery {
       try {
         await job()
       } catch (error) {
-        if (!signal.aborted) log.warn({ reason: error instanceof Error ? error.message : String(error) }, complaint)
+        if (!signal.aborted) log.warn({ reason: messageOf(error) }, complaint)
       }
       try {
         await clock.sleep(seconds * 1000, signal)

@@ -1,4 +1,5 @@
-import { ListenError } from '../../errors.ts'
+import { ListenError, messageOf } from '../../errors.ts'
+import { addressText } from '../../lib/address-text.ts'
 
 /** What an operator can do about what the system says. */
 const REMEDIES: Readonly<Record<string, string>> = {
@@ -15,9 +16,8 @@ export function listenError(
   { kind, host, port }: { readonly kind: string; readonly host: string; readonly port: number },
   error: unknown,
 ): ListenError {
-  const why = error instanceof Error ? error.message : String(error)
+  const why = messageOf(error)
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const remedy = REMEDIES[code] === undefined ? '' : ` (${REMEDIES[code]})`
-  const place = host.includes(':') ? `[${host}]` : host
-  return new ListenError(`cannot listen on ${kind}://${place}:${port}: ${why}${remedy}`, { cause: error })
+  return new ListenError(`cannot listen on ${kind}://${addressText({ host, port })}: ${why}${remedy}`, { cause: error })
 }
