@@ -59,14 +59,13 @@ export class OutpointWatch {
     this.#detach(key, watched)
   }
 
-  /** Keys of the outpoints whose status may have changed. */
-  *among(news: MomentNews): Iterable<string> {
-    for (const hashX of common(news.touched, this.#byScript)) yield* this.#byScript.get(hashX) ?? []
-    yield* this.unknownAmong(news)
+  /** Keys of the outpoints whose script is known and whose status may have changed. */
+  *among({ touched }: Pick<MomentNews, 'touched'>): Iterable<string> {
+    for (const hashX of common(touched, this.#byScript)) yield* this.#byScript.get(hashX) ?? []
   }
 
-  /** Those of them of which nothing is known: with a new tip all there are, and hardly one of them has come. */
-  *unknownAmong({ newTip, stirred }: MomentNews): Iterable<string> {
+  /** Keys of those of which nothing is known that may have come: with a new tip all there are, and hardly one of them has. */
+  *unknownAmong({ newTip, stirred }: Pick<MomentNews, 'newTip' | 'stirred'>): Iterable<string> {
     const txids = newTip ? this.#byTxid.keys() : common(stirred, this.#byTxid)
     for (const txid of txids) yield* this.#byTxid.get(txid) ?? []
   }

@@ -90,7 +90,10 @@ describe('subscriptions', () => {
     table.add(a, news('x'))
     expect(() => table.add(a, news('y'))).toThrow(expect.objectContaining({ code: -101 }))
     const nothing = { newTip: false, touched: new Set<string>(), stirred: new Set<string>() }
-    const looked = (change: object) => [...table.outpoints.among({ ...nothing, ...change })]
+    const looked = (change: object) => {
+      const news = { ...nothing, ...change }
+      return [...table.outpoints.among(news), ...table.outpoints.unknownAmong(news)]
+    }
     expect(looked({ newTip: true })).toEqual([key])
     expect(looked({ stirred: new Set([outpoint.ref.txid]) })).toEqual([key])
     expect(table.outpoints.settle(key, Uint8Array.of(65))).toBe(true)
