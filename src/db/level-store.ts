@@ -17,7 +17,7 @@ type LevelIterator = Iterator<Level, Uint8Array, Uint8Array>
 
 /** Larger write buffers miss the processor's caches in their skip list, smaller ones are compacted more often. */
 const WRITE_BUFFER_BYTES = 16 << 20
-/** Of 128 MiB, the bench's sync takes a tenth longer, and on top of 7 GB a fifth more is compacted (OPERATIONS.md). */
+/** With 128 MiB the bench's sync takes 8 % longer, and on top of 7 GB a fifth more is compacted (OPERATIONS.md). */
 const TABLE_BYTES = 16 << 20
 /**
  * Tables that stay open. LevelDB maps 1000 into memory and closes their descriptors; of each further one it keeps a
@@ -39,8 +39,8 @@ const SCAN_ROWS = 1000
  */
 const FEW_ROWS = [3, 6] as const
 /**
- * Iterators of a snapshot that wait for the next question. Each pins a block or two of the store. More than are ever in use
- * at once: fifty wallets that subscribe five scripts each use 250, and a new iterator costs more than what it is made for.
+ * Iterators of a snapshot that wait for the next question. Each pins a block or two of the store. Fifty wallets
+ * that subscribe five scripts each use 250 at once, and a new iterator costs more than what it is made for.
  */
 const MOST_IDLE = 1024
 /** Iterators closed between two turns: each takes some 20 µs, and a new block does away with all of them. */

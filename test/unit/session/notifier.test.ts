@@ -11,54 +11,6 @@ import { HandClock } from '../../support/hand-clock.ts'
 
 const CLIENTS = 200
 
-/** How many clients were told between two turns, where each write takes so many milliseconds. */
-async function toldPerTurn(millisecondsEach: number): Promise<number[]> {
-  const clock = new HandClock()
-  const subscriptions = new Subscriptions({ maxPerSession: 0, maxTotal: 0 })
-  const moment = { status: () => ({ status: 'other', characters: 5, confirmed: 1 }) } as Partial<Moment> as Moment
-  let publish: (news: MomentNews) => void = () => {}
-  const moments: MomentSource = {
-    ready: true,
-    with: async (use) => use(moment),
-    use: (use) => use(moment),
-    listen: (listener) => {
-      publish = listener
-    },
-  }
-  const told: number[] = []
-  const touched = new Set<string>()
-  for (let id = 0; id < CLIENTS; id++) {
-    const key = toLatin1(new Uint8Array(11).fill(id))
-    const subscriber: Subscriber = {
-      id,
-      tellStatus: () => {
-        told.push(id)
-        // As a connection writes: at the end of the turn.
-        setImmediate(() => clock.advance(millisecondsEach))
-      },
-      tellTip: () => {},
-      cannotFollow: () => {},
-    }
-    subscriptions.add(subscriber, { key, alias: '', status: 'one', since: 0 }).held = 0
-    touched.add(key)
-  }
-  const daemon = {} as Daemon
-  const log = silentLogger()
-  const notifier = new Notifier(DEFAULT_NOTIFIER, { moments, subscriptions, daemon, clock, log })
-  const stop = new AbortController()
-  notifier.start(stop.signal)
-  publish({ newTip: false, touched, stirred: new Set() })
-  const each: number[] = []
-  while (told.length < CLIENTS) {
-    const before = told.length
-    await turn()
-    if (told.length > before) each.push(told.length - before)
-  }
-  await notifier.idle()
-  stop.abort()
-  return each
-}
-
 /** A client that takes note of statuses alone. */
 function quiet(id: number, tellStatus: Subscriber['tellStatus'] = () => {}): Subscriber {
   return { id, tellStatus, tellTip: () => {}, cannotFollow: () => {} }
@@ -76,11 +28,40 @@ function world(moment: Moment) {
       publish = listener
     },
   }
-  const collaborators = { moments, subscriptions, daemon: {} as Daemon, clock: new HandClock(), log: silentLogger() }
+  const clock = new HandClock()
+  const collaborators = { moments, subscriptions, daemon: {} as Daemon, clock, log: silentLogger() }
   const notifier = new Notifier(DEFAULT_NOTIFIER, collaborators)
   const stop = new AbortController()
   notifier.start(stop.signal)
-  return { notifier, subscriptions, publish: (news: MomentNews) => publish(news), stop }
+  return { notifier, subscriptions, clock, publish: (news: MomentNews) => publish(news), stop }
+}
+
+/** How many clients were told between two turns, where each write takes so many milliseconds. */
+async function toldPerTurn(millisecondsEach: number): Promise<number[]> {
+  const moment = { status: () => ({ status: 'other', characters: 5, confirmed: 1 }) } as Partial<Moment> as Moment
+  const { notifier, subscriptions, clock, publish, stop } = world(moment)
+  const told: number[] = []
+  const touched = new Set<string>()
+  for (let id = 0; id < CLIENTS; id++) {
+    const key = toLatin1(new Uint8Array(11).fill(id))
+    const client = quiet(id, () => {
+      told.push(id)
+      // As a connection writes: at the end of the turn.
+      setImmediate(() => clock.advance(millisecondsEach))
+    })
+    subscriptions.add(client, { key, alias: '', status: 'one', since: 0 }).held = 0
+    touched.add(key)
+  }
+  publish({ newTip: false, touched, stirred: new Set() })
+  const each: number[] = []
+  while (told.length < CLIENTS) {
+    const before = told.length
+    await turn()
+    if (told.length > before) each.push(told.length - before)
+  }
+  await notifier.idle()
+  stop.abort()
+  return each
 }
 
 describe('the notifier', () => {

@@ -209,21 +209,21 @@ export class AtomicalsAnswers {
       value: satoshis,
       script: toHex(script),
       atomicals_at_location: (row?.held ?? []).map(({ id }) => compactOfIdText(id)),
-      tx_num: this.#isConfirmed(row?.txNum ?? 0) ? (row?.txNum ?? 0) : null,
+      tx_num: this.#ifConfirmed(row?.txNum ?? 0, row?.txNum ?? 0),
     }
   }
 
-  /** Transactions of the mempool have numbers above all that there are, which mean nothing to anybody. */
-  #isConfirmed(txNum: number): boolean {
-    return txNum < this.view.tip.txCount
+  /** What is said of a transaction: null in the mempool, where numbers are above all that there are and mean nothing. */
+  #ifConfirmed(txNum: number, value: number): number | null {
+    return txNum < this.view.tip.txCount ? value : null
   }
 
   /** Changes of state, or events, the last first; those of the mempool without number and height. */
   changes(recorded: readonly RecordedChange[]): WireObject[] {
     return recorded
       .map(({ txNum, height, txid, vout, payload }) => ({
-        tx_num: this.#isConfirmed(txNum) ? txNum : null,
-        height: this.#isConfirmed(txNum) ? height : null,
+        tx_num: this.#ifConfirmed(txNum, txNum),
+        height: this.#ifConfirmed(txNum, height),
         txid: toDisplayHex(txid),
         index: vout,
         data: wireOf(payload, this.shown),
