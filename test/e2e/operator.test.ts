@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { callAdmin } from '../../src/rpc-client.ts'
 import { FakeBitcoind } from '../support/fake-bitcoind.ts'
+import { freePort } from '../support/free-port.ts'
 import { ServerProcess } from '../support/server-process.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../dist/main.js')
@@ -41,15 +42,6 @@ function run(words: readonly string[], environment: Readonly<Record<string, stri
       settle({ code: error === null ? 0 : Number(error.code), stdout, stderr })
     })
   })
-}
-
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 describe('a mistake of the operator', () => {
@@ -121,7 +113,7 @@ describe('SIGHUP', () => {
 
 describe('a log that cannot be written', () => {
   it.runIf(existsSync('/dev/full'))('does not end the server', async () => {
-    const port = await closedPort()
+    const port = await freePort()
     const full = await open('/dev/full', 'w')
     const child = spawn(process.execPath, [MAIN], {
       env: {
@@ -156,7 +148,7 @@ describe('the command', () => {
   })
 
   it('rpc says that no server answers, and where it asked', async () => {
-    const port = await closedPort()
+    const port = await freePort()
     const { code, stderr } = await run(['rpc', 'getinfo'], { SERVICES: `rpc://127.0.0.1:${port}` })
     expect(code).toBe(1)
     expect(stderr).toBe(
@@ -189,7 +181,7 @@ describe('the command', () => {
     const server = start({})
     await server.ready()
     await server.stop()
-    const url = `http://127.0.0.1:${await closedPort()}/`
+    const url = `http://127.0.0.1:${await freePort()}/`
     const child = spawn(process.execPath, [MAIN, 'index', 'check'], {
       env: {
         PATH: process.env['PATH'] ?? '',

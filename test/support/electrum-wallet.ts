@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { freePort } from './e2e-nodes.ts'
+import { freePort } from './free-port.ts'
 
 const run = promisify(execFile)
 const LOGIN = { user: 'wallet', password: 'only-on-loopback' }

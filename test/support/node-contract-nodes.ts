@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../../src/lib/clock.ts'
 import { RegtestNode } from '../../src/regtest/node.ts'
+import { freePort } from './free-port.ts'
 import { HttpCaller, type NodeClient } from './node-contract.ts'
 
 /** How the recorded node was started: see the fixture's README. */
@@ -117,15 +117,4 @@ export class Bitcoind implements NodeUnderTest {
       caller.close()
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || address === null) throw new Error('no port')
-  return address.port
 }

@@ -7,8 +7,9 @@ import { isAbort } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { DialError, Dialler } from '../../../src/session/outbound/dial.ts'
 import type { Connection } from '../../../src/session/transports/connection.ts'
+import { freePort } from '../../support/free-port.ts'
 import { HandClock } from '../../support/hand-clock.ts'
-import { closedPort, counterOf, diallerOf, LIMITS, LoopbackServer, type ProxyManner, SocksServer } from './loopback.ts'
+import { counterOf, diallerOf, LIMITS, LoopbackServer, type ProxyManner, SocksServer } from './loopback.ts'
 
 const never = new AbortController().signal
 const closing: (() => Promise<void>)[] = []
@@ -87,7 +88,7 @@ describe('dialling', () => {
   })
 
   it('says that nobody listens', async () => {
-    const port = await closedPort()
+    const port = await freePort()
     const error = await failure(diallerOf().connect({ host: '127.0.0.1', port, tls: 'none' }, never))
     expect(error.stage).toBe('connect')
     expect(error.message).toContain('ECONNREFUSED')
@@ -256,7 +257,7 @@ describe('a SOCKS5 proxy', () => {
   })
 
   it('is not found where nobody listens, and the search can be called off', async () => {
-    expect(await diallerOf().isProxy({ host: '127.0.0.1', port: await closedPort() }, never)).toBe(false)
+    expect(await diallerOf().isProxy({ host: '127.0.0.1', port: await freePort() }, never)).toBe(false)
     const { address } = await proxy('says nothing')
     const stop = new AbortController()
     const search = diallerOf().isProxy(address, stop.signal)

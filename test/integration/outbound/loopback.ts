@@ -47,14 +47,6 @@ export class LoopbackServer {
   }
 }
 
-/** A port of loopback where nobody listens. */
-export async function closedPort(): Promise<number> {
-  const server = await LoopbackServer.listen(createServer())
-  const { port } = server
-  await server.close()
-  return port
-}
-
 export function counterOf(pending?: number, active?: number): SessionCounter {
   return new SessionCounter({
     pending: { inbound: undefined, outbound: pending },

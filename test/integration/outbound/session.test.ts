@@ -7,8 +7,9 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { createElectrumManager } from '../../../src/session/outbound/client.ts'
 import { type Dial, DialError } from '../../../src/session/outbound/dial.ts'
 import { openSession, type ServerSession } from '../../../src/session/outbound/session.ts'
+import { freePort } from '../../support/free-port.ts'
 import { registerOf } from '../../support/server-keeper.ts'
-import { closedPort, counterOf, diallerOf, LoopbackServer } from './loopback.ts'
+import { counterOf, diallerOf, LoopbackServer } from './loopback.ts'
 
 const never = new AbortController().signal
 const closing: (() => Promise<unknown>)[] = []
@@ -147,7 +148,7 @@ describe('a session with a server that we dial', () => {
     ['it takes too long', { dial: () => Promise.reject(new DialError('timeout', 'late')) }, 'handshake timeout'],
   ] as const)('that does not come about because %s leaves the register for that reason', async (_why, how, reason) => {
     const { open, sessions, keeper, counts } = await place()
-    const changes = 'dial' in how ? { dial: how.dial } : { port: await closedPort() }
+    const changes = 'dial' in how ? { dial: how.dial } : { port: await freePort() }
     await expect(open(changes)).rejects.toBeInstanceOf(DialError)
     expect([sessions.size, counts(), keeper.closed[reason]]).toEqual([0, [0, 0], 1])
   })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { untilAborted } from '../../../src/lib/abort.ts'
-import { closedPort } from '../outbound/loopback.ts'
+import { freePort } from '../../support/free-port.ts'
 import { FakePeer, GARBAGE, HANG_UP, headerHex, SILENCE } from './fake-peer.ts'
 import { Stage, told, until, viewOf } from './stage.ts'
 
@@ -111,12 +111,12 @@ describe('peer discovery', () => {
 
   it('tries the other door when the first is shut', async () => {
     const peer = await stage.peer('a.example', '127.1.0.1')
-    const manager = await stage.manager({ bootstrap: [`${peer.name} s${await closedPort()}`] })
+    const manager = await stage.manager({ bootstrap: [`${peer.name} s${await freePort()}`] })
     await until(() => told(manager).length === 1)
   })
 
   it('tries again with growing waits what it cannot reach, and forgets it after the third time', async () => {
-    const manager = await stage.manager({ bootstrap: [`127.1.0.1 t${await closedPort()}`] })
+    const manager = await stage.manager({ bootstrap: [`127.1.0.1 t${await freePort()}`] })
     const view = () => viewOf(manager, '127.1.0.1')
     for (const [failures, pause] of [
       [1, 600],
@@ -146,7 +146,7 @@ describe('peer discovery', () => {
   })
 
   it('begins anew with the first peers when all are forgotten', async () => {
-    const port = await closedPort()
+    const port = await freePort()
     const manager = await stage.manager({
       bootstrap: [`127.1.0.1 t${port}`],
     })

@@ -5,7 +5,7 @@ import { readSettings } from '../../../src/config/settings.ts'
 import { createLogger } from '../../../src/log.ts'
 import { callAdmin } from '../../../src/rpc-client.ts'
 import { runServer } from '../../../src/server.ts'
-import { freePort } from '../../support/e2e-nodes.ts'
+import { freePort } from '../../support/free-port.ts'
 import { WireClient } from '../../support/wire-client.ts'
 
 type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string }
@@ -17,22 +17,20 @@ export class OwnServer {
   readonly log: LogLine[] = []
   /** What the server ended with. */
   readonly ended: Promise<unknown>
-  readonly #adminPort: number
   readonly #directory: string
   readonly #stop = new AbortController()
   readonly #watchers = new Set<() => void>()
 
   private constructor(
-    place: { readonly host: string; readonly port: number; readonly adminPort: number; readonly directory: string },
+    place: { readonly host: string; readonly port: number; readonly directory: string },
     environment: Readonly<Record<string, string>>,
   ) {
     this.host = place.host
     this.port = place.port
-    this.#adminPort = place.adminPort
     this.#directory = place.directory
     const settings = readSettings({
       DB_DIRECTORY: place.directory,
-      SERVICES: `tcp://${place.host}:${place.port},rpc://127.0.0.1:${place.adminPort}`,
+      SERVICES: `tcp://${place.host}:${place.port},rpc://127.0.0.1:0`,
       REPORT_SERVICES: `tcp://${place.host}:${place.port}`,
       PEER_DISCOVERY: 'on',
       ...environment,
@@ -45,7 +43,7 @@ export class OwnServer {
   /** Settles once it serves. */
   static async start(host: string, environment: Readonly<Record<string, string>> = {}): Promise<OwnServer> {
     const directory = await mkdtemp(join(tmpdir(), 'valence-peers-'))
-    const place = { host, port: await freePort(), adminPort: await freePort(), directory }
+    const place = { host, port: await freePort(host), directory }
     const server = new OwnServer(place, { TOR_PROXY_HOST: '127.0.0.1', TOR_PROXY_PORT: '1', ...environment })
     await server.until(({ msg }) => msg === 'serving')
     return server
@@ -78,7 +76,8 @@ export class OwnServer {
   }
 
   async admin<T>(...words: string[]): Promise<T> {
-    const answer = await callAdmin({ host: '127.0.0.1', port: this.#adminPort }, words)
+    const { port } = await this.until(({ msg, kind }) => msg === 'listening' && kind === 'rpc')
+    const answer = await callAdmin({ host: '127.0.0.1', port: Number(port) }, words)
     if (!answer.ok) throw new Error(answer.message)
     return answer.result as T
   }
