@@ -100,15 +100,20 @@ describe('memory of idle sessions', () => {
   it('a session with five subscriptions takes at most 5 KB more than a bare connection', async () => {
     const [kit, bare] = [await startKit(), await startBare()]
     const measure = async (port: number, lines: (i: number) => readonly string[]): Promise<number> => {
-      await leave((await crowd(port, 100, lines)).sockets) // Code and tables are there from now on.
       const { each, sockets } = await crowd(port, 500, lines)
       await leave(sockets)
       return each
     }
-    const connection = await measure(bare, () => ['hello'])
-    const session = await measure(kit.port(), wallet)
-    expect(session - connection).toBeGreaterThan(1000) // Less would mean that something else was measured.
-    expect(session - connection).toBeLessThan(5 * 1024)
+    const differences: number[] = []
+    // Code and tables are there after the first time. What else is compiled or collected late falls into one of the others.
+    for (let round = 0; round < 4; round++) {
+      const connection = await measure(bare, () => ['hello'])
+      const difference = (await measure(kit.port(), wallet)) - connection
+      if (round > 0) differences.push(difference)
+    }
+    const middle = differences.toSorted((a, b) => a - b)[1]!
+    expect(middle).toBeGreaterThan(1000) // Less would mean that something else was measured.
+    expect(middle).toBeLessThan(5 * 1024)
   })
 
   it.each([
