@@ -16,7 +16,9 @@ export type Phase = (typeof PHASES)[number]
 
 export interface KillLoopOptions {
   readonly rounds: number
-  /** No round is begun after so long. */
+  /** Rounds that there are however long they take. */
+  readonly least?: number
+  /** No further round is begun after so long. */
   readonly seconds: number
   readonly seed: number
   /** main.js of the server. */
@@ -94,13 +96,13 @@ class KillLoop {
   }
 
   async run(): Promise<KillLoopReport> {
-    const { rounds, seconds, seed, compareEvery, txs, fan } = this.#options
+    const { rounds, least = 0, seconds, seed, compareEvery, txs, fan } = this.#options
     const deadline = performance.now() + seconds * 1000
     await mkdir(this.#index, { recursive: true })
     await this.#order({ kind: 'start', directory: join(this.#directory, 'node'), seed })
     await this.#order({ kind: 'grow', blocks: REORG_LIMIT, txs, fan })
     let compared: { readonly digest: IndexDigest; readonly fresh: IndexDigest } | undefined
-    while (this.round < rounds && performance.now() < deadline) {
+    while (this.round < rounds && (this.round < least || performance.now() < deadline)) {
       this.round += 1
       compared = undefined
       await this.#kill(this.#random.pick(PHASES))
