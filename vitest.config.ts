@@ -1,27 +1,26 @@
 import { defineConfig } from 'vitest/config'
 
 /** One project per kind of test, so that `--project unit` runs just those (ARCHITECTURE.md section 10). */
-const kinds: readonly { name: string; timeout: number }[] = [
-  { name: 'unit', timeout: 10_000 },
-  { name: 'property', timeout: 60_000 },
-  { name: 'contract', timeout: 60_000 },
-  { name: 'integration', timeout: 60_000 },
-  { name: 'conformance', timeout: 300_000 },
-  { name: 'e2e', timeout: 300_000 },
-]
+const kinds = ['unit', 'property', 'contract', 'integration', 'conformance', 'e2e']
+
+/**
+ * A test that hangs ends after so long, in milliseconds. It is a bound on nothing else: the longest of them takes half a
+ * minute on a free machine and took more than three on one core that it shared with others.
+ */
+const HANGS_MS = 900_000
 
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/tally-reporter.ts'],
     maxWorkers: 2,
-    projects: kinds.map(({ name, timeout }) => ({
+    projects: kinds.map((name) => ({
       test: {
         name,
         include: [`test/${name}/**/*.test.ts`],
         environment: 'node',
         pool: 'forks',
-        testTimeout: timeout,
-        hookTimeout: timeout,
+        testTimeout: HANGS_MS,
+        hookTimeout: HANGS_MS,
       },
     })),
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text-summary', 'html'] },

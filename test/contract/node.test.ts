@@ -103,7 +103,7 @@ describe.each(implementations)('$name answers like the recorded bitcoind', ({ ma
     zmq = undefined
     const expected = zmqRows.filter(({ step }) => zmqSteps.includes(step)).map(lineOf)
     try {
-      await listener.waitFor(expected.length, 10_000)
+      await listener.waitFor(expected.length, 60_000)
       const lines = listener.messages.map(lineOf)
       const differing = lines.flatMap((line, i) => (line === expected[i] ? [] : [`${line} instead of ${expected[i]}`]))
       expect(differing.slice(0, 20)).toEqual([])

@@ -21,9 +21,6 @@ it.each([
   ['at the tip', 600, 60],
 ])(
   'stops with StorageError full when the system takes no more bytes %s, and goes on once it does',
-  {
-    timeout: 120_000,
-  },
   async (_when, mostKb, more) => {
     const directory = await mkdtemp(join(tmpdir(), 'valence-full-'))
     undo.push(() => rm(directory, { recursive: true, force: true }))

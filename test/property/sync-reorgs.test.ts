@@ -95,9 +95,7 @@ async function readAll(processor: BlockProcessor, moves: Moves, isOver: () => bo
 }
 
 describe('a node that reorganises at any time', () => {
-  it('is followed to what a naive model has, and requests meanwhile see one chain each', {
-    timeout: 120_000,
-  }, async () => {
+  it('is followed to what a naive model has, and requests meanwhile see one chain each', async () => {
     let [read, reorgs] = [0, 0]
     await fc.assert(
       fc.asyncProperty(

@@ -55,12 +55,12 @@ export class CrashServer {
   }
 
   /** Settles once a log line has this message. Throws if the process ends before, or nothing comes in time. */
-  async said(message: string, timeoutMs = 60_000): Promise<void> {
+  async said(message: string, timeoutMs = 120_000): Promise<void> {
     await this.#until(() => this.#said.has(message), `says "${message}"`, timeoutMs)
   }
 
   /** Settles once the index is at `height`. */
-  async at(height: number, timeoutMs = 60_000): Promise<void> {
+  async at(height: number, timeoutMs = 120_000): Promise<void> {
     await this.said('serving', timeoutMs)
     const deadline = Date.now() + timeoutMs
     for (;;) {
@@ -82,7 +82,7 @@ export class CrashServer {
   }
 
   /** Asks it to stop. Throws unless it does so in order. */
-  async stop(timeoutMs = 30_000): Promise<void> {
+  async stop(timeoutMs = 60_000): Promise<void> {
     if (this.#killed) return
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs)
     this.#child.kill('SIGTERM')
@@ -92,7 +92,7 @@ export class CrashServer {
   }
 
   /** Waits for it to end by itself; gives its exit code. */
-  async ended(timeoutMs = 60_000): Promise<number | null> {
+  async ended(timeoutMs = 120_000): Promise<number | null> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs)
     await this.#ended
     clearTimeout(timer)

@@ -82,7 +82,7 @@ export class ElectrumWallet {
       method: 'POST',
       headers: { authorization: `Basic ${Buffer.from(`${LOGIN.user}:${LOGIN.password}`).toString('base64')}` },
       body: JSON.stringify({ id: 1, method, params }),
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(120_000),
     })
     const body = (await response.json()) as { result?: T; error?: { message: string } }
     if (body.error !== undefined) throw new Error(`electrum ${method}: ${body.error.message}`)
@@ -117,7 +117,7 @@ export class ElectrumWallet {
   }
 
   /** Asks until `holds` is true; throws with what the wallet logged last if it never is. */
-  async until(what: string, holds: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+  async until(what: string, holds: () => Promise<boolean>, timeoutMs = 120_000): Promise<void> {
     const deadline = Date.now() + timeoutMs
     let last: unknown
     for (;;) {

@@ -20,7 +20,7 @@ import {
 const ALL = process.env['FAULTS'] === 'all'
 const SEED = Number(process.env['FAULTS_SEED'] ?? 20_090_103)
 const ROUNDS = 14
-const TIMEOUT_MS = ALL ? 3_600_000 : 120_000
+const TIMEOUT_MS = ALL ? 3_600_000 : 900_000
 
 interface Crash {
   readonly directory: string

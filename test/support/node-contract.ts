@@ -71,7 +71,7 @@ export class HttpCaller {
     return new Promise<Reply>((resolve, reject) => {
       const headers = login === undefined ? {} : { Authorization: `Basic ${Buffer.from(login).toString('base64')}` }
       const length = sent === undefined ? {} : { 'Content-Length': Buffer.byteLength(sent) }
-      const options = { method: verb, agent: this.#agent, headers: { ...headers, ...length }, timeout: 30_000 }
+      const options = { method: verb, agent: this.#agent, headers: { ...headers, ...length }, timeout: 120_000 }
       const call = request(url, options, (response) => {
         const parts: Buffer[] = []
         response.on('data', (part: Buffer) => parts.push(part))
@@ -86,7 +86,7 @@ export class HttpCaller {
           })
         })
       })
-      call.on('timeout', () => call.destroy(new Error('no answer in 30 s')))
+      call.on('timeout', () => call.destroy(new Error('no answer in two minutes')))
       call.on('error', reject)
       call.end(sent)
     })

@@ -50,12 +50,12 @@ export class ServerProcess {
   }
 
   /** Settles once the server serves wallets. */
-  async ready(timeoutMs = 60_000): Promise<void> {
+  async ready(timeoutMs = 120_000): Promise<void> {
     await this.until((line) => line.msg === 'serving', timeoutMs)
   }
 
   /** Settles with the first log line, past or to come, that fits. Throws if the process ends before. */
-  async until(fits: (line: LogLine) => boolean, timeoutMs = 30_000): Promise<LogLine> {
+  async until(fits: (line: LogLine) => boolean, timeoutMs = 120_000): Promise<LogLine> {
     const deadline = Date.now() + timeoutMs
     for (;;) {
       const found = this.log.find(fits)
@@ -79,7 +79,7 @@ export class ServerProcess {
   }
 
   /** Sends the signal and settles with the exit code once the process is gone; null if the signal killed it. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = 15_000): Promise<number | null> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = 60_000): Promise<number | null> {
     if (this.exited) return this.#child.exitCode
     const gone = once(this.#child, 'exit')
     let late = false
@@ -95,7 +95,7 @@ export class ServerProcess {
   }
 
   /** Settles with the exit code once the process ends by itself. */
-  async ended(timeoutMs = 30_000): Promise<number | null> {
+  async ended(timeoutMs = 120_000): Promise<number | null> {
     if (!this.exited) await once(this.#child, 'exit', { signal: AbortSignal.timeout(timeoutMs) })
     return this.#child.exitCode
   }

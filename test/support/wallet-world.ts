@@ -131,7 +131,7 @@ export class WalletWorld {
   }
 
   /** Asks until there is something; throws if there never is. */
-  async until<T>(what: string, ask: () => Promise<T | undefined>, timeoutMs = 30_000): Promise<T> {
+  async until<T>(what: string, ask: () => Promise<T | undefined>, timeoutMs = 120_000): Promise<T> {
     const deadline = Date.now() + timeoutMs
     for (;;) {
       const found = await ask()

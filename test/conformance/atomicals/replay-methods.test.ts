@@ -121,7 +121,7 @@ describe('answers of corpus A through the registry', () => {
     view = replayed.db.acquireView()
     host = await AtomicalsHost.over(view, node)
     judged = await replay(host, rowsOf('expected'))
-  }, 300_000)
+  })
 
   afterAll(async () => {
     view.release()

@@ -106,7 +106,7 @@ describe('answers of corpus A over real sockets', () => {
       const own = await overTcp(tcp, row)
       judged.push({ row, own, verdict: judge(row, own) })
     }
-  }, 600_000)
+  })
 
   afterAll(async () => {
     tcp.close()

@@ -105,7 +105,7 @@ let wallet: Wallet
 beforeAll(async () => {
   station = await Station.start({ NET: 'regtest' })
   wallet = new Wallet(station, await station.client('1.4'))
-}, 60_000)
+})
 
 afterAll(() => station.stop())
 

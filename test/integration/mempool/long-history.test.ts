@@ -152,7 +152,7 @@ describe(`a script with ${COUNT} transactions`, () => {
       })
     })
     await Promise.race([ready, ended!])
-  }, 300_000)
+  })
 
   afterAll(async () => {
     end()

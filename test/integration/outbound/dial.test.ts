@@ -102,7 +102,7 @@ describe('dialling', () => {
   it('is not led into private networks, by an address or by a name', async () => {
     const server = await listen(echo)
     const dialler = new Dialler(
-      { timeout: 5000, limits: LIMITS, permitPrivate: false },
+      { timeout: 120_000, limits: LIMITS, permitPrivate: false },
       {
         clock: systemClock,
         counter: counterOf(),
@@ -252,7 +252,7 @@ describe('a SOCKS5 proxy', () => {
   ])('that %s is known as one: %s', async (manner, is) => {
     const { address } = await proxy(manner)
     // Only silence has to be waited out; a busy machine may take its time with the others.
-    const timeout = manner === 'says nothing' ? 50 : 5000
+    const timeout = manner === 'says nothing' ? 50 : 120_000
     expect(await diallerOf({ timeout }).isProxy(address, never)).toBe(is)
   })
 

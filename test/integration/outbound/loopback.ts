@@ -5,13 +5,14 @@ import { SessionCounter } from '../../../src/session/counter.ts'
 import { Dialler, type DiallerOptions } from '../../../src/session/outbound/dial.ts'
 import type { ConnectionLimits } from '../../../src/session/transports/connection.ts'
 
+/** Times that no test waits for, not on a busy machine either: whoever looks at one of them sets it. */
 export const LIMITS: ConnectionLimits = {
   maxReceive: 100_000,
   highMark: 64 * 1024,
   maxUnsent: 1_000_000,
-  sendTimeout: 5_000,
-  handshakeTimeout: 5_000,
-  closeTimeout: 500,
+  sendTimeout: 120_000,
+  handshakeTimeout: 120_000,
+  closeTimeout: 120_000,
 }
 
 /** Something that listens on loopback, at a port of its own, and goes with all its connections. */
@@ -56,7 +57,7 @@ export function counterOf(pending?: number, active?: number): SessionCounter {
 
 export function diallerOf(options: Partial<DiallerOptions> = {}, counter = counterOf()): Dialler {
   return new Dialler(
-    { timeout: 5_000, limits: LIMITS, permitPrivate: true, ...options },
+    { timeout: 120_000, limits: LIMITS, permitPrivate: true, ...options },
     { clock: systemClock, counter },
   )
 }

@@ -1,9 +1,10 @@
 import { createServer } from 'node:net'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { NODE_KINDS, type ReachedNode } from '../../support/e2e-nodes.ts'
 import { LoopbackServer } from '../outbound/loopback.ts'
 import { FakePeer, SILENCE } from './fake-peer.ts'
 import { OwnServer } from './own-server.ts'
+import { until } from './stage.ts'
 
 const REGTEST_GENESIS = '0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206'
 
@@ -139,7 +140,7 @@ describe('a server of ours', () => {
     await outbound(server, { handshaking: 1, active: 1 })
     const begun = performance.now()
     expect(await server.stop()).toBeUndefined()
-    await vi.waitUntil(() => secure.sockets.size + plain.open === 0, { timeout: 5000 })
+    await until(() => secure.sockets.size + plain.open === 0)
     expect(performance.now() - begun).toBeLessThan(5000)
     expect(server.log.filter(({ level }) => Number(level) >= 50)).toEqual([])
   })
@@ -170,9 +171,9 @@ describe('a server of ours', () => {
     ])
     expect(await server.admin('inspect_session', String(sessions[2]?.id))).toMatchObject({ host: '127.4.0.1' })
     expect(await server.admin('disconnect', 'pending')).toEqual([`disconnected ${sessions[1]?.id}`])
-    await vi.waitUntil(() => secure.sockets.size === 0)
+    await until(() => secure.sockets.size === 0)
     expect(await server.admin('disconnect', String(sessions[2]?.id))).toEqual([`disconnected ${sessions[2]?.id}`])
-    await vi.waitUntil(() => plain.open === 0)
+    await until(() => plain.open === 0)
     await server.until(({ msg, host, reason }) => {
       return msg === 'session with a server closed' && host === '127.4.0.1' && reason === 'operator'
     })

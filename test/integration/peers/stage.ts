@@ -39,7 +39,7 @@ export class Stage {
       return found === undefined ? Promise.reject(new Error(`no such name: ${host}`)) : Promise.resolve(found)
     }
     const dialler = new Dialler(
-      { timeout: 5_000, limits: LIMITS, permitPrivate: true },
+      { timeout: 120_000, limits: LIMITS, permitPrivate: true },
       { clock: systemClock, counter: this.counter, resolve },
     )
     const made = new PeerManager(

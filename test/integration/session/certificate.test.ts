@@ -44,7 +44,7 @@ describe('self-signed certificate', () => {
 
   it('is taken by a client that pinned it as the only authority it trusts', async () => {
     const tls = await selfSignedCertificate(directory)
-    const target = { kind: 'ssl', host: '127.0.0.1', port: 0, handshakeTimeout: 5000, tls } as const
+    const target = { kind: 'ssl', host: '127.0.0.1', port: 0, handshakeTimeout: 120_000, tls } as const
     const listener = await listenLines(target, LIMITS, new TestDoorkeeper(), silentLogger())
     try {
       const socket = connect({ host: '127.0.0.1', port: listener.address.port, ca: tls.cert, servername: 'localhost' })
@@ -62,7 +62,7 @@ describe('self-signed certificate', () => {
 
   it('is served to TLS 1.2 and refused to 1.1', async () => {
     const tls = await selfSignedCertificate(directory)
-    const target = { kind: 'ssl', host: '127.0.0.1', port: 0, handshakeTimeout: 5000, tls } as const
+    const target = { kind: 'ssl', host: '127.0.0.1', port: 0, handshakeTimeout: 120_000, tls } as const
     const listener = await listenLines(target, LIMITS, new TestDoorkeeper(), silentLogger())
     const protocol = (version: 'TLSv1.1' | 'TLSv1.2') =>
       new Promise((resolve) => {

@@ -25,7 +25,7 @@ describe('a server with the corpus', () => {
     rows = expectedRows('expected').filter(({ via }) => via === undefined)
     server = await CorpusServer.start()
     client = new HttpClientOf(server.port('http'))
-  }, 120_000)
+  })
 
   afterAll(async () => {
     client.close()

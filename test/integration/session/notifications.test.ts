@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { RpcError } from '../../../src/errors.ts'
 import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
-import { awaited } from '../../support/transport-kit.ts'
+import { awaited, LIMITS } from '../../support/transport-kit.ts'
 import type { WireClient } from '../../support/wire-client.ts'
 
 /** No limits, so that nothing has to wait for the clock. */
@@ -407,7 +407,8 @@ describe('notifications', () => {
   })
 
   it('that wait for 30 seconds close the session as a slow reader', async () => {
-    const { clog } = await slow(await start({ shared: { costs: FREE } }))
+    const connection = { ...LIMITS, closeTimeout: 50 }
+    const { clog } = await slow(await start({ shared: { costs: FREE }, manager: { connection } }))
     await clog()
     kit!.moments.publish({ [SCRIPT]: S1 })
     await kit!.notifier.idle()

@@ -206,9 +206,7 @@ const step = fc.oneof(
 )
 
 describe('an index with rows of its own on a disk that takes its time', () => {
-  it('misses nothing while blocks, reorganisations and questions go on during a flush, and ends as any other', {
-    timeout: 120_000,
-  }, async () => {
+  it('misses nothing while blocks, reorganisations and questions go on during a flush, and ends as any other', async () => {
     const total = { blocks: 0, views: 0, boundaries: 0, reorgs: 0 }
     await fc.assert(
       fc.asyncProperty(

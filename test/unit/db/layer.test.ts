@@ -127,9 +127,7 @@ describe('a layer', () => {
     expect(layer.eventsOf(HASHX, { outs: 20_001, spends: 20_000 })).toHaveLength(40_001)
   })
 
-  it('is asked in time that does not grow with the outputs of a script or of a transaction', {
-    timeout: 60_000,
-  }, () => {
+  it('is asked in time that does not grow with the outputs of a script or of a transaction', () => {
     const ask = (count: number): (() => void) => {
       const { layer, places } = layerOf(count)
       layer.lastOf(HASHX, places[0]!, 1)

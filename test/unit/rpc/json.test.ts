@@ -80,7 +80,7 @@ describe('readJson', () => {
     expect(faultOf(() => readJsonText('{"a":'.repeat(65)))).toBe('depth')
   })
 
-  it('takes linear time for hostile texts', { timeout: 60_000 }, () => {
+  it('takes linear time for hostile texts', () => {
     const read = (size: number): (() => void) => {
       const texts = [
         `[1234567890123456,"${'\\\\'.repeat(size)}"]`,

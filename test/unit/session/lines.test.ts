@@ -48,7 +48,7 @@ describe('line framer', () => {
     expect(texts()).toEqual(['', '', 'a'])
   })
 
-  it('takes time in proportion to the bytes when they come one by one', { timeout: 60_000 }, () => {
+  it('takes time in proportion to the bytes when they come one by one', () => {
     const push = (length: number) => () => {
       const { framer } = collector(10_000_000)
       const byte = Uint8Array.of(120)
