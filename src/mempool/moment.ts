@@ -14,6 +14,12 @@ export interface MempoolItem {
   readonly fee: bigint
 }
 
+/** One that spends an output. */
+export interface MempoolSpender extends MempoolItem {
+  /** Of the script that the output pays, 11 bytes. */
+  readonly hashX: Uint8Array
+}
+
 /** An unconfirmed output that nothing in the mempool spends. */
 export interface MempoolUtxo {
   readonly txid: string
@@ -46,7 +52,7 @@ export interface MempoolView {
   /** True if a mempool transaction spends this outpoint (36 bytes). */
   isSpent(outpoint: Uint8Array): boolean
   /** The mempool transaction that spends this outpoint (36 bytes). */
-  spenderOf(outpoint: Uint8Array): MempoolItem | undefined
+  spenderOf(outpoint: Uint8Array): MempoolSpender | undefined
   /** Output `vout` of a mempool transaction (`txid` as displayed); undefined if there is no such output here. */
   output(txid: string, vout: number): MempoolOutput | undefined
   /** Satoshis that the mempool adds to a script, negative where it takes away. */

@@ -3,7 +3,7 @@ import { coinAt, deltaOf, hashXAt, indexOf, keyBytes, type MempoolEntry, outpoin
 import type { CompactHistogram } from './fee-histogram.ts'
 import { type GraphReader, heightIn } from './graph.ts'
 import type { KeptList } from './kept.ts'
-import type { MempoolItem, MempoolOutput, MempoolUtxo, MempoolView } from './moment.ts'
+import type { MempoolItem, MempoolOutput, MempoolSpender, MempoolUtxo, MempoolView } from './moment.ts'
 
 /** `mempool.recent` (protocol 1.7) tells of the last ten. */
 export const RECENT_KEPT = 10
@@ -91,9 +91,12 @@ export class MempoolSnapshot implements MempoolView {
     return this.#graph.spenderOf(toLatin1(outpoint)) !== undefined
   }
 
-  spenderOf(outpoint: Uint8Array): MempoolItem | undefined {
-    const entry = this.#graph.spenderOf(toLatin1(outpoint))
-    return entry === undefined ? undefined : this.#item(entry)
+  spenderOf(outpoint: Uint8Array): MempoolSpender | undefined {
+    const key = toLatin1(outpoint)
+    const entry = this.#graph.spenderOf(key)
+    if (entry === undefined) return undefined
+    const input = entry.inputValues.findIndex((_, i) => prevoutAt(entry.prevouts, i) === key)
+    return { ...this.#item(entry), hashX: keyBytes(hashXAt(entry.inputHashXs, input)) }
   }
 
   output(txid: string, vout: number): MempoolOutput | undefined {

@@ -100,10 +100,11 @@ export async function findOutpoint(
   // That of genesis is in no index, and can be neither fetched nor spent.
   if (funder === undefined) return UNKNOWN
   if (hints.script === 'unspendable') return { status: statusIn(funder.height), script: hints.script }
+  // Before the unspent ones: while the node has another tip than the view, it may be that nobody can say which those are.
+  const spentBy = mempool.spenderOf(outpoint)
+  if (spentBy !== undefined) return { status: statusIn(funder.height, spentBy), script: spentBy.hashX }
   const [unspent] = await view.unspentOutputs([outpoint])
-  if (unspent !== undefined) {
-    return { status: statusIn(funder.height, mempool.spenderOf(outpoint)), script: unspent.hashX }
-  }
+  if (unspent !== undefined) return { status: statusIn(funder.height), script: unspent.hashX }
   const hashX = hints.script instanceof Uint8Array ? hints.script : hints.guess
   if (hashX !== undefined) {
     const spender = await view.findSpender(hashX, outpoint, funder.txNum, chargeFor(sources))

@@ -10,6 +10,7 @@ import { KeptList } from '../../src/mempool/kept.ts'
 import type {
   MempoolItem,
   MempoolOutput,
+  MempoolSpender,
   MempoolUtxo,
   MempoolView,
   Moment,
@@ -53,7 +54,7 @@ export class FakeMoment implements Moment {
   /** Outputs of mempool transactions by txid. */
   readonly mempoolOutputs = new Map<string, readonly MempoolOutput[]>()
   /** Who spends an outpoint (36 bytes, Latin-1) in the mempool. */
-  readonly mempoolSpenders = new Map<string, MempoolItem>()
+  readonly mempoolSpenders = new Map<string, MempoolSpender>()
   historyLimit = 1000
   /** How often the ids of a block were read. */
   idReads = 0

@@ -57,13 +57,24 @@ describe('outpoint.get_status', () => {
     ctx.moment.unspentOutputs.set(key(0), { hashX, value: 1n })
     expect(await call('get_status', txid.toUpperCase(), 0)).toEqual({ funder_height: 1 })
     expect(ctx.cost).toBeCloseTo(0.2)
-    ctx.moment.mempoolSpenders.set(key(0), { txid: '0c'.repeat(32), height: -1, fee: 5n })
+    ctx.moment.mempoolSpenders.set(key(0), { txid: '0c'.repeat(32), height: -1, fee: 5n, hashX })
     expect(await call('get_status', txid, 0, null)).toEqual({
       funder_height: 1,
       spender_txhash: '0c'.repeat(32),
       spender_height: -1,
     })
     expect(ctx.daemon.calls).toEqual([])
+  })
+
+  it('knows who spends it in the mempool also while nobody can say which outputs are unspent', async () => {
+    const { ctx, call, txid, key, known } = scene()
+    known()
+    ctx.moment.mempoolSpenders.set(key(0), { txid: '0c'.repeat(32), height: 0, fee: 5n, hashX })
+    const status = { funder_height: 1, spender_txhash: '0c'.repeat(32), spender_height: 0 }
+    expect(await call('get_status', txid, 0)).toEqual(status)
+    expect(await call('get_status', txid, 0, SCRIPT)).toEqual(status)
+    expect(await call('subscribe', txid, 0)).toEqual(status)
+    expect(ctx.client.outpoints.get(`${txid}:0`)?.script).toEqual(hashX)
   })
 
   it('knows one in the mempool with its height of 0 or -1', async () => {
