@@ -11,6 +11,11 @@ const LIST_REST = { factor: 4, shortestMs: 50, longestMs: 5_000 } as const
 const NEWS_REST = { factor: 1, shortestMs: 20, longestMs: 150 } as const
 /** Between lists while the node's notices have proved good. */
 const SURE_POLL_MS = 30_000
+/**
+ * What takes the place of a transaction is told of right after its removal, in messages of their own, and so are those
+ * that go with it. So long a removal waits for what follows: taken alone it would show coins as unspent that are not.
+ */
+const REMOVAL_WAIT_MS = 10
 
 /** Of one question and what came of it. */
 interface Times {
@@ -28,6 +33,8 @@ export class MempoolSchedule {
   readonly #desk = new NewsDesk()
   #listAt = 0
   #newsAt = Number.POSITIVE_INFINITY
+  /** The first removal that was not taken yet: those that follow it are not waited for without end. */
+  #removedAt: number | undefined
   /** Notices do not call for anything before this. */
   #restUntil = 0
 
@@ -58,8 +65,14 @@ export class MempoolSchedule {
     const later = Math.max(now, this.#restUntil)
     switch (notice.kind) {
       case 'tx-added':
-      case 'tx-removed':
         this.#newsAt = Math.min(this.#newsAt, later)
+        break
+      case 'tx-removed':
+        this.#removedAt ??= now
+        this.#newsAt = Math.max(
+          Math.min(this.#newsAt, later),
+          Math.min(now + REMOVAL_WAIT_MS, this.#removedAt + NEWS_REST.longestMs),
+        )
         break
       case 'gap':
         this.#listAt = Math.min(this.#listAt, later)
@@ -78,6 +91,7 @@ export class MempoolSchedule {
   begin(now: number): MempoolNews | undefined {
     const byList = this.#listAt <= now || !this.#desk.trusted
     this.#newsAt = Number.POSITIVE_INFINITY
+    this.#removedAt = undefined
     if (!byList) return this.#desk.take()
     this.#listAt = Number.POSITIVE_INFINITY
     this.#desk.beginList()

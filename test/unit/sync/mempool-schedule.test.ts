@@ -40,3 +40,61 @@ describe('the polls of a mempool without notices', () => {
     expect(nextAfter({ listed: 4000, now: 4100 })).toBe(9000)
   })
 })
+
+describe('news of a mempool', () => {
+  const TXID = 'aa'.repeat(32)
+
+  /** Notices have proved good, nothing is due before the next list. */
+  function trusting(): MempoolSchedule {
+    const schedule = new MempoolSchedule({ pollMs: 1000 })
+    schedule.begin(0)
+    schedule.hear({ kind: 'tx-added', txid: TXID, sequence: 1n }, 1)
+    schedule.done({ ...RESULT, sequence: 2, changed: [TXID] }, true, { begun: 0, listed: 2, now: 2 })
+    schedule.begin(500)
+    schedule.done(RESULT, false, { begun: 500, listed: 500, now: 500 })
+    return schedule
+  }
+
+  it('are taken at once when a transaction came', () => {
+    const schedule = trusting()
+    schedule.hear({ kind: 'tx-added', txid: 'bb'.repeat(32), sequence: 3n }, 1000)
+    expect(schedule.at).toBe(1000)
+  })
+
+  it('of a removal wait for what took the place of the transaction, and are taken with it', () => {
+    const schedule = trusting()
+    schedule.hear({ kind: 'tx-removed', txid: TXID, sequence: 3n }, 1000)
+    expect(schedule.at).toBeGreaterThan(1001)
+    schedule.hear({ kind: 'tx-removed', txid: 'cc'.repeat(32), sequence: 4n }, 1001)
+    schedule.hear({ kind: 'tx-added', txid: 'bb'.repeat(32), sequence: 5n }, 1001)
+    expect(schedule.at).toBe(1001)
+    expect(schedule.begin(1001)).toEqual({ added: ['bb'.repeat(32)], removed: [TXID, 'cc'.repeat(32)] })
+  })
+
+  it('of an earlier transaction wait as well while a replacement is told of', () => {
+    const schedule = trusting()
+    schedule.hear({ kind: 'tx-added', txid: 'bb'.repeat(32), sequence: 3n }, 1000)
+    schedule.hear({ kind: 'tx-removed', txid: TXID, sequence: 4n }, 1000)
+    expect(schedule.at).toBeGreaterThan(1000)
+    schedule.hear({ kind: 'tx-added', txid: 'cc'.repeat(32), sequence: 5n }, 1001)
+    expect(schedule.at).toBe(1001)
+  })
+
+  it('of nothing but removals are taken a moment after the last of them', () => {
+    const schedule = trusting()
+    schedule.hear({ kind: 'tx-removed', txid: TXID, sequence: 3n }, 1000)
+    schedule.hear({ kind: 'tx-removed', txid: 'cc'.repeat(32), sequence: 4n }, 1004)
+    expect(schedule.at).toBeGreaterThan(1004)
+    expect(schedule.at).toBeLessThan(1050)
+    expect(schedule.begin(schedule.at)).toEqual({ added: [], removed: [TXID, 'cc'.repeat(32)] })
+  })
+
+  it('of removals that do not end are taken all the same', () => {
+    const schedule = trusting()
+    let now = 1000
+    for (; schedule.at > now && now < 2000; now += 1) {
+      schedule.hear({ kind: 'tx-removed', txid: now.toString(16).padStart(64, '0'), sequence: BigInt(now) }, now)
+    }
+    expect(now).toBeLessThan(1200)
+  })
+})
