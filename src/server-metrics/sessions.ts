@@ -207,6 +207,13 @@ export const sessionMetrics: readonly Metric<MetricSource>[] = [
     read: ({ notifier }) => notifier.backlog,
   }),
   metric({
+    name: 'valence_notifier_failing_scripts',
+    kind: 'gauge',
+    unit: 'scripts',
+    sentence: 'Scripts and outpoints whose status could not be worked out when it was last tried.',
+    read: ({ notifier }) => notifier.failing,
+  }),
+  metric({
     name: 'valence_peers',
     kind: 'gauge',
     unit: 'peers',

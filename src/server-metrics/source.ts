@@ -21,7 +21,7 @@ export interface MetricSource {
     readonly dialled: { readonly closed: Readonly<Record<string, number>> }
     clients(): Iterable<{ readonly unsent: number }>
   }
-  readonly notifier: { readonly backlog: number }
+  readonly notifier: { readonly backlog: number; readonly failing: number }
   readonly subscriptions: { readonly total: number; readonly scripts: number }
   readonly index: {
     readonly tip: { readonly height: number; readonly txCount: number }

@@ -9,6 +9,7 @@ import type { Logger } from '../log.ts'
 import type { Moment, MomentNews, MomentSource } from '../mempool/moment.ts'
 import { findOutpoint, type OutpointHints, type OutpointRef } from '../rpc/outpoint.ts'
 import type { Topic } from '../rpc/topic.ts'
+import { RestingKeys } from './resting.ts'
 import type { ScriptSubscription, Subscriptions, TipNotice } from './subscriptions.ts'
 
 export interface NotifierOptions {
@@ -21,7 +22,7 @@ export interface NotifierOptions {
    * them away in the middle of writes.
    */
   readonly turnMs: number
-  /** Milliseconds until what failed is tried again. */
+  /** Milliseconds until what failed is tried again; longer for what fails again and again. */
   readonly retryDelay: number
 }
 
@@ -35,6 +36,8 @@ const FOUND_PER_TURN = 1000
 const MOST_BESIDES = 64
 /** Publications whose touched scripts are kept. */
 const MOST_NEWS = 8
+/** Milliseconds between two warnings of the same kind. */
+const WARNING_INTERVAL = 60_000
 
 export interface NotifierCollaborators {
   readonly moments: MomentSource
@@ -61,6 +64,11 @@ export class Notifier {
   readonly #due = new Set<string>()
   /** Outpoints that nothing is known of: there may be many, and others are not to wait for them. */
   readonly #later = new Set<string>()
+  /** Those whose status could not be worked out. */
+  readonly #resting = new RestingKeys()
+  /** While there are any: until the next of them are tried again. */
+  #alarm: Promise<void> | undefined
+  #warnedAt = Number.NEGATIVE_INFINITY
   #tipDue = false
   #sequence = 0
   #working: Promise<void> | undefined
@@ -84,12 +92,17 @@ export class Notifier {
     return this.#due.size + this.#later.size
   }
 
+  /** Scripts whose status could not be worked out when it was last tried. */
+  get failing(): number {
+    return this.#resting.size
+  }
+
   start(signal: AbortSignal): void {
     this.#signal = signal
     this.#collaborators.moments.listen((change) => this.#changed(change), signal)
   }
 
-  /** Settles when nothing is left to do, or the notifier was stopped. */
+  /** Settles when nothing is left to do but for what fails, or the notifier was stopped. */
   async idle(): Promise<void> {
     while (this.#working !== undefined) await this.#working
   }
@@ -172,10 +185,11 @@ export class Notifier {
         if (tip) await this.#tellTip(moment, round)
         if (tip)
           for (const key of this.#collaborators.subscriptions.topics.unsettled(moment.tip.height)) this.#due.add(key)
-        return this.#tellScripts(moment, keys, round)
+        await this.#tellScripts(moment, keys, round)
+        return false
       })
     } catch (error) {
-      this.#collaborators.log.warn({ err: error, scripts: keys.length }, 'notifying failed, will be tried again')
+      this.#warn(error, 'notifying failed, will be tried again')
       this.#tipDue ||= tip
       for (const key of keys) this.#due.add(key)
       return true
@@ -185,8 +199,9 @@ export class Notifier {
   /** A batch, in the order in which it fell due but for what the same client follows: that comes along. */
   #take(): string[] {
     const keys: string[] = []
+    // What rests is looked at again in its time, and then from the newest moment.
     const take = (key: string): void => {
-      if (keys.length < this.#options.batch && this.#due.delete(key)) keys.push(key)
+      if (keys.length < this.#options.batch && this.#due.delete(key) && !this.#resting.rests(key)) keys.push(key)
     }
     for (const key of this.#due) {
       if (keys.length >= this.#options.batch) break
@@ -196,7 +211,7 @@ export class Notifier {
     for (const key of this.#later) {
       if (keys.length >= this.#options.batch) break
       this.#later.delete(key)
-      keys.push(key)
+      if (!this.#resting.rests(key)) keys.push(key)
     }
     return keys
   }
@@ -210,33 +225,32 @@ export class Notifier {
     }
   }
 
-  async #tellScripts(moment: Moment, keys: readonly string[], round: number): Promise<boolean> {
+  async #tellScripts(moment: Moment, keys: readonly string[], round: number): Promise<void> {
     const found = keys.map((key) => this.#status(moment, key, round))
-    let failed = false
     for (const [i, key] of keys.entries()) {
       const answer = found[i]
       // Of thousands of scripts that a block touches most are there at once, and a promise for each would cost as much.
       const status = answer instanceof Promise ? await answer : answer
       if (status === undefined || status === 'failed') {
-        failed = true
-        this.#due.add(key)
+        this.#resting.failed(key)
+        this.#setAlarm()
         continue
       }
+      if (this.#resting.size > 0) this.#resting.forget(key)
       for (const subscription of this.#collaborators.subscriptions.of(key)) {
         tell(subscription, status, round)
         if (this.#isTurnOver()) await this.#letOthers()
       }
     }
-    return failed
   }
 
   /** Never throws nor rejects: the other scripts are told of. */
   #status(moment: Moment, key: string, round: number): Awaitable<Found> {
     try {
       const found = this.#find(moment, key, round)
-      return found instanceof Promise ? found.catch((error: unknown) => this.#failed(error)) : found
+      return found instanceof Promise ? found.catch((error: unknown) => this.#failed(key, error)) : found
     } catch (error) {
-      return this.#failed(error)
+      return this.#failed(key, error)
     }
   }
 
@@ -250,10 +264,43 @@ export class Notifier {
     return moment.status(fromLatin1(key))
   }
 
-  #failed(error: unknown): Found {
+  #failed(key: string, error: unknown): Found {
     if (error instanceof RpcError && error.code === ERROR_CODES.historyTooLong.code) return 'too long'
-    this.#collaborators.log.warn({ err: error }, 'status of a script could not be worked out')
+    const message = 'status of a script could not be worked out, will be tried again'
+    if (this.#resting.knows(key)) this.#collaborators.log.debug({ err: error }, message)
+    else this.#warn(error, message)
     return 'failed'
+  }
+
+  /** Says so now and then: what fails may do so for everybody who follows something, and for hours. */
+  #warn(error: unknown, message: string): void {
+    const { clock, log } = this.#collaborators
+    const now = clock.monotonic()
+    if (now - this.#warnedAt < WARNING_INTERVAL) {
+      log.debug({ err: error, failing: this.failing }, message)
+      return
+    }
+    this.#warnedAt = now
+    log.warn({ err: error, failing: this.failing }, message)
+  }
+
+  /** Rings as long as anything rests. */
+  #setAlarm(): void {
+    if (this.#alarm !== undefined || this.#resting.size === 0 || this.#signal.aborted) return
+    this.#alarm = this.#ring()
+  }
+
+  async #ring(): Promise<void> {
+    await this.#rest()
+    this.#alarm = undefined
+    if (this.#signal.aborted) return
+    const { subscriptions } = this.#collaborators
+    for (const key of this.#resting.tick()) {
+      if (subscriptions.follows(key)) this.#later.add(key)
+      else this.#resting.forget(key)
+    }
+    this.#setAlarm()
+    this.#wake()
   }
 
   async #outpointStatus(

@@ -174,6 +174,11 @@ export class Subscriptions {
     for (; subscription !== undefined; subscription = subscription.before) this.#unindex(subscription)
   }
 
+  /** True if anybody does. */
+  follows(key: string): boolean {
+    return this.#byKey.has(key)
+  }
+
   of(key: string): Iterable<ScriptSubscription> {
     const found = this.#byKey.get(key)
     if (found === undefined) return []

@@ -91,6 +91,14 @@ describe('statuses of outpoints', () => {
         const prepared: Tx[] = []
         const running: Promise<void>[] = []
 
+        /** With what failed tried again until it was well. */
+        const settled = async (): Promise<void> => {
+          await notifier.idle()
+          while (notifier.failing > 0) {
+            await passTurns(1)
+            await notifier.idle()
+          }
+        }
         const find = (ref: OutpointRef) =>
           hub.with((moment) => findOutpoint(ref, {}, { moment, daemon, signal, charge: () => {} }))
         const follow = async (ref: OutpointRef): Promise<void> => {
@@ -144,13 +152,13 @@ describe('statuses of outpoints', () => {
               await passTurns(it.count)
               break
             case 'settle':
-              await notifier.idle()
+              await settled()
               break
           }
         }
         await world.sync()
         await Promise.all(running)
-        await notifier.idle()
+        await settled()
         for (const [key, ref] of followed) {
           const status = expected(node, ref)
           expect((await find(ref)).status).toEqual(status)
