@@ -4,6 +4,7 @@ import type { Service } from '../lib/service.ts'
 import type { Logger } from '../log.ts'
 import { METRICS_TYPE } from '../metrics.ts'
 import { type AdminMethod, defineAdminMethod } from '../session/admin.ts'
+import { readTarget } from '../session/transports/http-target.ts'
 import { listenError } from '../session/transports/listen-error.ts'
 
 export interface MetricsServerOptions {
@@ -91,7 +92,7 @@ export class MetricsServer implements Service {
       reply.writeHead(405, { allow: 'GET, HEAD', connection: 'close' }).end()
       return
     }
-    if (request.url?.split('?')[0] !== '/metrics') {
+    if (readTarget(request.url)?.pathname !== '/metrics') {
       reply.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('the address is /metrics\n')
       return
     }

@@ -16,6 +16,7 @@ import type {
 } from './connection.ts'
 import { reasonOf } from './flow.ts'
 import { AnswerPacker } from './http-coding.ts'
+import { readTarget } from './http-target.ts'
 import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
 import { NO_PROXIES } from './proxies.ts'
 
@@ -211,7 +212,7 @@ export class HttpConnection {
     body: Uint8Array,
     turn: () => Promise<void>,
   ): Promise<HttpReply> {
-    const url = request.url?.startsWith('/') === true ? parseTarget(request.url) : undefined
+    const url = readTarget(request.url)
     const { handler } = tenant
     if (url === undefined || handler === undefined) return WRONG_TARGET
     const asked = {
@@ -374,9 +375,4 @@ function readBody(request: IncomingMessage, limits: ConnectionLimits): Promise<U
     request.once('error', () => settle('gone'))
     request.once('close', () => settle('gone'))
   })
-}
-
-function parseTarget(target: string): URL | undefined {
-  const base = 'http://server.invalid'
-  return URL.canParse(target, base) ? new URL(target, base) : undefined
 }

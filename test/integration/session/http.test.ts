@@ -163,6 +163,28 @@ describe('HTTP', () => {
     expect((await ask({ path: '/health/nothing' })).status).toBe(404)
   })
 
+  it.each([
+    ['a path', '/proxy/echo?params=["x"]', 200],
+    ['a whole address (RFC 9112 3.2.2)', 'http://example.org/proxy/echo?params=["x"]', 200],
+    ['one with a port', 'http://example.org:8080/proxy/echo?params=["x"]', 200],
+    ['one of HTTPS, in capitals', 'HTTPS://EXAMPLE.ORG/proxy/echo?params=["x"]', 200],
+    ['one of IPv6', 'http://[2001:db8::1]/health', 200],
+    ['one without a path', 'http://example.org', 200],
+    ['one without a path, but with a query', 'http://example.org?pretty', 200],
+    ['one without a host', 'http:///health', 400],
+    ['one of another scheme', 'ftp://example.org/health', 400],
+    ['a path that looks like a host and a path', '//health/health', 404],
+    ['no address', '*', 400],
+  ])('takes a request whose target is %s', async (_what, target, status) => {
+    await start()
+    const socket = connect(kit!.port('http'), HOST)
+    socket.write(`GET ${target.replaceAll('"', '%22')} HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n`)
+    let answer = ''
+    for await (const part of socket) answer += String(part)
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    if (target.includes('echo')) expect(answer).toContain('"x"')
+  })
+
   it('refuses a body above the limit and closes', async () => {
     await start()
     const answer = await browser()({ body: 'x'.repeat(LIMITS.maxReceive + 1) })
