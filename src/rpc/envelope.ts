@@ -46,6 +46,11 @@ export interface PendingCall {
   readonly method: string
   /** Nothing will be answered. */
   readonly notification: boolean
+  /**
+   * Set by the host once the request has made a lasting change that its answer tells of (a subscription): takes that
+   * back. Called where the client is given an error in place of that answer. Must not throw.
+   */
+  takeBack?: () => void
 }
 
 /** What a session is to the envelope. */
@@ -68,11 +73,12 @@ export interface RequestHost {
 interface Passage {
   readonly entry: Entry
   readonly host: RequestHost
+  readonly call: PendingCall
   failure: RpcFailure | undefined
 }
 
 /** Either JSON of the result, or why there is none. */
-type Outcome = { readonly result: string | LongText } | { readonly failure: RpcFailure }
+type Outcome = { readonly result: string | LongText; readonly call: PendingCall } | { readonly failure: RpcFailure }
 
 const UNREADABLE: Readonly<Record<JsonFault, RpcFailure>> = {
   encoding: failureOf(ERROR_CODES.parseError.code, 'messages must be encoded in UTF-8'),
@@ -113,7 +119,8 @@ export class Envelope {
   /** Runs one entry to its end and gives what `finish` makes of that. Failures have been told to `host`. */
   serve<T>(entry: Entry, host: RequestHost, finish: (outcome: Outcome) => T): Promise<T> {
     const { method, params } = entry
-    const passage: Passage = { entry, host, failure: undefined }
+    const call: PendingCall = { method, notification: entry.id === undefined }
+    const passage: Passage = { entry, host, call, failure: undefined }
     // Unknown names are not the package's business: they wait for their slot and are worded like everything else.
     const passing: PromiseLike<JSONRPCResponse | null> = this.#server.hasMethod(method)
       ? this.#server.receive({ jsonrpc: '2.0', id: INNER_ID, method, params }, passage)
@@ -128,10 +135,11 @@ export class Envelope {
 
   #outcome(passage: Passage, response: JSONRPCResponse | null): Outcome {
     if (passage.failure !== undefined) return this.#failed(passage, undefined)
+    const { call } = passage
     const result: unknown = response?.result
     try {
-      if (result instanceof RawJson) return { result: result.content }
-      return { result: result === undefined ? 'null' : writeJson(result) }
+      if (result instanceof RawJson) return { result: result.content, call }
+      return { result: result === undefined ? 'null' : writeJson(result), call }
     } catch (error) {
       return this.#failed(passage, error)
     }
@@ -139,16 +147,15 @@ export class Envelope {
 
   #failed(passage: Passage, error: unknown): Outcome {
     const failure = passage.failure ?? toFailure(error, passage.entry.method, this.#collaborators)
+    passage.call.takeBack?.()
     passage.host.failed(failure)
     return { failure }
   }
 
   /** Never rejects: the package would make a failure of its own of it. */
   #call(passage: Passage): Promise<JSONRPCResponse> {
-    const { method, id } = passage.entry
-    const call = { method, notification: id === undefined }
     try {
-      const result = passage.host.run(call, (ctx) => this.#dispatch(passage.entry, ctx))
+      const result = passage.host.run(passage.call, (ctx) => this.#dispatch(passage.entry, ctx))
       if (!(result instanceof Promise)) return Promise.resolve(answered(result))
       return result.then(answered, (error: unknown) => this.#refused(passage, error))
     } catch (error) {
@@ -241,6 +248,7 @@ export class EnvelopeSession {
       if ('failure' in outcome) return errorText(this.#spoken, id, outcome.failure)
       const answer = resultText(this.#spoken, id, outcome.result)
       if (budget.take(answer)) return answer
+      outcome.call.takeBack?.()
       const failure = invalid(`response too large (over ${budget.limit} bytes)`, 'MAX_SEND')
       // Paid for already: the work was done.
       this.#host.failed({ ...failure, cost: 0 })

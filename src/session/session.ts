@@ -13,6 +13,7 @@ import type { ClientHandle, SessionKeeper } from './handle.ts'
 import type { Waiting } from './requests.ts'
 import type { SharedSession } from './shared.ts'
 import {
+  type Asked,
   type Exchange,
   type FollowedScript,
   type FollowedTopic,
@@ -27,6 +28,8 @@ interface TipSubscription {
   told: string
   since: number
   held: number
+  /** As of ScriptSubscription. */
+  claims: number
   stale: boolean
 }
 
@@ -112,7 +115,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
       call,
       // Its number is that of the moment, not of the message: a request that waits for its turn reads what is newer.
       (moment, progress) =>
-        new StreamClient(this.#core, this, { exchange, moment, since: notifier.sequence, progress }),
+        new StreamClient(this.#core, this, { call, exchange, moment, since: notifier.sequence, progress }),
       job,
     )
     if (!(result instanceof Promise)) this.#ahead += charactersOf(result)
@@ -299,42 +302,63 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
 
   // Subscriptions.
 
-  /** From now on the client hears of other tips than `told`, which the answer to `exchange` will tell. */
-  followTip(exchange: Exchange, told: string, since: number): void {
+  /** From now on the client hears of other tips than `told`, which the answer will tell. */
+  followTip({ call, exchange }: Asked, told: string, since: number): void {
     if (this.#core.state === 'closed') return
     const stale = since !== this.#shared.notifier.sequence
-    this.#tip ??= { told, since, held: 0, stale }
-    this.#tip.told = told
-    this.#tip.since = since
-    this.#tip.stale ||= stale
-    if (!exchange.holdsTip) this.#tip.held++
+    const before = this.#tip === undefined ? undefined : { told: this.#tip.told, since: this.#tip.since }
+    const tip: TipSubscription = this.#tip ?? { told, since, held: 0, claims: 0, stale }
+    this.#tip = tip
+    tip.told = told
+    tip.since = since
+    tip.stale ||= stale
+    tip.claims++
+    if (!exchange.holdsTip) tip.held++
     exchange.holdsTip = true
     this.#shared.subscriptions.followTip(this)
+    call.takeBack = () => this.#takeBackTip(tip, before)
+  }
+
+  /** As of subscriptions. */
+  #takeBackTip(tip: TipSubscription, before: Pick<TipSubscription, 'told' | 'since'> | undefined): void {
+    if (this.#tip !== tip) return
+    tip.claims--
+    if (tip.claims === 0) {
+      this.#tip = undefined
+      this.#shared.subscriptions.unfollowTip(this)
+    } else if (before !== undefined) {
+      tip.told = before.told
+      tip.since = before.since
+      tip.stale = true
+    }
   }
 
   /** The same of a script and its status. */
-  followScript(exchange: Exchange, { hashX, alias, status }: FollowedScript, since: number): void {
-    this.#follow(exchange, { key: toLatin1(hashX), alias, status, since })
+  followScript(asked: Asked, { hashX, alias, status }: FollowedScript, since: number): void {
+    this.#follow(asked, { key: toLatin1(hashX), alias, status, since })
   }
 
   /** The same of an outpoint. One that no transaction can have is not followed: nothing will ever happen to it. */
-  followOutpoint(exchange: Exchange, ref: OutpointRef, { status, script }: FoundOutpoint, since: number): void {
+  followOutpoint(asked: Asked, ref: OutpointRef, { status, script }: FoundOutpoint, since: number): void {
     const bytes = outpointBytes(ref)
     if (bytes === undefined) return
     const outpoint = { ref, script }
-    this.#follow(exchange, { key: toLatin1(bytes), alias: '', status: JSON.stringify(status), since, outpoint })
+    this.#follow(asked, { key: toLatin1(bytes), alias: '', status: JSON.stringify(status), since, outpoint })
   }
 
   /** The same of a topic, found as it was at a height. */
-  followTopic(exchange: Exchange, topic: FollowedTopic, since: number): void {
+  followTopic(asked: Asked, topic: FollowedTopic, since: number): void {
     const { key } = topic.topic
-    this.#follow(exchange, { key, alias: '', status: topic.found.status, since, topic })
+    this.#follow(asked, { key, alias: '', status: topic.found.status, since, topic })
   }
 
-  #follow(exchange: Exchange, news: SubscriptionNews): void {
+  #follow({ call, exchange }: Asked, news: SubscriptionNews): void {
     if (this.#core.state === 'closed') return
     const { since } = news
-    const subscription = this.#shared.subscriptions.add(this, news)
+    const { subscriptions } = this.#shared
+    const before = subscriptions.told(this, news.key)
+    const subscription = subscriptions.add(this, news)
+    call.takeBack = () => subscriptions.takeBack(subscription, before)
     if (since !== this.#shared.notifier.sequence) subscription.stale = true
     exchange.held ??= new Set()
     if (exchange.held.has(subscription)) subscription.held--

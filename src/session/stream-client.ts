@@ -1,5 +1,6 @@
 import { toHex } from '../lib/bytes.ts'
 import type { Moment } from '../mempool/moment.ts'
+import type { PendingCall } from '../rpc/envelope.ts'
 import type { AtomicalsShape, ProtocolVersion, RpcClient } from '../rpc/method.ts'
 import type { FoundOutpoint, OutpointRef } from '../rpc/outpoint.ts'
 import type { Topic, TopicStatus } from '../rpc/topic.ts'
@@ -11,6 +12,12 @@ import type { ScriptSubscription } from './subscriptions.ts'
 export interface Exchange {
   held: Set<ScriptSubscription> | undefined
   holdsTip: boolean
+}
+
+/** A request to follow something: the call, told how to take that back, and the message it came in. */
+export interface Asked {
+  readonly call: PendingCall
+  readonly exchange: Exchange
 }
 
 export interface FollowedScript {
@@ -29,10 +36,10 @@ export interface FollowedTopic {
 
 /** What a session on a stream follows, as its requests change it. `since`: the notifier's sequence at their moment. */
 export interface StreamSubscriber {
-  followTip(exchange: Exchange, told: string, since: number): void
-  followScript(exchange: Exchange, script: FollowedScript, since: number): void
-  followOutpoint(exchange: Exchange, ref: OutpointRef, found: FoundOutpoint, since: number): void
-  followTopic(exchange: Exchange, topic: FollowedTopic, since: number): void
+  followTip(asked: Asked, told: string, since: number): void
+  followScript(asked: Asked, script: FollowedScript, since: number): void
+  followOutpoint(asked: Asked, ref: OutpointRef, found: FoundOutpoint, since: number): void
+  followTopic(asked: Asked, topic: FollowedTopic, since: number): void
   /** True if it was followed, as of all of these. */
   unfollowScript(hashX: Uint8Array): boolean
   unfollowOutpoint(ref: OutpointRef): boolean
@@ -40,8 +47,7 @@ export interface StreamSubscriber {
 }
 
 /** One request: the message it came in, the moment it is answered from, and the notifier's sequence at that. */
-interface StreamRequest {
-  readonly exchange: Exchange
+interface StreamRequest extends Asked {
   readonly moment: Moment
   readonly since: number
   readonly progress: Progress
@@ -103,13 +109,13 @@ export class StreamClient implements RpcClient {
   }
 
   subscribeHeaders(): void {
-    const { exchange, moment, since, progress } = this.#request
-    if (!progress.givenUp) this.#session.followTip(exchange, toHex(moment.tip.hash), since)
+    const { moment, since, progress } = this.#request
+    if (!progress.givenUp) this.#session.followTip(this.#request, toHex(moment.tip.hash), since)
   }
 
   subscribeScript(hashX: Uint8Array, alias: string, status: string | null): void {
-    const { exchange, since, progress } = this.#request
-    if (!progress.givenUp) this.#session.followScript(exchange, { hashX, alias, status }, since)
+    const { since, progress } = this.#request
+    if (!progress.givenUp) this.#session.followScript(this.#request, { hashX, alias, status }, since)
   }
 
   unsubscribeScript(hashX: Uint8Array): boolean {
@@ -117,8 +123,8 @@ export class StreamClient implements RpcClient {
   }
 
   subscribeOutpoint(outpoint: OutpointRef, found: FoundOutpoint): void {
-    const { exchange, since, progress } = this.#request
-    if (!progress.givenUp) this.#session.followOutpoint(exchange, outpoint, found, since)
+    const { since, progress } = this.#request
+    if (!progress.givenUp) this.#session.followOutpoint(this.#request, outpoint, found, since)
   }
 
   unsubscribeOutpoint(outpoint: OutpointRef): boolean {
@@ -126,8 +132,9 @@ export class StreamClient implements RpcClient {
   }
 
   subscribeTopic(topic: Topic, found: TopicStatus): void {
-    const { exchange, moment, since, progress } = this.#request
-    if (!progress.givenUp) this.#session.followTopic(exchange, { topic, found, height: moment.tip.height }, since)
+    const { moment, since, progress } = this.#request
+    if (progress.givenUp) return
+    this.#session.followTopic(this.#request, { topic, found, height: moment.tip.height }, since)
   }
 
   unsubscribeTopic(key: string): boolean {

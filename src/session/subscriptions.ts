@@ -38,6 +38,8 @@ export interface ScriptSubscription {
   since: number
   /** Answers not sent yet that tell `told`: as long, no notification may be sent. */
   held: number
+  /** Requests for it whose answers were told or are on their way; those are not that were told an error in the end. */
+  claims: number
   /** Something changed while nothing could be sent: to be looked at again. */
   stale: boolean
   /** Others of the same subscriber; the table's to set. */
@@ -69,6 +71,9 @@ export interface SubscriptionNews {
   /** Where it is a topic, and what was found of it at which height. */
   readonly topic?: { readonly topic: Topic; readonly found: TopicStatus; readonly height: number }
 }
+
+/** What a client knows of something that it follows. */
+export type ToldStatus = Pick<SubscriptionNews, 'alias' | 'status' | 'since'>
 
 /** Who follows which script, which outpoint and which topic. */
 export class Subscriptions {
@@ -109,6 +114,10 @@ export class Subscriptions {
     this.#tipFollowers.add(subscriber)
   }
 
+  unfollowTip(subscriber: Subscriber): void {
+    this.#tipFollowers.delete(subscriber)
+  }
+
   /**
    * Notes that `subscriber` is about to be told `status` in an answer, and holds notifications until the caller takes
    * one off `held`. A second subscription to a script takes the place of the first. Throws RpcError -101 at a limit.
@@ -120,6 +129,7 @@ export class Subscriptions {
       known.alias = news.alias
       known.told = news.status
       known.since = news.since
+      known.claims++
       known.held++
       return known
     }
@@ -136,6 +146,7 @@ export class Subscriptions {
       told,
       since,
       held: 1,
+      claims: 1,
       stale: false,
       before,
       after: undefined,
@@ -164,6 +175,30 @@ export class Subscriptions {
     if (own.count === 0) this.#bySubscriber.delete(subscriber)
     this.#unindex(subscription)
     return true
+  }
+
+  /** What `subscriber` was, or is about to be, told of `key`; undefined where it does not follow it. */
+  told(subscriber: Subscriber, key: string): ToldStatus | undefined {
+    const known = this.#find(subscriber, key)
+    return known === undefined ? undefined : { alias: known.alias, status: known.told, since: known.since }
+  }
+
+  /**
+   * Takes back one add(), because the client is told an error instead: it follows nothing that it did not follow before.
+   * `before` is what told() said before that add().
+   */
+  takeBack(subscription: ScriptSubscription, before: ToldStatus | undefined): void {
+    // It may be gone, or another one be in its place.
+    if (this.#find(subscription.subscriber, subscription.key) !== subscription) return
+    subscription.claims--
+    if (subscription.claims === 0) {
+      this.remove(subscription.subscriber, subscription.key)
+    } else if (before !== undefined) {
+      subscription.alias = before.alias
+      subscription.told = before.status
+      subscription.since = before.since
+      subscription.stale = true
+    }
   }
 
   /** Forgets everything of a client that has gone. */

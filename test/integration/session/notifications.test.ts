@@ -43,6 +43,80 @@ describe('notifications', () => {
     expect(await told(other)).toEqual([])
   })
 
+  describe('after a batch whose answers do not fit into MAX_SEND', () => {
+    const WATCH = 'blockchain.outpoint.subscribe'
+    const TXID = 'cd'.repeat(32)
+    const call = (id: number, method: string, params: readonly unknown[]) => ({ jsonrpc: '2.0', id, method, params })
+    /** An answer that leaves no room for another, and then these. */
+    const full = (...calls: readonly (readonly [method: string, params: readonly unknown[]])[]) => [
+      call(101, 'big', [930]),
+      ...calls.map(([method, params], i) => call(i + 102, method, params)),
+    ]
+
+    async function answers(client: WireClient, batch: readonly { id: number }[]): Promise<(number | undefined)[]> {
+      client.send(batch)
+      const given = await Promise.all(batch.map(({ id }) => client.next((message) => message.id === id)))
+      return given.map(({ error }) => error?.code)
+    }
+
+    it('follow nothing that was answered with an error', async () => {
+      const { moments, active } = own(await start({ maxSend: 1000 }))
+      moments.publish({ [SCRIPT]: S1 })
+      const client = await active()
+      expect(await answers(client, full([STATUS, [SCRIPT]], [TIP, []]))).toEqual([undefined, -32600, -32600])
+      expect(kit!.subscriptions).toMatchObject({ total: 0, scripts: 0, tipFollowers: { size: 0 } })
+      moments.publish({ [SCRIPT]: S2 }, true)
+      expect(await told(client)).toEqual([])
+      expect([...kit!.manager.clients()].map(({ subscriptionCount }) => subscriptionCount)).toEqual([0])
+      // Asked for alone it is followed.
+      expect(await client.request(STATUS, [SCRIPT])).toBe(S2)
+      moments.publish({ [SCRIPT]: S3 })
+      expect(await told(client)).toEqual([[STATUS, [SCRIPT, S3]]])
+    })
+
+    it('follow no outpoint either', async () => {
+      const { connect } = own(await start({ maxSend: 1000 }))
+      const client = await connect()
+      await client.request('server.version', ['wallet', [1, 7]])
+      const batch = [...full([WATCH, [TXID, 0]]), call(109, WATCH, [TXID, 1])]
+      expect(await answers(client, batch)).toEqual([undefined, -32600, -32600])
+      expect(kit!.subscriptions).toMatchObject({ total: 0, scripts: 0, outpoints: { size: 0 } })
+    })
+
+    it('go on for what was followed before, and what changed meanwhile is told', async () => {
+      const { moments, active } = own(await start({ maxSend: 1000 }))
+      moments.publish({ [SCRIPT]: S1 })
+      const client = await active()
+      await client.request(STATUS, [SCRIPT])
+      await client.request(TIP)
+      const given = answers(client, [...full([STATUS, [SCRIPT]], [TIP, []]), call(109, 'hold', [])])
+      await kit!.held.begun(1)
+      moments.publish({ [SCRIPT]: S2 }, true)
+      await kit!.notifier.idle()
+      kit!.held.release()
+      expect(await given).toEqual([undefined, -32600, -32600, -32600])
+      const news = await told(client)
+      expect(news).toHaveLength(2)
+      expect(news).toEqual(
+        expect.arrayContaining([
+          [TIP, [{ height: 1, hex: expect.any(String) as string }]],
+          [STATUS, [SCRIPT, S2]],
+        ]),
+      )
+      expect(kit!.subscriptions.total).toBe(1)
+    })
+
+    it('go on for what another entry of the same batch was told', async () => {
+      const { moments, active } = own(await start({ maxSend: 1000 }))
+      moments.publish({ [SCRIPT]: S1 })
+      const client = await active()
+      const batch = [call(101, STATUS, [SCRIPT]), call(102, 'big', [820]), call(103, STATUS, [SCRIPT])]
+      expect(await answers(client, batch)).toEqual([undefined, undefined, -32600])
+      moments.publish({ [SCRIPT]: S2 })
+      expect(await told(client)).toEqual([[STATUS, [SCRIPT, S2]]])
+    })
+  })
+
   it('do not tell of a tip again that the client knows, though it is said to be new', async () => {
     const { moments, active } = own(await start())
     const client = await active()
