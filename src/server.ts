@@ -133,7 +133,7 @@ class Server {
 
     let follower: Follower | undefined
     let processor: BlockProcessor | undefined
-    const administrators = { refused: 0, timedOut: 0 }
+    const administrators = { refused: 0, idle: 0, timedOut: 0 }
     const metrics = this.#metrics({
       tally: shared.tally,
       sessions: manager,

@@ -229,6 +229,13 @@ export const sessionMetrics: readonly Metric<MetricSource>[] = [
     read: ({ administrators }) => administrators.refused,
   }),
   metric({
+    name: 'valence_admin_idle_disconnects_total',
+    kind: 'counter',
+    unit: 'disconnects',
+    sentence: 'Connections of administrators that were closed because nothing was said.',
+    read: ({ administrators }) => administrators.idle,
+  }),
+  metric({
     name: 'valence_admin_timeouts_total',
     kind: 'counter',
     unit: 'timeouts',

@@ -42,7 +42,7 @@ export interface MetricSource {
   readonly follower: () => FollowerStatus | undefined
   readonly rolledBack: () => { readonly reorgs: number; readonly blocks: number }
   readonly peers: { readonly summary: PeerSummary }
-  readonly administrators: { readonly refused: number; readonly timedOut: number }
+  readonly administrators: { readonly refused: number; readonly idle: number; readonly timedOut: number }
 }
 
 /** A metric of this server. */

@@ -10,10 +10,11 @@ import { defineMethod, type RpcClient, type RpcContext, type RpcMethod, type Ser
 import { MethodRegistry } from '../rpc/registry.ts'
 import { audited } from './audit.ts'
 import { FIRST_PROTOCOL } from './shared.ts'
-import type { Connection, ConnectionLimits, Doorkeeper, Pass } from './transports/connection.ts'
+import type { CloseReason, Connection, ConnectionLimits, Doorkeeper, Pass } from './transports/connection.ts'
 import { listenError } from './transports/listen-error.ts'
 import type { SocketListener } from './transports/listener.ts'
 import { listenLines } from './transports/tcp.ts'
+import { doChores } from './upkeep.ts'
 
 /** One of the administrator's methods. Its collaborators are in the closure; there is no client and no moment. */
 export interface AdminMethod<P extends z.ZodObject = z.ZodObject> {
@@ -39,11 +40,22 @@ export interface AdminOptions {
   /** Milliseconds until a method is given up; long, for a rollback may take minutes. */
   readonly requestTimeout: number
   readonly maxConnections: number
+  /** Milliseconds without a message and without a running method until a connection is closed. */
+  readonly idleTimeout: number
   /** ANON_LOGS: clients' addresses stay out of the log, also where an administrator names them. */
   readonly anonymous?: boolean
 }
 
-export const DEFAULT_ADMIN = { host: '127.0.0.1', port: 8000, requestTimeout: 600_000, maxConnections: 20 } as const
+export const DEFAULT_ADMIN = {
+  host: '127.0.0.1',
+  port: 8000,
+  requestTimeout: 600_000,
+  maxConnections: 20,
+  idleTimeout: 600_000,
+} as const
+
+/** Milliseconds between two looks at who is idle. */
+const SWEEP_INTERVAL = 1000
 
 export interface AdminCollaborators {
   readonly methods: readonly AdminMethod[]
@@ -52,12 +64,13 @@ export interface AdminCollaborators {
   readonly clock: Clock
   readonly log: Logger
   requestId(): string
-  /** Where connections above the number, and commands that took too long, are counted. */
+  /** Where connections above the number, idle ones that were closed, and commands that took too long are counted. */
   readonly counts?: AdminCounts
 }
 
 export interface AdminCounts {
   refused: number
+  idle: number
   timedOut: number
 }
 
@@ -71,8 +84,10 @@ export class AdminServer implements Service, Doorkeeper {
   readonly #collaborators: AdminCollaborators
   readonly #envelope: Envelope
   readonly #sessions = new Set<AdminSession>()
+  readonly #stopping = new AbortController()
   #passes = 0
   #listener: SocketListener | undefined
+  #sweeping: Promise<void> | undefined
 
   constructor(options: AdminOptions, collaborators: AdminCollaborators) {
     this.#options = options
@@ -96,14 +111,29 @@ export class AdminServer implements Service, Doorkeeper {
     } catch (error) {
       throw listenError(target, error)
     }
-    this.#collaborators.log.info({ kind: 'rpc', ...this.#listener.address }, 'listening')
+    const { clock, log } = this.#collaborators
+    const sweep = { interval: SWEEP_INTERVAL, run: (now: number) => this.#sweep(now) }
+    this.#sweeping = doChores([sweep], clock, log, this.#stopping.signal)
+    log.info({ kind: 'rpc', ...this.#listener.address }, 'listening')
   }
 
   /** Lets running methods answer for as long as a connection takes to close. */
   async stop(): Promise<void> {
     await this.#listener?.close()
-    for (const session of this.#sessions) session.close()
+    this.#stopping.abort()
+    await this.#sweeping
+    for (const session of this.#sessions) session.close('shutdown')
     await Promise.all([...this.#sessions].map((session) => session.closed))
+  }
+
+  /** Closes who has said nothing for too long: there are few places, and a forgotten terminal keeps one. */
+  #sweep(now: number): void {
+    for (const session of this.#sessions) {
+      const reason = session.overdue(now)
+      if (reason === undefined) continue
+      if (this.#collaborators.counts !== undefined) this.#collaborators.counts.idle++
+      session.close(reason)
+    }
   }
 
   admit(): Pass | undefined {
@@ -147,12 +177,18 @@ class AdminSession implements RequestHost {
   readonly #options: AdminOptions
   readonly #collaborators: AdminCollaborators
   readonly #gone = new AbortController()
+  /** Since when nothing came and nothing ran, on the monotonic clock. */
+  #idleSince: number
+  #running = 0
+  #asked = false
+  #closing = false
 
   constructor(connection: Connection, envelope: Envelope, options: AdminOptions, collaborators: AdminCollaborators) {
     this.#connection = connection
     this.#options = options
     this.#collaborators = collaborators
     this.#envelope = envelope.open(this)
+    this.#idleSince = collaborators.clock.monotonic()
     this.closed = new Promise((resolve) => {
       connection.handler = {
         onMessage: (message) => this.#received(message),
@@ -164,16 +200,34 @@ class AdminSession implements RequestHost {
     })
   }
 
-  close(): void {
-    this.#connection.close('shutdown')
+  close(reason: CloseReason): void {
+    this.#closing = true
+    this.#connection.close(reason)
+  }
+
+  /** Why it is to be closed at `now`, if it is. */
+  overdue(now: number): CloseReason | undefined {
+    if (this.#closing || this.#running > 0) return undefined
+    const { idleTimeout, connection } = this.#options
+    const idle = now - this.#idleSince
+    if (!this.#asked) return idle >= connection.handshakeTimeout ? 'handshake timeout' : undefined
+    return idle >= idleTimeout ? 'idle timeout' : undefined
   }
 
   #received(message: Uint8Array): void {
-    this.#envelope.handle(message).then(
-      (answer) => answer !== undefined && this.#connection.send(answer),
-      (error: unknown) =>
-        this.#collaborators.log.error({ err: error }, 'message of an administrator could not be handled'),
-    )
+    this.#asked = true
+    this.#running++
+    this.#envelope
+      .handle(message)
+      .then(
+        (answer) => answer !== undefined && this.#connection.send(answer),
+        (error: unknown) =>
+          this.#collaborators.log.error({ err: error }, 'message of an administrator could not be handled'),
+      )
+      .finally(() => {
+        this.#running--
+        this.#idleSince = this.#collaborators.clock.monotonic()
+      })
   }
 
   async run(call: PendingCall, job: (ctx: RpcContext) => Promise<unknown>): Promise<unknown> {

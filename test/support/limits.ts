@@ -240,6 +240,14 @@ export const LIMITS: readonly LimitRow[] = [
     test: ['integration/session/admin.test.ts', 'has a bounded number of connections'],
   },
   {
+    limit: 'silence of an administrator',
+    value: { fixed: `${DEFAULT_ADMIN.idleTimeout / 1000} s` },
+    reaction: 'closed, and after HANDSHAKE_TIMEOUT already where nothing was ever asked; never while a command runs',
+    counter: 'none',
+    metrics: ['valence_admin_idle_disconnects_total'],
+    test: ['integration/session/admin.test.ts', 'closes a connection on which nothing is said'],
+  },
+  {
     limit: "time of an administrator's command",
     value: { fixed: `${DEFAULT_ADMIN.requestTimeout / 1000} s` },
     reaction: '-102',

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect as dial } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { RpcError } from '../../../src/errors.ts'
@@ -26,6 +27,7 @@ describe('administrator', () => {
   let admin: AdminServer | undefined
   const clients: WireClient[] = []
   const clock = new HandClock()
+  let counts = { refused: 0, idle: 0, timedOut: 0 }
 
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy()
@@ -60,6 +62,7 @@ describe('administrator', () => {
       },
     })
     let requests = 0
+    counts = { refused: 0, idle: 0, timedOut: 0 }
     admin = new AdminServer(
       { ...DEFAULT_ADMIN, port: 0, connection: LIMITS, maxConnections: 2, anonymous },
       {
@@ -69,6 +72,7 @@ describe('administrator', () => {
         clock,
         log,
         requestId: () => `a${++requests}`,
+        counts,
       },
     )
     await admin.start()
@@ -268,5 +272,27 @@ describe('administrator', () => {
     await connect()
     const third = await connect()
     await third.closed
+  })
+
+  it('closes a connection on which nothing is said, and none while a command runs', async () => {
+    const gate = awaited<void>()
+    const busy = await start({ wait: gate.promise })
+    const silent = await connect()
+    const answer = busy.request('regtest', ['mine', 2])
+    await clock.sleeper((ms) => ms === DEFAULT_ADMIN.requestTimeout)
+    // Who never asks has the time of newcomers, from when it is let in.
+    while (counts.idle === 0) {
+      clock.advance(1000)
+      await turn()
+    }
+    await silent.closed
+    clock.advance(DEFAULT_ADMIN.idleTimeout - 100_000)
+    gate.resolve()
+    expect(await answer).toBe('mine 2')
+    clock.advance(DEFAULT_ADMIN.idleTimeout - 1000)
+    expect(await busy.request('regtest', ['mine', 3])).toBe('mine 3')
+    clock.advance(DEFAULT_ADMIN.idleTimeout)
+    await busy.closed
+    expect(counts).toEqual({ refused: 0, idle: 2, timedOut: 0 })
   })
 })
