@@ -1,8 +1,12 @@
+import { Writable } from 'node:stream'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
 import { isFromOutside } from './errors.ts'
+import { LogOutput } from './log-output.ts'
 
 export type { Logger } from 'pino'
+
+const STANDARD_OUTPUT = 1
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -16,21 +20,11 @@ export function createLogger(level: LogLevel, destination: DestinationStream = s
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }, destination)
 }
 
-/** Lines that cannot be written yet, in bytes: what comes on top of them is lost. */
-const LONGEST_BACKLOG = 4 * 1024 * 1024
-
-/** A log that cannot be written (a full disk) is no reason to stop serving: it is tried again with the next line. */
+/** In the background: who logs waits for nothing, and what the log has is on its way when the process ends. */
 function standardOutput(): DestinationStream {
-  const stream = pino.destination({ sync: false, maxLength: LONGEST_BACKLOG })
-  let failed = false
-  stream.on('error', () => (failed = true)) // There is no other place to tell it. pino gives up by itself at a closed pipe.
-  stream.on('write', () => (failed = false))
-  const flushSync = stream.flushSync.bind(stream)
-  // The last thing that is done, and what cannot be written would be tried for ever.
-  stream.flushSync = () => {
-    if (!failed) flushSync()
-  }
-  return stream
+  const output = new LogOutput(STANDARD_OUTPUT)
+  process.once('exit', () => output.flushSync())
+  return output
 }
 
 /** No stack where it says nothing: see isFromOutside. */
@@ -40,9 +34,20 @@ function errorForLog(error: unknown): unknown {
   return { type: error.name, message: error.message, ...Object.fromEntries(words) }
 }
 
-/** Lines for people instead of JSON: for a server that is started by hand on a terminal. */
-export function terminalDestination(): DestinationStream {
-  return pretty({ sync: true, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname' })
+/**
+ * Lines for people instead of JSON: for a server that is started by hand on a terminal. Each is written before anything
+ * else is done. Where the terminal is gone they are lost: an error of the stream would end the process.
+ */
+export function terminalDestination(file = STANDARD_OUTPUT): DestinationStream {
+  const output = new LogOutput(file)
+  const destination = new Writable({
+    decodeStrings: false,
+    write: (line: string, _encoding, done) => {
+      output.writeSync(line)
+      done()
+    },
+  })
+  return pretty({ sync: true, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', destination })
 }
 
 /** For tests and tools that have nothing to tell. */

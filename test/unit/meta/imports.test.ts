@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
  */
 const ORDER = [
   ['errors'],
+  ['log-output'],
   ['log', 'metrics', 'version'],
   ['lib'],
   ['chain'],
