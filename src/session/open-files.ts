@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs'
 /** Open files for everything that is no client: the database, the node, the log (as ElectrumX counts). */
 export const OPEN_FILES_RESERVED = 350
 
+/** With fewer the program cannot even be loaded: 160 are too few for that, 200 do (measured). */
+export const LEAST_OPEN_FILES = 256
+
 /**
  * How many files this process may have open, as Linux says of it; undefined where that cannot be read, and on systems
  * that do not say. Node has raised the soft limit to the hard one when it started.

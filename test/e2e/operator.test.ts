@@ -92,6 +92,19 @@ describe('a mistake of the operator', () => {
     await ends(start({}), 1, new RegExp(`${path}.*DB_DIRECTORY`))
   })
 
+  it('with a limit of open files that does not let the program be loaded ends with 2 and says how many it needs', async () => {
+    const child = spawn('bash', ['-c', 'ulimit -n 30; exec "$0" "$1"', process.execPath, MAIN], {
+      env: { PATH: process.env['PATH'] ?? '', DB_DIRECTORY: join(directory, 'db'), SERVICES },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    undo.push(() => child.kill('SIGKILL'))
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (said += String(part)))
+    await once(child, 'close')
+    expect(said).toMatch(/^the limit of open files is 30, and 256 are the least that will do: .*ulimit -n.*\n$/)
+    expect(child.exitCode).toBe(2)
+  })
+
   it('is told on standard error although the log is switched off', async () => {
     await writeFile(join(directory, 'db'), '')
     await ends(start({ LOG_LEVEL: 'silent' }), 1, /DB_DIRECTORY/)

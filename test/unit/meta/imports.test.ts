@@ -24,6 +24,7 @@ const ORDER = [
   ['index-check'],
   ['index-commands'],
   ['rpc-client'],
+  ['command-line'],
   ['main'],
 ] as const
 
