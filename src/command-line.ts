@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import { readSettings, type Settings } from './config/settings.ts'
 import { DEFAULT_PORTS, LOOPBACK } from './config/values.ts'
 import { ConfigError, isFromOutside, messageOf, StorageError } from './errors.ts'
@@ -40,6 +41,9 @@ async function main(words: readonly string[]): Promise<number> {
   }
 }
 
+/** Standard input, output and error. */
+const STANDARD_STREAMS = [0, 1, 2] as const
+
 /** One Ctrl-C under npm arrives twice, from the terminal and from npm: only later than this is it a second one. */
 const SECOND_SIGNAL_MS = 1000
 
@@ -55,6 +59,7 @@ async function serve(settings: Settings): Promise<number> {
     })
   }
   const onTerminal = process.stdout.isTTY
+  surviveHangUp()
   const log = createLogger(settings.logLevel, onTerminal ? terminalDestination() : undefined)
   process.on('SIGHUP', () => hungUp(settings, { log, onTerminal, stop }))
   const failure = await runServer(settings, {
@@ -80,6 +85,17 @@ function hungUp(
 ): void {
   if (onTerminal && !hasTerminal()) stop.abort()
   else if (sslCertFile === undefined) log.info('SIGHUP: there is no SSL_CERTFILE to read again')
+}
+
+/** A terminal may go at any time, and what is written to it fails with EIO from then on: no reason to end, let alone to abort. */
+function surviveHangUp(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {}) // Nobody is left to be told.
+  const terminals = STANDARD_STREAMS.filter((file) => isatty(file))
+  process.on('exit', () => {
+    if (terminals.length === 0 || hasTerminal()) return
+    // Node sets the modes of its terminals again when it ends, and aborts where that fails, but for closed ones.
+    for (const file of terminals) closeSync(file)
+  })
 }
 
 function hasTerminal(): boolean {

@@ -1,10 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { callAdmin } from '../../src/rpc-client.ts'
 import { FakeBitcoind } from '../support/fake-bitcoind.ts'
@@ -122,6 +123,44 @@ describe('SIGHUP', () => {
     expect(await server.admin('getinfo')).toMatchObject({ ready: true })
     expect(await server.stop()).toBe(0)
   })
+})
+
+describe('a terminal that is closed', () => {
+  /** Whether `script` is there, which gives a command a terminal of its own. */
+  const hasTerminals = spawnSync('script', ['--version']).status === 0
+
+  it.runIf(hasTerminals)('ends the server in order', async () => {
+    const [pid, errors] = [join(directory, 'pid'), join(directory, 'errors')]
+    const command = `echo $$ >"${pid}"; exec "${process.execPath}" "${MAIN}" 2>"${errors}"`
+    const terminal = spawn('script', ['-q', '-f', '-c', command, '/dev/null'], {
+      env: { PATH: process.env['PATH'] ?? '', SHELL: '/bin/sh', DB_DIRECTORY: join(directory, 'db'), SERVICES },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    undo.push(() => terminal.kill('SIGKILL'))
+    let shown = ''
+    for await (const part of terminal.stdout) {
+      shown += String(part)
+      if (shown.includes('mempool loaded')) break
+    }
+    expect(shown).toContain('serving')
+    const server = Number(readFileSync(pid, 'utf8'))
+    undo.push(() => isRunning(server) && process.kill(server, 'SIGKILL'))
+    terminal.kill('SIGKILL')
+    while (isRunning(server)) await turn(20)
+    // Node says there why it aborts.
+    expect(readFileSync(errors, 'utf8')).toBe('')
+    // Nothing holds the index, and nothing is wrong with it.
+    expect(await run(['index', 'dump'], {})).toMatchObject({ code: 0 })
+  })
+
+  /** Nobody may be there to take note of its end, as it has lost its parent. */
+  function isRunning(pid: number): boolean {
+    try {
+      return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+    } catch {
+      return false
+    }
+  }
 })
 
 describe('a log that cannot be written', () => {
