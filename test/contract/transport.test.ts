@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { LongText, within } from '../../src/lib/long-text.ts'
 import type { ConnectionLimits } from '../../src/session/transports/connection.ts'
@@ -11,6 +12,8 @@ const KINDS: readonly WireKind[] = ['tcp', 'ssl', 'ws', 'wss']
 const SECURE: ReadonlySet<WireKind> = new Set(['ssl', 'wss'])
 /** A line feed ends each message. */
 const LINES: ReadonlySet<WireKind> = new Set(['tcp', 'ssl'])
+/** 500 pings as long as they may be, masked with zeros. */
+const PINGS = Buffer.alloc(500 * 131, Buffer.from([0x89, 0x80 | 125, ...Buffer.alloc(129)]))
 const BIG = 'x'.repeat(64 * 1024)
 
 interface Pair {
@@ -351,6 +354,36 @@ describe('transport tcp', () => {
       await expect(listen('tcp', doorkeeper, {}, first.address.port)).rejects.toThrow(/EADDRINUSE/)
     } finally {
       await first.close()
+    }
+  })
+})
+
+describe('a WebSocket', () => {
+  it('of a client that sends pings and takes no pongs is cut as a slow reader', async () => {
+    const doorkeeper = new TestDoorkeeper()
+    const listener = await listen('ws', doorkeeper)
+    const client = connect(listener.address.port, '127.0.0.1')
+    client.on('error', () => {}) // It is expected to be cut.
+    try {
+      const key = Buffer.alloc(16).toString('base64')
+      client.write(
+        `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+      )
+      await once(client, 'data')
+      const accepted = await doorkeeper.arrival()
+      client.pause()
+      let most = 0
+      for (let i = 0; i < 400 && accepted.closings.length === 0; i++) {
+        client.write(PINGS)
+        await turn()
+        most = Math.max(most, accepted.connection.unsent)
+      }
+      await accepted.until(({ closings }) => closings.length > 0)
+      expect(accepted.closings).toEqual(['slow reader'])
+      expect(most).toBeLessThan(2 * LIMITS.highMark)
+    } finally {
+      client.destroy()
+      await listener.close()
     }
   })
 })

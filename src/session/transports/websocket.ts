@@ -47,7 +47,7 @@ export class WebSocketConnection implements Connection, FlowHandlers {
     this.#socket = socket
     this.#flow = new FlowControl(limits, socket, ws, this)
     ws.on('message', (data) => this.#message(bytesOf(data)))
-    ws.on('ping', (data) => this.#control(data.length))
+    ws.on('ping', (data) => this.#pinged(data.length))
     ws.on('pong', (data) => this.#control(data.length))
     ws.on('error', (error) => this.#failed(error))
     // Of the socket itself `ws` says nothing.
@@ -117,6 +117,12 @@ export class WebSocketConnection implements Connection, FlowHandlers {
     // Clients that were written for lines send a line feed here too.
     const end = data.at(-1) === 0x0a ? data.length - 1 : data.length
     this.handler.onMessage?.(data.subarray(0, end))
+  }
+
+  /** `ws` answers pings by itself, and cuts by itself who does not take the answers: it has done so by now. */
+  #pinged(bytes: number): void {
+    this.#control(bytes)
+    if (this.#ws.readyState !== this.#ws.OPEN) this.#reason ??= 'slow reader'
   }
 
   #control(bytes: number): void {
