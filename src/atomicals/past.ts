@@ -42,6 +42,16 @@ export interface Past {
   dmint(container: IdText, maxHeight: number): Promise<Dmint | undefined>
 }
 
+/** What outcomes that are not settled depend on. */
+export interface Pasts {
+  /** What is confirmed alone. */
+  readonly confirmed: RecordedPast
+  /** The same with unconfirmed transactions that were applied. */
+  readonly applied: Past
+  /** Transactions of the chain: those with numbers from here on are not confirmed. */
+  readonly txCount: number
+}
+
 /** Where a parent's rules stand in its state. */
 const NAMESPACES = { subrealm: 'subrealms', dmitem: 'dmint' } as const satisfies Record<SubName, string>
 

@@ -6,10 +6,12 @@ import { applyTx } from './apply-tx.ts'
 import type { AtomicalsHeights } from './constants.ts'
 import { type AtomicalsRules, rulesAt } from './height-rules.ts'
 import { NO_SUMS } from './holder-sums.ts'
-import { BLOCKS } from './layout.ts'
+import { BLOCKS, type PlaceKey } from './layout.ts'
 import { Ledger, type PlacedTx } from './ledger.ts'
+import { MayCarry } from './may-carry.ts'
 import { findOperation } from './operation.ts'
 import { ParentMemory } from './parent-memory.ts'
+import { RecordedPast } from './past.ts'
 import type { RowSource } from './rows.ts'
 import { type Coloured, colour, type TxOperation } from './steps/colour.ts'
 import { type CommitPlace, type Minted, mint } from './steps/mint.ts'
@@ -33,6 +35,8 @@ export interface Judged {
   /** The operation it was judged by. One at which the reference halts moves nothing: `coloured` is without it. */
   readonly operation: TxOperation | undefined
   readonly coloured: Coloured
+  /** Where it spends outputs that something may come to sit at: what it moves and burns if all of that does. */
+  readonly unsettled: Coloured | undefined
 }
 
 /** A transaction that cannot be judged; `message` says why, for people. */
@@ -56,6 +60,8 @@ export class Trial {
   readonly #start: number
   readonly #rules: AtomicalsRules
   readonly #ledger: Ledger
+  readonly #mayCarry: MayCarry
+  readonly #confirmed: RecordedPast
   readonly #tickers = new Map<string, IdText>()
   /** Where the transactions stand that were applied, by txid (one character a byte). */
   readonly #places = new Map<string, CommitPlace>()
@@ -64,6 +70,8 @@ export class Trial {
     this.#view = view
     this.#start = heights.start
     this.#rules = rulesAt(heights, view.tip.height + 1)
+    this.#mayCarry = new MayCarry(this.#rules)
+    this.#confirmed = new RecordedPast(rows)
     const count = rows.get(BLOCKS, { height: view.tip.height })?.count ?? 0
     // What is tried may have been spent long ago: then those that it came from have nothing left to give.
     const collaborators = { overlay: new TrialRows(rows), parents: new ParentMemory(), sums: NO_SUMS }
@@ -77,13 +85,17 @@ export class Trial {
     requireBounded(tx, outputs)
     for (const { place, row, location } of outputs) this.#ledger.spend(place, row, location, placed.txNum)
     const commit = await this.#commitOf(tx)
-    const input = {
-      placed,
-      spent: outputs.flatMap(holdingsOf),
-      operation: findOperation(tx, { argsMayHaveBytes: this.#rules.density }),
-      commitOf: () => commit,
-    }
-    const { operation, counts } = await applyTx(this.#ledger, input, this.#tickers, this.#rules)
+    const found = findOperation(tx, { argsMayHaveBytes: this.#rules.density })
+    const spent = outputs.flatMap(holdingsOf)
+    const input = { placed, spent, operation: found, commitOf: () => commit }
+    const { operation, counts, activity } = await applyTx(this.#ledger, input, this.#tickers, this.#rules)
+    const minted = activity?.minted !== undefined
+    const heldAt = (place: PlaceKey) => this.#ledger.location(place)?.held ?? []
+    await this.#mayCarry.add(
+      { placed, operation: found, commit, spent, heldAt, minted },
+      { confirmed: this.#confirmed, applied: this.#ledger, txCount: this.#view.tip.txCount },
+      this.#places.size,
+    )
     if (counts && operation !== undefined) this.#ledger.keepPayload(placed.txNum, operation)
     this.#places.set(toLatin1(tx.txid), placed)
   }
@@ -100,7 +112,12 @@ export class Trial {
     const placed = this.#place(tx)
     const coloured = colour(placed, holdings, found, this.#rules) ?? colour(placed, holdings, undefined, this.#rules)
     if (coloured === undefined) throw new UnfitForTrial('cannot be coloured')
-    return { tx, spent, operation: found, coloured }
+    const may = this.#mayCarry.spentBy(tx)
+    if (may.length === 0) return { tx, spent, operation: found, coloured, unsettled: undefined }
+    const all = [...holdings, ...may].sort((a, b) => a.input - b.input || byText(a.id, b.id))
+    requireFew(all, tx)
+    const unsettled = colour(placed, all, found, this.#rules) ?? colour(placed, all, undefined, this.#rules)
+    return { tx, spent, operation: found, coloured, unsettled }
   }
 
   /** What a transaction that was judged would mint by `nft`, `ft` or `dft`; undefined if there is no mint. */
@@ -143,7 +160,14 @@ export class Trial {
 }
 
 function requireBounded(tx: Tx, spent: readonly SpentOutput[]): void {
-  const ids = new Set(spent.flatMap(({ row }) => row.held.map(({ id }) => id)))
+  requireFew(
+    spent.flatMap(({ row }) => row.held),
+    tx,
+  )
+}
+
+function requireFew(held: readonly { readonly id: IdText }[], tx: Tx): void {
+  const ids = new Set(held.map(({ id }) => id))
   if (ids.size * tx.outputs.length > MAX_ASSIGNMENTS) {
     throw new UnfitForTrial(`moves ${ids.size} atomicals over ${tx.outputs.length} outputs, too much to be checked`)
   }

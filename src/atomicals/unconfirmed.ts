@@ -4,10 +4,12 @@ import type { ChainView, RowOf, Tip } from '../db/view.ts'
 import { applyTx } from './apply-tx.ts'
 import { type AtomicalsHeights, isActive } from './constants.ts'
 import { type AtomicalsRules, rulesAt } from './height-rules.ts'
-import { ACTIVITY, BLOCKS } from './layout.ts'
+import { ACTIVITY, BLOCKS, type HeldRow, type PlaceKey } from './layout.ts'
 import { Ledger, type PlacedTx } from './ledger.ts'
+import { MayCarry } from './may-carry.ts'
 import { findOperation } from './operation.ts'
 import { ParentMemory } from './parent-memory.ts'
+import { RecordedPast } from './past.ts'
 import { RowVersions, VersionedRows, VersionWriter } from './row-versions.ts'
 import { type PagedRows, ViewRows } from './rows.ts'
 import type { TickerMemory } from './steps/distribute.ts'
@@ -34,6 +36,7 @@ export class UnconfirmedBlock {
   readonly #versions = new RowVersions()
   readonly #writer: VersionWriter
   readonly #ledger: Ledger
+  readonly #mayCarry: MayCarry
   readonly #tickers: TickerMemory = new Map()
   /** Transactions by the id in whose history they are, with their numbers. */
   readonly #listed = new Map<IdText, { readonly txid: Uint8Array; readonly at: number }[]>()
@@ -42,6 +45,7 @@ export class UnconfirmedBlock {
     this.#heights = heights
     this.tip = view.tip
     this.#rules = rulesAt(heights, view.tip.height + 1)
+    this.#mayCarry = new MayCarry(this.#rules)
     const base = new ViewRows(view)
     this.#writer = new VersionWriter(this.#versions, base)
     const count = base.get(BLOCKS, { height: Math.max(0, view.tip.height) })?.count ?? 0
@@ -63,7 +67,8 @@ export class UnconfirmedBlock {
    * an error nothing more can be done with it.
    */
   async apply({ tx, order, commitOrder }: UnconfirmedTx, view: ChainView): Promise<void> {
-    this.#writer.base = new ViewRows(view)
+    const base = new ViewRows(view)
+    this.#writer.base = base
     const { txCount, height } = this.tip
     const placed: PlacedTx = { tx, txid: tx.txid, txNum: txCount + order, height: height + 1 }
     const operation = findOperation(tx, { argsMayHaveBytes: this.#rules.density })
@@ -76,12 +81,24 @@ export class UnconfirmedBlock {
       if (result.operation !== undefined) this.#ledger.keepPayload(placed.txNum, result.operation)
       for (const id of result.listedUnder) this.#list(id, placed.txid)
     }
+    const minted = result.activity?.minted !== undefined
+    const heldAt = (place: PlaceKey) => this.#ledger.location(place)?.held ?? []
+    await this.#mayCarry.add(
+      { placed, operation, commit, spent, heldAt, minted },
+      { confirmed: new RecordedPast(base), applied: this.#ledger, txCount },
+      this.#writer.at,
+    )
     this.#writer.at += 1
   }
 
   /** The rows with the first `upTo` of the transactions. `base`: those of a view of the same tip. */
   rows(base: PagedRows, upTo: number): PagedRows {
     return new VersionedRows({ upTo }, { versions: this.#versions, base })
+  }
+
+  /** What may come to sit at an output besides what does, by the first `upTo` transactions in another order. */
+  mayHold(place: PlaceKey, upTo: number): readonly HeldRow[] {
+    return this.#mayCarry.heldAt(place, upTo)
   }
 
   /** Rows that the first `upTo` transactions wrote and left, in the order in which they did so first. */

@@ -1,8 +1,9 @@
+import type { HeldRow } from '../layout.ts'
 import type { PlacedTx } from '../ledger.ts'
 import { type DistributedResult, type DistributedRules, judgeDistributed, mintTicker } from '../mint/distributed.ts'
 import { argsOf } from '../mint/request.ts'
 import { holderOf } from '../parents.ts'
-import type { Past } from '../past.ts'
+import type { Past, Pasts } from '../past.ts'
 import type { IdText } from '../transfer/holding.ts'
 import type { TxOperation } from './colour.ts'
 import type { CommitPlace } from './mint.ts'
@@ -41,6 +42,47 @@ export async function distribute(
     txs: { commitTxid: input.prevTxid, revealTxid: placed.txid },
   }
   return { id, result: judgeDistributed(terms, mint, () => past.mintCount(id), rules) }
+}
+
+/** Tokens that an output is marked with at most. */
+const MOST_TOKENS = 20
+
+/**
+ * What a `dmt` that is not confirmed brings output 0 if other unconfirmed transactions come later than it does, or if it
+ * comes later itself: where only mints before it are in its way, or the ticker or a height is not there yet. More mints
+ * never ask less work, so those that are confirmed are counted.
+ */
+export async function unitsOnceOthersGiveWay(
+  { confirmed, applied, txCount }: Pasts,
+  placed: PlacedTx,
+  { inputIndex, payload }: TxOperation,
+  commit: CommitPlace,
+  rules: DistributedRules,
+): Promise<readonly HeldRow[]> {
+  const args = inputIndex === 0 ? argsOf(payload) : undefined
+  const ticker = args === undefined ? undefined : mintTicker(args)
+  const input = placed.tx.inputs[0]
+  const output = placed.tx.outputs[0]
+  if (ticker === undefined || input === undefined || output === undefined) return []
+  const settled = await holderOf(confirmed, 'ticker', ticker, placed.height)
+  const mint = {
+    height: Number.POSITIVE_INFINITY,
+    commitHeight: commit.txNum < txCount ? commit.height : Number.POSITIVE_INFINITY,
+    commitIndex: input.prevIndex,
+    value: output.value,
+    txs: { commitTxid: input.prevTxid, revealTxid: placed.txid },
+  }
+  const rows: HeldRow[] = []
+  // Nobody behind the one who has it for sure ever gets it.
+  for (const { id } of await applied.candidates('ticker', ticker)) {
+    const terms = applied.atomical(id)?.terms
+    const count = () => confirmed.mintCount(id)
+    if (terms !== undefined && judgeDistributed(terms, mint, count, rules) === 'minted') {
+      rows.push({ id, kind: 'token', value: Number(output.value) })
+    }
+    if (rows.length === MOST_TOKENS || (settled.status === 'verified' && settled.id === id)) break
+  }
+  return rows
 }
 
 async function tokenOf(past: Past, ticker: string, height: number, tickers: TickerMemory): Promise<IdText | undefined> {

@@ -3,7 +3,7 @@ import { isTaken } from '../candidates.ts'
 import { MAX_NAME_REVEAL_DELAY, MAX_REVEAL_DELAY } from '../constants.ts'
 import type { Effect } from '../effects.ts'
 import { idText } from '../id-text.ts'
-import type { ActivityName, AtomicalRow, PaymentKind, RequestRow } from '../layout.ts'
+import type { ActivityName, AtomicalRow, HeldRow, PaymentKind, RequestRow } from '../layout.ts'
 import type { PlacedTx } from '../ledger.ts'
 import { type DftRequest, dftRequest } from '../mint/dft.ts'
 import { isProvenItem } from '../mint/dmitem.ts'
@@ -11,7 +11,7 @@ import { type FtRequest, ftRequest } from '../mint/ft.ts'
 import { type NameRequest, type NftRequest, nftRequest } from '../mint/nft.ts'
 import { argsOf, commonRequest } from '../mint/request.ts'
 import { ruleFor, subHolderOf } from '../parents.ts'
-import type { Past } from '../past.ts'
+import type { Past, Pasts } from '../past.ts'
 import { demandOf } from '../rules.ts'
 import type { IdText, SpentHolding } from '../transfer/holding.ts'
 import type { TxOperation } from './colour.ts'
@@ -60,17 +60,81 @@ export async function mint(
   const input = placed.tx.inputs[0]
   if (request === undefined || input === undefined) return undefined
   const commit = commitOf()
-  if (commit === undefined || placed.height - commit.height > MAX_REVEAL_DELAY) return undefined
   const name = rowOfRequest(request)
-  if (name !== undefined) {
-    if (placed.height - commit.height > MAX_NAME_REVEAL_DELAY) return undefined
-    if (rules.commitZero && input.prevIndex !== 0) return undefined
-  }
+  if (commit === undefined || !isInTime(name, placed, commit, rules)) return undefined
   const id = idText(input.prevTxid, input.prevIndex)
   const attempt: Attempt = { placed, operation, id, commit, spent, rules }
   const claim = await claimEffects(past, request, attempt)
   if (claim === undefined) return undefined
   return { id, effects: [...birthEffects(request, name, attempt), ...claim], activity: activityOf(request) }
+}
+
+/** True if a commit is young enough, and its output the right one where there is a name. */
+function isInTime(
+  name: RequestRow | undefined,
+  { height, tx }: PlacedTx,
+  commit: CommitPlace,
+  { commitZero }: MintRules,
+): boolean {
+  const age = height - commit.height
+  if (name === undefined) return age <= MAX_REVEAL_DELAY
+  return age <= MAX_NAME_REVEAL_DELAY && (!commitZero || tx.inputs[0]?.prevIndex === 0)
+}
+
+/**
+ * What a mint that is not confirmed brings output 0 if other unconfirmed transactions come later than it does, or if it
+ * comes later itself: where only claims before it are in its way, or what a parent says is not settled yet.
+ */
+export async function mintOnceOthersGiveWay(
+  pasts: Pasts,
+  placed: PlacedTx,
+  operation: TxOperation,
+  spent: readonly SpentHolding[],
+  commit: CommitPlace,
+  rules: MintRules,
+): Promise<HeldRow | undefined> {
+  const request = requestOf(placed, operation, spent, rules)
+  const input = placed.tx.inputs[0]
+  if (request === undefined || request.kind === 'dft' || input === undefined) return undefined
+  if (!isInTime(rowOfRequest(request), placed, commit, rules)) return undefined
+  const id = idText(input.prevTxid, input.prevIndex)
+  const attempt: Attempt = { placed, operation, id, commit, spent, rules }
+  return (await mayClaim(pasts, request, attempt)) ? heldRow(request, attempt) : undefined
+}
+
+async function mayClaim(pasts: Pasts, request: NftRequest | FtRequest, attempt: Attempt): Promise<boolean> {
+  const name = request.kind === 'ft' ? ({ kind: 'ticker', name: request.ticker } as const) : request.name
+  if (name === undefined) return true
+  switch (name.kind) {
+    case 'subrealm':
+    case 'dmitem':
+      return mayClaimBelow(pasts, name, request.common, attempt)
+    default: {
+      const [first] = await pasts.confirmed.candidates(name.kind, name.name)
+      return first === undefined || first.txNum >= attempt.commit.txNum
+    }
+  }
+}
+
+async function mayClaimBelow(
+  { confirmed, txCount }: Pasts,
+  name: BelowRequest,
+  { args, work }: NftRequest['common'],
+  { commit, placed, operation, spent, rules }: Attempt,
+): Promise<boolean> {
+  const { kind, parent } = name
+  if (isTaken(await subHolderOf(confirmed, kind, parent, name.name, placed.height))) return false
+  if (name.kind === 'subrealm' && name.claim === 'direct') return spent.some(({ id }) => id === parent)
+  if (kind === 'dmitem' && !rules.dmint) return true
+  // What the parent will say one block before the commit nobody knows.
+  if (commit.txNum >= txCount) return true
+  const rule = await ruleFor(confirmed, kind, parent, name.name, commit.height)
+  if (rule === undefined || demandOf(rule, work) === undefined) return false
+  // A seal is the last word of a container.
+  if (kind === 'subrealm' || confirmed.seal(parent) === undefined) return true
+  const dmint = await confirmed.dmint(parent, Number.POSITIVE_INFINITY)
+  if (dmint === undefined || BigInt(commit.height) < dmint.mintHeight) return false
+  return isProvenItem(dmint, operation.payload, args)
 }
 
 /** What a transaction asks to mint, by its payload alone and what it spends. */
@@ -195,17 +259,19 @@ async function mayMintItem(
 }
 
 function birthEffects(request: MintRequest, name: RequestRow | undefined, attempt: Attempt): Effect[] {
-  const { id, placed } = attempt
-  const value = Number(placed.tx.outputs[0]?.value ?? 0n)
-  const immutable = request.kind === 'nft' && request.immutable
+  const { id } = attempt
   const effects: Effect[] = [{ kind: 'mint', id, row: atomicalRow(request, name, attempt) }]
   if (request.kind === 'dft') effects.push({ kind: 'show', output: 0 })
-  else {
-    const kind = request.kind === 'ft' ? 'token' : immutable ? 'immutable-nft' : 'nft'
-    effects.push({ kind: 'hold', output: 0, held: { id, kind, value } })
-  }
+  else effects.push({ kind: 'hold', output: 0, held: heldRow(request, attempt) })
   effects.push({ kind: 'begin', id })
   return effects
+}
+
+/** What sits at output 0 after a mint. */
+function heldRow(request: NftRequest | FtRequest, { id, placed }: Attempt): HeldRow {
+  const value = Number(placed.tx.outputs[0]?.value ?? 0n)
+  if (request.kind === 'ft') return { id, kind: 'token', value }
+  return { id, kind: request.immutable ? 'immutable-nft' : 'nft', value }
 }
 
 function atomicalRow(

@@ -15,6 +15,8 @@ export interface SpentOutput {
 /** A holding that an input spends, and where it sat. */
 export interface SpentAt extends SpentHolding {
   readonly location: IdText
+  /** Number of the transaction that put it there. */
+  readonly txNum: number
 }
 
 /** What input number `input` spends; undefined if nothing sits there. */
@@ -42,5 +44,6 @@ export function holdingsOf({ input, location, row }: SpentOutput): SpentAt[] {
     input,
     satoshis: BigInt(row.satoshis),
     location,
+    txNum: row.txNum,
   }))
 }

@@ -20,7 +20,7 @@ import { type RowOf, ViewRows } from '../../../atomicals/rows.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { type AddressVersions, addressOf } from '../../../chain/address.ts'
 import { hashXOf } from '../../../chain/script.ts'
-import type { KeySpace } from '../../../db/layout.ts'
+import { type KeySpace, TXID_KEY_SIZE } from '../../../db/layout.ts'
 import type { ChainView, PastRows, Tip, Utxo } from '../../../db/view.ts'
 import { ERROR_CODES, RpcError } from '../../../errors.ts'
 import { equalBytes, fromDisplayHex, fromLatin1, toDisplayHex, toHex } from '../../../lib/bytes.ts'
@@ -83,6 +83,8 @@ export function badRequest(message: string): RpcError {
 export interface ColouredUtxo {
   readonly utxo: Pick<Utxo, 'txid' | 'vout' | 'height' | 'value'>
   readonly held: readonly HeldRow[]
+  /** Of one in the mempool: what may come to sit there besides, if its transactions are mined in another order, or later. */
+  readonly mayHold?: readonly HeldRow[]
 }
 
 /** What the Atomicals methods have in common, out of the view of one request. Every row that is read is charged. */
@@ -327,12 +329,18 @@ export class AtomicalsAnswers {
     const pending = utxos.some(({ txid }) => kept.has(txid)) ? await this.unconfirmed() : undefined
     return utxos.map(({ txid, vout, value }) => {
       const utxo = { txid: fromDisplayHex(txid), vout, value, height: 0 }
-      return { utxo, held: kept.has(txid) ? (pending?.heldAt(utxo.txid, vout) ?? []) : [] }
+      if (!kept.has(txid)) return { utxo, held: [] }
+      return { utxo, held: pending?.heldAt(utxo.txid, vout) ?? [], mayHold: pending?.mayHoldAt(utxo.txid, vout) ?? [] }
     })
   }
 
   heldAt(txid: Uint8Array, vout: number): readonly HeldRow[] {
     return this.queries.location(idText(txid, vout))?.held ?? []
+  }
+
+  /** What may come to sit at an output besides; nothing without the mempool. */
+  mayHoldAt(txid: Uint8Array, vout: number): readonly HeldRow[] {
+    return this.#pending?.mayHold({ txid: txid.subarray(0, TXID_KEY_SIZE), vout }) ?? []
   }
 
   /** Address of a script, or null if it has none. */

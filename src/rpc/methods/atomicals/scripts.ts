@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import type { AtomicalWire } from '../../../atomicals/format/atomical.ts'
 import type { Wire, WireObject } from '../../../atomicals/format/values.ts'
+import { compactOfIdText } from '../../../atomicals/id-text.ts'
 import type { HeldRow } from '../../../atomicals/layout.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { invariant } from '../../../errors.ts'
@@ -22,7 +23,7 @@ import {
   exampleGlobal,
   Global,
 } from './results.ts'
-import { HeldAmounts, shapedAmounts, shapeFor } from './shape.ts'
+import { HeldAmounts, MayCarryIds, mayCarryIds, shapedAmounts, shapeFor } from './shape.ts'
 
 /** Cost of an output, as of those that listunspent reads. */
 const OUTPUT_COST = 1 / 50
@@ -41,6 +42,8 @@ interface Sum {
   confirmed: number
   /** Not there in answers that have no mempool. */
   unconfirmed?: number
+  /** In none of the others; only where there is some. */
+  may_carry?: number
 }
 
 interface Balances {
@@ -71,6 +74,11 @@ async function balancesOf(
   for (const output of outputs) add(output, 1, changes.spent.has(output) ? -1 : 0)
   const confirmed = new Set(sums.keys())
   for (const output of changes.made) add(output, 0, 1)
+  for (const row of changes.made.flatMap(({ mayHold = [] }) => mayHold).filter(wanted)) {
+    const sum = sums.get(row.id) ?? { confirmed: 0, unconfirmed: 0 }
+    sum.may_carry = (sum.may_carry ?? 0) + row.value
+    sums.set(row.id, sum)
+  }
   return { sums, confirmed, changes }
 }
 
@@ -78,21 +86,28 @@ async function balancesOf(
 async function* shownInTurns(
   answers: AtomicalsAnswers,
   { sums, confirmed }: Balances,
-): AsyncGenerator<{ readonly wire: AtomicalWire; readonly sum: Sum; readonly isConfirmed: boolean }> {
+): AsyncGenerator<{
+  readonly id: string
+  /** Undefined for what nobody has minted in the order in which transactions came. */
+  readonly wire: AtomicalWire | undefined
+  readonly sum: Sum
+  readonly isConfirmed: boolean
+}> {
   let shown = 0
   for (const [id, sum] of sums) {
     answers.ctx.signal.throwIfAborted()
     if (++shown % SHOWN_PER_TURN === 0) await nextTurn()
-    yield { wire: await wireOfAny(answers, id), sum, isConfirmed: confirmed.has(id) }
+    const wire = await wireOfAny(answers, id)
+    invariant(wire !== undefined || sum.may_carry !== undefined, 'an atomical is nowhere')
+    yield { id: compactOfIdText(id), wire, sum, isConfirmed: confirmed.has(id) }
   }
 }
 
-/** The atomical as the chain has it, or as the mempool makes it. */
-async function wireOfAny(answers: AtomicalsAnswers, id: IdText): Promise<AtomicalWire> {
+/** The atomical as the chain has it, or as the mempool makes it; undefined where neither does. */
+async function wireOfAny(answers: AtomicalsAnswers, id: IdText): Promise<AtomicalWire | undefined> {
   if (answers.queries.atomical(id) !== undefined) return answers.wireOf(id)
   const pending = await answers.unconfirmed()
-  invariant(pending !== undefined, 'an atomical is nowhere')
-  return pending.wireOf(id)
+  return pending?.queries.atomical(id) === undefined ? undefined : pending.wireOf(id)
 }
 
 const Unconfirmed = z
@@ -102,7 +117,15 @@ const Unconfirmed = z
       'What the mempool adds to it, negative where it takes away; to be added to `confirmed`. Not there with `at_height`.',
   })
   .optional()
-const Balance = z.looseObject({ id: AtomicalId, confirmed: z.int(), unconfirmed: Unconfirmed })
+const MayCarry = z
+  .int()
+  .meta({
+    description:
+      'What is at outputs in the mempool only if their transactions are mined in another order than they came in, or ' +
+      'later; neither in `confirmed` nor in `unconfirmed`.',
+  })
+  .optional()
+const Balance = z.looseObject({ id: AtomicalId, confirmed: z.int(), unconfirmed: Unconfirmed, may_carry: MayCarry })
 type BalanceWire = WireObject & Sum & { readonly id: string }
 
 /** Members of an NFT in a balance, where it has them. */
@@ -149,10 +172,10 @@ function balances(kit: AtomicalsKit, type: 'FT' | 'NFT'): RpcMethod {
       const found = await balancesOf(answers, hashX, outputs, isWanted)
       const own: [string, BalanceWire][] = []
       const others: [string, BalanceWire][] = []
-      for await (const { wire, sum, isConfirmed } of shownInTurns(answers, found)) {
-        const names = type === 'FT' ? { ticker: wire['$ticker'] ?? null } : nftMembers(wire)
+      for await (const { id, wire, sum, isConfirmed } of shownInTurns(answers, found)) {
+        const names = type === 'FT' ? { ticker: wire?.['$ticker'] ?? null } : nftMembers(wire)
         const list = isConfirmed ? own : others
-        list.push([wire.atomical_id, { id: wire.atomical_id, ...names, ...sum }])
+        list.push([id, { id, ...names, ...sum }])
       }
       return {
         balances: Object.fromEntries(own),
@@ -162,7 +185,8 @@ function balances(kit: AtomicalsKit, type: 'FT' | 'NFT'): RpcMethod {
   })
 }
 
-function nftMembers(wire: AtomicalWire): WireObject {
+function nftMembers(wire: AtomicalWire | undefined): WireObject {
+  if (wire === undefined) return {}
   const members = NFT_MEMBERS.map((name): [string, Wire | undefined] => [name, wire[`$${name}`]])
   return { subtype: wire.subtype, ...Object.fromEntries(members) }
 }
@@ -202,6 +226,7 @@ const Listed = z.looseObject({
   type: z.enum(['FT', 'NFT']),
   confirmed: z.int(),
   unconfirmed: Unconfirmed,
+  may_carry: MayCarry,
   data: Atomical,
 })
 const ListedUtxo = z.object({
@@ -211,6 +236,7 @@ const ListedUtxo = z.object({
   height: z.int(),
   value: Satoshis,
   atomicals: HeldAmounts,
+  may_carry: MayCarryIds,
   unconfirmed: z
     .object({ spent_by: Hash })
     .meta({ description: 'Only of a confirmed output that the mempool spends.' })
@@ -266,12 +292,14 @@ function listScripthash(kit: AtomicalsKit): RpcMethod {
       const own: [string, ListedAtomical][] = []
       const others: [string, ListedAtomical][] = []
       for await (const { wire: data, sum, isConfirmed } of shownInTurns(answers, found)) {
+        // What only may be minted stands at its output, and can be shown no further.
+        if (data === undefined) continue
         const { atomical_id, atomical_number, type } = data
         const entry = { atomical_id, atomical_number, type, ...sum, data, ...nameMembers(data) }
         const list = isConfirmed ? own : others
         list.push([atomical_id, entry])
       }
-      const isListed = ({ held }: ColouredUtxo): boolean => verbose || held.length > 0
+      const isListed = ({ held, mayHold = [] }: ColouredUtxo): boolean => verbose || held.length + mayHold.length > 0
       const shape = shapeFor(answers.ctx, kit)
       const made = changes.made.filter(isListed).map((output) => wireOfUtxo(output, shape))
       const pending = { atomicals: Object.fromEntries(others), utxos: made }
@@ -291,11 +319,12 @@ interface ListedAtomical extends WireObject {
   readonly type: 'FT' | 'NFT'
   readonly confirmed: number
   readonly unconfirmed?: number
+  readonly may_carry?: number
   readonly data: AtomicalWire
 }
 
 /** `spender`: the id of what spends it in the mempool. */
-function wireOfUtxo({ utxo, held }: ColouredUtxo, shape: AtomicalsShape, spender?: string) {
+function wireOfUtxo({ utxo, held, mayHold = [] }: ColouredUtxo, shape: AtomicalsShape, spender?: string) {
   const { txid, vout, height, value } = utxo
   return {
     txid: toDisplayHex(txid),
@@ -303,7 +332,8 @@ function wireOfUtxo({ utxo, held }: ColouredUtxo, shape: AtomicalsShape, spender
     vout,
     height,
     value: Number(value),
-    atomicals: shapedAmounts(held, shape),
+    atomicals: shapedAmounts([...held, ...mayHold], shape),
+    ...mayCarryIds(mayHold),
     ...(spender === undefined ? {} : { unconfirmed: { spent_by: spender } }),
   }
 }

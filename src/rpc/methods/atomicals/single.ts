@@ -5,6 +5,7 @@ import type { WireObject } from '../../../atomicals/format/values.ts'
 import { wireOf } from '../../../atomicals/format/values.ts'
 import { compactOfIdText, idTextOfCompact, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
 import { atomicalRef } from '../../../atomicals/ids.ts'
+import type { HeldRow } from '../../../atomicals/layout.ts'
 import type { Ramp } from '../../../atomicals/mint/dft.ts'
 import { rampedWork } from '../../../atomicals/mint/distributed.ts'
 import type { Holding } from '../../../atomicals/queries.ts'
@@ -212,7 +213,7 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
     result: z.object({
       location_info: z
         .union([Location, z.object({}).strict()])
-        .meta({ description: 'Empty if nothing ever sat there.' }),
+        .meta({ description: 'Empty if nothing ever sat there, or only may come to.' }),
       unconfirmed: z
         .object({ made: z.boolean(), spent_by: Hash.nullable() })
         .meta({ description: 'Only where the mempool makes the output, or spends it.' })
@@ -224,6 +225,14 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
           atomical_ref: z.string(),
           type: z.enum(['FT', 'NFT']),
           value: z.int().meta({ description: 'Units of a token; satoshis of an NFT.' }),
+          may_carry: z
+            .literal(true)
+            .meta({
+              description:
+                'Only of an output in the mempool: it sits there only if its transactions are mined in another order ' +
+                'than they came in, or later.',
+            })
+            .optional(),
         }),
       ),
     }),
@@ -240,9 +249,11 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
       const { mempool } = ctx.moment
       const made = mempool.has(toDisplayHex(txidOfIdText(location)))
       const spender = mempool.spenderOf(fromLatin1(location))
-      const { queries } = (made ? await answers.unconfirmed() : undefined) ?? answers
+      const pending = made ? await answers.unconfirmed() : undefined
+      const { queries } = pending ?? answers
       const row = queries.location(location)
       const held = row?.held ?? []
+      const mayHold = pending?.mayHoldAt(txidOfIdText(location), indexOfIdText(location)) ?? []
       // The reference takes an output of 0 satoshis for one that is not there.
       const isShown = row !== undefined && held.length > 0 && row.satoshis > 0
       const info = isShown
@@ -255,13 +266,14 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
             value: row.satoshis,
           }
         : {}
-      const atomicals = held.map(({ id, kind, value }) => ({
+      const wireOf = ({ id, kind, value }: HeldRow) => ({
         atomical_id: compactOfIdText(id),
         atomical_number: answers.queries.atomical(id)?.number ?? -1,
         atomical_ref: atomicalRef(txidOfIdText(id)),
         type: kind === 'token' ? ('FT' as const) : ('NFT' as const),
         value,
-      }))
+      })
+      const atomicals = [...held.map(wireOf), ...mayHold.map((row) => ({ ...wireOf(row), may_carry: true as const }))]
       const unconfirmed = { made, spent_by: spender?.txid ?? null }
       return { location_info: info, atomicals, ...(made || spender !== undefined ? { unconfirmed } : {}) }
     },

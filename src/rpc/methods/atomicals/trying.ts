@@ -114,7 +114,7 @@ function broken(what: string, named: readonly string[], force: string): RpcError
 /** Words for what a transaction burns; none if that is no token. */
 function burntBy(judged: Judged): string[] {
   const { burnt } = judged.coloured.blueprint
-  if (burnt.size === 0) return []
+  if (burnt.size === 0) return mayBurn(judged)
   const sums = spentSums(judged)
   const named = [...burnt]
     .slice(0, MOST_NAMED)
@@ -123,6 +123,16 @@ function burntBy(judged: Judged): string[] {
   const nfts = burntNfts(judged).size
   if (nfts > 0) named.push(`${nfts} NFTs go to no output`)
   return named
+}
+
+/** The same for what may come to sit at what it spends, if transactions that it stands on are mined in another order. */
+function mayBurn({ unsettled }: Judged): string[] {
+  return [...(unsettled?.blueprint.burnt ?? [])]
+    .slice(0, MOST_NAMED)
+    .map(
+      ([id, units]) =>
+        `${units} units of ${compactOfIdText(id)} that may come to sit at what it spends would find no output`,
+    )
 }
 
 function spentSums({ spent }: Judged): Map<IdText, bigint> {

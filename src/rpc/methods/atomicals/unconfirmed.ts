@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AtomicalsHeights } from '../../../atomicals/constants.ts'
+import type { HeldRow, PlaceKey } from '../../../atomicals/layout.ts'
 import type { PagedRows, RowOf } from '../../../atomicals/rows.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { UnconfirmedBlock } from '../../../atomicals/unconfirmed.ts'
@@ -18,6 +19,8 @@ type Asking = Pick<RpcContext, 'moment' | 'daemon' | 'signal'>
 export interface UnconfirmedRows {
   /** Rows of the view with those of the mempool on top. */
   over(base: PagedRows): PagedRows
+  /** What may come to sit at an output besides what does, if its transactions are mined in another order, or later. */
+  mayHold(place: PlaceKey): readonly HeldRow[]
   /** Rows that the mempool wrote and left, of those that are listed: atomicals and names. In the order of its doing. */
   written<K, V>(space: KeySpace<K, V>): Iterable<RowOf<K, V>>
   /** Transactions in the history of an id: 32 bytes each, internal order. */
@@ -156,6 +159,7 @@ export class UnconfirmedAtomicals {
 function rowsOf(block: UnconfirmedBlock, upTo: number): UnconfirmedRows {
   return {
     over: (base) => block.rows(base, upTo),
+    mayHold: (place) => block.mayHold(place, upTo),
     written: (space) => block.written(space, upTo),
     listedUnder: (id) => block.listedUnder(id, upTo),
   }

@@ -15,7 +15,7 @@ import { confirmedText, listText, type OutputForm } from '../output-rows.ts'
 import { type AtomicalsAnswers, ROW_COST } from './answers.ts'
 import type { AtomicalsKit } from './kit.ts'
 import { EXAMPLE_ID, EXAMPLE_SCRIPTHASH, EXAMPLE_TXID } from './results.ts'
-import { HeldAmounts, shapedAmounts, shapeFor } from './shape.ts'
+import { HeldAmounts, MayCarryIds, mayCarryIds, shapedAmounts, shapeFor } from './shape.ts'
 
 const OUTPUTS_COST = 1
 const OUTPUT_COST = 1 / 50
@@ -32,6 +32,7 @@ const ColouredUnspent = z.object({
   height: z.int().min(0),
   value: Satoshis,
   atomicals: HeldAmounts,
+  may_carry: MayCarryIds,
 })
 
 const exampleRow: z.input<typeof ColouredUnspent> = {
@@ -53,13 +54,22 @@ interface Place {
   readonly value: number | bigint
 }
 
-/** A row as JSON. */
-function rowText({ txid, vout, height, value }: Place, held: readonly HeldRow[], shape: AtomicalsShape): string {
+const NOTHING: readonly HeldRow[] = []
+
+/** A row as JSON. What may come to sit there stands beside what does, so that nobody takes it for plain coins. */
+function rowText(
+  { txid, vout, height, value }: Place,
+  held: readonly HeldRow[],
+  shape: AtomicalsShape,
+  mayHold = NOTHING,
+): string {
   const id = toDisplayHex(txid)
-  const atomicals = held.length === 0 && shape === 'object' ? '{}' : JSON.stringify(shapedAmounts(held, shape))
+  const all = mayHold.length === 0 ? held : [...held, ...mayHold]
+  const atomicals = all.length === 0 && shape === 'object' ? '{}' : JSON.stringify(shapedAmounts(all, shape))
+  const unsure = mayHold.length === 0 ? '' : `,"may_carry":${JSON.stringify(mayCarryIds(mayHold).may_carry)}`
   return (
     `{"txid":"${id}","tx_hash":"${id}","index":${vout},"tx_pos":${vout},"vout":${vout},"height":${height},` +
-    `"value":${value},"atomicals":${atomicals}}`
+    `"value":${value},"atomicals":${atomicals}${unsure}}`
   )
 }
 
@@ -91,7 +101,7 @@ async function madeTexts(
   outputs: readonly MempoolUtxo[],
   shape: AtomicalsShape,
 ): Promise<string[]> {
-  return (await answers.made(outputs)).map(({ utxo, held }) => rowText(utxo, held, shape))
+  return (await answers.made(outputs)).map(({ utxo, held, mayHold }) => rowText(utxo, held, shape, mayHold))
 }
 
 function formOf(view: ChainView, shape: AtomicalsShape): OutputForm {
