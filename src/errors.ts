@@ -51,7 +51,10 @@ export const ERROR_CODES = {
   busy: {
     code: -102,
     name: 'server busy',
-    meaning: 'The request took longer than REQUEST_TIMEOUT, or what it needs cannot be reached at the moment.',
+    meaning:
+      'The request took longer than REQUEST_TIMEOUT, or what it needs cannot be reached at the moment: nothing is ' +
+      'served yet, bitcoind does not answer, or a transaction cannot be judged because it spends what is in blocks that ' +
+      'the index has not reached yet.',
     reaction: 'answered',
   },
   badRequest: {

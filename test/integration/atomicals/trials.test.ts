@@ -3,6 +3,7 @@ import { addressOf, BITCOIN_ADDRESSES } from '../../../src/chain/address.ts'
 import { parseWholeTx, serializeTx, type Tx, type TxOutput } from '../../../src/chain/tx.ts'
 import { ERROR_CODES } from '../../../src/errors.ts'
 import { concat, fromHex, toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
+import type { FaultHook } from '../../../src/regtest/http.ts'
 import {
   compactAt,
   encodeCbor,
@@ -36,9 +37,13 @@ describe('transactions that are looked at before they are sent', () => {
   let station: Station
   let client: WireClient
   let tickers = 0
+  /** The node gives no blocks away. */
+  let hidden = false
 
   beforeAll(async () => {
-    station = await Station.start({ SERVICES: 'tcp://127.0.0.1:0,rpc://127.0.0.1:0' })
+    const fault: FaultHook = ({ kind, params }) =>
+      hidden && kind === 'rest' && String(params).includes('/block/') ? { status: 503, body: 'not now' } : undefined
+    station = await Station.start({ SERVICES: 'tcp://127.0.0.1:0,rpc://127.0.0.1:0' }, { fault })
     client = await station.client('1.6')
   })
 
@@ -285,6 +290,35 @@ describe('transactions that are looked at before they are sent', () => {
         })
       }
     }
+  })
+
+  it('are refused with -102, and not sent, while what they spend is in blocks that the index has not seen', async () => {
+    const { reveal, id } = await mintToken(6_000)
+    await station.mine(1)
+    const [more, other] = [await fund(), await fund()]
+    const plain = spend({ from: [await fund()], to: [50_000] })
+    hidden = true
+    const moved = spend({ from: [out(reveal), more], to: [6_000, 99_000] })
+    station.node.submitTx(moved.raw)
+    station.node.mine(2)
+    const burning = spend({ from: [out(moved)], to: [1_000] })
+    const busy = { code: ERROR_CODES.busy.code, message: expect.stringContaining('behind') as string }
+    await expect(broadcast(burning)).rejects.toMatchObject(busy)
+    await expect(ask('transaction.broadcast_package', [toHex(burning.raw)])).rejects.toMatchObject(busy)
+    await expect(ask('atomicals.validate', toHex(burning.raw))).rejects.toMatchObject(busy)
+    await expect(ask('atomicals.decode_tx', toHex(burning.raw))).rejects.toMatchObject(busy)
+    expect(await isInMempool(burning)).toBe(false)
+    // What stands on nothing of these blocks goes as always, and what nobody has is the node's to refuse.
+    expect(await broadcast(plain)).toBe(toDisplayHex(plain.txid))
+    const nobodys = spend({ from: [other, { txid: new Uint8Array(32).fill(8), vout: 0 }], to: [1_000] })
+    await expect(broadcast(nobodys)).rejects.toMatchObject({ code: 1 })
+
+    hidden = false
+    await station.mine(1)
+    await expect(broadcast(burning)).rejects.toMatchObject({
+      ...BURNS,
+      message: expect.stringContaining(`5000 of 6000 units of ${id}`) as string,
+    })
   })
 
   it('are refused by the node with code 1, and garbage as well', async () => {

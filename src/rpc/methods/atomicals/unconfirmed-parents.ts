@@ -17,23 +17,33 @@ export type ParentsContext = Pick<RpcContext, 'moment' | 'daemon' | 'signal' | '
 /**
  * The transactions that `txs` stand on and that the index does not have, parents before children, without `txs`
  * themselves. They are asked of the node, which has a transaction before our mempool does. Those that the node does not
- * know are left out: it will not take what stands on them. Throws RpcError 1 if they are more than 100.
+ * know are left out: it will not take what stands on them. Throws RpcError 1 if they are more than 100, and -102 if the
+ * node has one in a block that the index has not reached: what sits at its outputs nobody knows here, and tokens must
+ * not be taken for plain coins.
  */
 export async function unconfirmedParents(ctx: ParentsContext, txs: readonly Tx[]): Promise<Tx[]> {
   const found = new Map<string, Tx>()
   const own = new Set(txs.map(({ txid }) => toDisplayHex(txid)))
   const asked = new Set<string>()
-  for (let level = txs; level.length > 0; ) {
-    const unknown = await unknownParents(ctx, level, { own, asked })
+  for (let level: Level = { txs, fromBlock: new Set() }; level.txs.length > 0; ) {
+    const unknown = await unknownParents(ctx, level.txs, { own, asked })
     if (asked.size > MAX_PARENTS) {
       const { code } = ERROR_CODES.badRequest
       throw new RpcError(code, `stands on more than ${MAX_PARENTS} transactions that are not confirmed`)
     }
-    level = unknown.length === 0 ? [] : await fromNode(ctx, unknown)
-    for (const parent of level) found.set(toDisplayHex(parent.txid), parent)
+    level = unknown.length === 0 ? NOTHING : await fromNode(ctx, unknown, level)
+    for (const parent of level.txs) found.set(toDisplayHex(parent.txid), parent)
   }
   return inOrder(txs, found)
 }
+
+/** Transactions that were found together; `fromBlock`: those of them that are in the node's best block. */
+interface Level {
+  readonly txs: readonly Tx[]
+  readonly fromBlock: ReadonlySet<Tx>
+}
+
+const NOTHING: Level = { txs: [], fromBlock: new Set() }
 
 interface Seen {
   readonly own: ReadonlySet<string>
@@ -58,22 +68,55 @@ async function unknownParents(ctx: ParentsContext, txs: readonly Tx[], { own, as
   return unknown
 }
 
-async function fromNode(ctx: ParentsContext, ids: readonly string[]): Promise<Tx[]> {
+async function fromNode(ctx: ParentsContext, ids: readonly string[], children: Level): Promise<Level> {
   const { daemon, signal, moment } = ctx
   ctx.charge(NODE_COST)
   const raws = await daemon.mempoolTransactions(ids, signal)
+  const txs = raws.filter((raw) => raw !== undefined).map((raw) => parseWholeTx(raw))
   const missing = ids.filter((_, i) => raws[i] === undefined)
-  if (missing.length > 0) {
-    // A block that the node has and we have not: what it confirmed has left the mempool.
-    const { bestBlockHash } = await daemon.chainInfo(signal)
-    if (bestBlockHash !== toDisplayHex(moment.tip.hash)) {
-      for (const id of missing) {
-        ctx.charge(NODE_COST)
-        raws.push(await fromBlock(ctx, id, bestBlockHash))
-      }
+  if (missing.length === 0) return { txs, fromBlock: new Set() }
+  // A block that the node has and we have not: what it confirmed has left the mempool.
+  const { bestBlockHash } = await daemon.chainInfo(signal)
+  if (bestBlockHash === toDisplayHex(moment.tip.hash)) return { txs, fromBlock: new Set() }
+  const mined: Tx[] = []
+  const nowhere: string[] = []
+  for (const id of missing) {
+    ctx.charge(NODE_COST)
+    const raw = await fromBlock(ctx, id, bestBlockHash)
+    if (raw === undefined) nowhere.push(id)
+    else mined.push(parseWholeTx(raw))
+  }
+  if (nowhere.length > 0) await requireUnknown(ctx, nowhere, children)
+  return { txs: [...txs, ...mined], fromBlock: new Set(mined) }
+}
+
+/**
+ * Throws RpcError -102 if the node knows one of these ids, which are neither in the index, the mempool nor the node's
+ * best block: it is in a block before that one.
+ */
+async function requireUnknown(ctx: ParentsContext, ids: readonly string[], { txs, fromBlock }: Level): Promise<void> {
+  const spent = new Map<string, { readonly txid: string; readonly vout: number }>()
+  const left = new Set(ids)
+  for (const tx of txs) {
+    for (const { prevTxid, prevIndex } of tx.inputs) {
+      const txid = toDisplayHex(prevTxid)
+      if (!left.has(txid)) continue
+      // What the best block spends the node had, and has no longer among what is unspent.
+      if (fromBlock.has(tx)) throw behind()
+      // One is enough: the node refuses a transaction of which it lacks any.
+      spent.set(txid, { txid, vout: prevIndex })
     }
   }
-  return raws.filter((raw) => raw !== undefined).map((raw) => parseWholeTx(raw))
+  ctx.charge(NODE_COST)
+  const outputs = await ctx.daemon.unspentOutputs([...spent.values()], ctx.signal)
+  if (outputs.some((output) => output !== undefined)) throw behind()
+}
+
+function behind(): RpcError {
+  return new RpcError(
+    ERROR_CODES.busy.code,
+    'the index is behind the node, which has what the transaction spends in a block that is not indexed yet: ask again',
+  )
 }
 
 async function fromBlock({ daemon, signal }: ParentsContext, id: string, block: string) {

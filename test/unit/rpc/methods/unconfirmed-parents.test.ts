@@ -11,6 +11,8 @@ class Node extends FakeDaemon {
   readonly pool: readonly Tx[]
   readonly newest: readonly Tx[]
   readonly asked: string[] = []
+  /** What the chain of the node has unspent besides: by `<txid>:<vout>`. */
+  readonly unspent = new Set<string>()
 
   constructor(pool: readonly Tx[], newest: readonly Tx[] = []) {
     super()
@@ -21,6 +23,12 @@ class Node extends FakeDaemon {
   override async mempoolTransactions(txids: readonly string[] = []): Promise<never> {
     this.asked.push(...txids)
     return txids.map((id) => this.pool.find(({ txid }) => toDisplayHex(txid) === id)?.raw) as never
+  }
+
+  override async unspentOutputs(outpoints: readonly { txid: string; vout: number }[] = []): Promise<never> {
+    return outpoints.map(({ txid, vout }) =>
+      this.unspent.has(`${txid}:${vout}`) ? { bestBlock: '', script: new Uint8Array(0), value: 1n } : undefined,
+    ) as never
   }
 
   override async rawTransaction(id: string, block?: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -91,6 +99,33 @@ describe('unconfirmed parents', () => {
     expect(await unconfirmedParents(ctx, [unknown])).toEqual([])
     node.bestBlockHash = toDisplayHex(moment.tip.hash)
     expect(await unconfirmedParents(ctx, [unknown])).toEqual([])
+  })
+
+  it('are refused as not known yet where the node has them in a block before its best', async () => {
+    const hidden = spend({ from: [CONFIRMED], to: [1, 2] })
+    const tx = spend({ from: [out(hidden, 1)], to: [1] })
+    const busy = { code: -102, message: expect.stringContaining('index is behind') as string }
+    const { ctx, node, moment } = setUp([])
+    node.unspent.add(`${toDisplayHex(hidden.txid)}:1`)
+    await expect(unconfirmedParents(ctx, [tx])).rejects.toMatchObject(busy)
+    // Of an output that was never there, or is spent, the node has its own words.
+    expect(await unconfirmedParents(ctx, [spend({ from: [out(hidden, 0)], to: [1] })])).toEqual([])
+    // At the node's tip there is nothing that the index has not seen.
+    node.bestBlockHash = toDisplayHex(moment.tip.hash)
+    expect(await unconfirmedParents(ctx, [tx])).toEqual([])
+  })
+
+  it('are refused so too behind one in the mempool, and behind one in the best block', async () => {
+    const hidden = spend({ from: [CONFIRMED], to: [1, 2] })
+    const busy = { code: -102 }
+    const parent = spend({ from: [out(hidden)], to: [1] })
+    const tx = spend({ from: [out(parent)], to: [1] })
+    const pooled = setUp([parent])
+    pooled.node.unspent.add(`${toDisplayHex(hidden.txid)}:0`)
+    await expect(unconfirmedParents(pooled.ctx, [tx])).rejects.toMatchObject(busy)
+    // What the best block spends is not among what is unspent any more.
+    const mined = setUp([], [parent])
+    await expect(unconfirmedParents(mined.ctx, [tx])).rejects.toMatchObject(busy)
   })
 
   it('are refused beyond a hundred, in a line and side by side', async () => {
