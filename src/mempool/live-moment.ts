@@ -89,8 +89,7 @@ export class LiveMoment implements Moment {
 
   unspent(hashX: Uint8Array): Awaitable<ScriptUnspent> {
     const key = toLatin1(hashX)
-    const kept = this.#scripts.outputs.get(key, this.#number)
-    return after(kept?.list === undefined ? this.#readOutputs(hashX, key) : kept, ({ list, texts }) => {
+    return after(this.#outputs(hashX, key), ({ list, texts }) => {
       invariant(list !== undefined, 'a list was asked for')
       if (!this.mempool.touches(key)) return { confirmed: list, mempool: NO_UTXOS, texts }
       return after(this.#left(list, key), (left) => {
@@ -98,6 +97,18 @@ export class LiveMoment implements Moment {
         return { confirmed: left, mempool: this.mempool.utxos(hashX), texts: own }
       })
     })
+  }
+
+  outputs(hashX: Uint8Array): Awaitable<UtxoList> {
+    return after(this.#outputs(hashX, toLatin1(hashX)), ({ list }) => {
+      invariant(list !== undefined, 'a list was asked for')
+      return list
+    })
+  }
+
+  #outputs(hashX: Uint8Array, key: string): Awaitable<ConfirmedOutputs> {
+    const kept = this.#scripts.outputs.get(key, this.#number)
+    return kept?.list === undefined ? this.#readOutputs(hashX, key) : kept
   }
 
   /** The outputs that the mempool does not spend; looked for part by part where there are many. */

@@ -109,6 +109,8 @@ export interface Moment {
   history(hashX: Uint8Array): Awaitable<ScriptHistory>
   balance(hashX: Uint8Array): Awaitable<ScriptBalance>
   unspent(hashX: Uint8Array): Awaitable<ScriptUnspent>
+  /** Confirmed unspent outputs, whatever the mempool spends of them. */
+  outputs(hashX: Uint8Array): Awaitable<UtxoList>
   /** SHA-256 over `txid:height:` of the whole history. Takes little memory, however long the history. */
   status(hashX: Uint8Array): Awaitable<StatusOfHistory>
 }

@@ -102,6 +102,10 @@ export class FakeMoment implements Moment {
     return { confirmed: UtxoList.of(utxos), mempool: mempoolUtxos, texts: new OutputTexts() }
   }
 
+  async outputs(hashX: Uint8Array) {
+    return UtxoList.of(this.script(hashX).utxos ?? [])
+  }
+
   async status(hashX: Uint8Array): Promise<StatusOfHistory> {
     const { confirmed, mempool } = await this.history(hashX)
     const texts = [...confirmed.map((it) => ({ ...it, txid: toDisplayHex(it.txid) })), ...mempool]

@@ -61,6 +61,10 @@ export class HandMoment implements Moment {
     return this.#chain.unspent(hashX)
   }
 
+  outputs(hashX: Uint8Array) {
+    return this.#chain.outputs(hashX)
+  }
+
   async status(hashX: Uint8Array): Promise<StatusOfHistory> {
     const key = toLatin1(hashX)
     this.#source.asked.push(key)

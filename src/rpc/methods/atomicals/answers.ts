@@ -63,6 +63,8 @@ export interface AtomicalsCollaborators {
 
 /** Cost of a row that was read. */
 export const ROW_COST = 0.002
+/** Cost of an output, as of those that listunspent reads. */
+export const OUTPUT_COST = 1 / 50
 /** Hashes of blocks that `global` shows at most. */
 const MOST_HASHES = 100
 /** Outputs of an atomical that its location info lists. */
@@ -81,7 +83,7 @@ export function badRequest(message: string): RpcError {
 
 /** An output of a script with what sits at it. `height` 0 in the mempool. */
 export interface ColouredUtxo {
-  readonly utxo: Pick<Utxo, 'txid' | 'vout' | 'height' | 'value'>
+  readonly utxo: Pick<Utxo, 'txid' | 'vout' | 'height'> & { readonly value: number | bigint }
   readonly held: readonly HeldRow[]
   /** Of one in the mempool: what may come to sit there besides, if its transactions are mined in another order, or later. */
   readonly mayHold?: readonly HeldRow[]
@@ -275,10 +277,25 @@ export class AtomicalsAnswers {
     return txids.map((txid) => ({ tx_hash: toDisplayHex(txid), height: 0 }))
   }
 
-  /** Confirmed outputs of a script with what sits at each, in chain order, whatever the mempool spends of them. */
-  async outputsOf(hashX: Uint8Array): Promise<ColouredUtxo[]> {
-    const utxos = await this.view.utxos(hashX)
-    return this.coloured(this.#past === undefined ? utxos : await this.#withSpent(utxos, hashX, this.#past))
+  /**
+   * Confirmed outputs of a script that something sits at, or all of them, in chain order, whatever the mempool spends of
+   * them. They are read as flat memory and charged before anything is made of each. Rejects with RpcError -32600 if they
+   * are more than an answer holds.
+   */
+  async outputsOf(hashX: Uint8Array, which: 'coloured' | 'all'): Promise<ColouredUtxo[]> {
+    const list = await this.ctx.moment.outputs(hashX)
+    this.ctx.charge(list.length * OUTPUT_COST)
+    if (this.#past !== undefined) {
+      return this.coloured(await this.#withSpent(await this.view.utxos(hashX), hashX, this.#past))
+    }
+    const outputs: ColouredUtxo[] = []
+    for (let i = 0; i < list.length; i++) {
+      if (i % OUTPUTS_PER_TURN === OUTPUTS_PER_TURN - 1) await nextTurn(undefined, { signal: this.ctx.signal })
+      const utxo = list.at(i)
+      const held = this.heldAt(utxo.txid, utxo.vout)
+      if (which === 'all' || held.length > 0) outputs.push({ utxo, held })
+    }
+    return outputs
   }
 
   /** Outputs of a script as they were: of those that were spent since, the ones that something sat at. */

@@ -9,7 +9,7 @@ import { invariant } from '../../../errors.ts'
 import { toDisplayHex } from '../../../lib/bytes.ts'
 import type { AtomicalsShape, RpcMethod } from '../../method.ts'
 import { Hash, Satoshis, ScriptHash } from '../../schemas.ts'
-import { type AtomicalsAnswers, badRequest, type ColouredUtxo, type OutputChanges } from './answers.ts'
+import { type AtomicalsAnswers, badRequest, type ColouredUtxo, OUTPUT_COST, type OutputChanges } from './answers.ts'
 import { type AtomicalsKit, atomicalsMethod } from './kit.ts'
 import { TruthParam } from './params.ts'
 import { AtHeightParam, UnusedParam } from './past.ts'
@@ -25,17 +25,8 @@ import {
 } from './results.ts'
 import { HeldAmounts, MayCarryIds, mayCarryIds, shapedAmounts, shapeFor } from './shape.ts'
 
-/** Cost of an output, as of those that listunspent reads. */
-const OUTPUT_COST = 1 / 50
 /** Atomicals that are shown before others get their turn: what is said of one may all be in memory. */
 const SHOWN_PER_TURN = 50
-
-/** Outputs of a script, each charged. */
-async function outputsOf(answers: AtomicalsAnswers, hashX: Uint8Array): Promise<ColouredUtxo[]> {
-  const outputs = await answers.outputsOf(hashX)
-  answers.ctx.charge(outputs.length * OUTPUT_COST)
-  return outputs
-}
 
 /** What a script holds of an atomical: what is confirmed, and what the mempool adds to it or takes away. */
 interface Sum {
@@ -167,7 +158,7 @@ function balances(kit: AtomicalsKit, type: 'FT' | 'NFT'): RpcMethod {
     },
     handler: async (ctx, { scripthash: { hashX }, at_height: height }) => {
       const answers = await kit.answersAt(ctx, height)
-      const outputs = await outputsOf(answers, hashX)
+      const outputs = await answers.outputsOf(hashX, 'coloured')
       const isWanted = ({ kind }: HeldRow): boolean => (kind === 'token') === (type === 'FT')
       const found = await balancesOf(answers, hashX, outputs, isWanted)
       const own: [string, BalanceWire][] = []
@@ -286,7 +277,7 @@ function listScripthash(kit: AtomicalsKit): RpcMethod {
     handler: async (ctx, { scripthash: { hashX }, verbose = false, at_height: height }) => {
       if (verbose && height !== undefined) throw badRequest('verbose: not with at_height')
       const answers = await kit.answersAt(ctx, height)
-      const outputs = await outputsOf(answers, hashX)
+      const outputs = await answers.outputsOf(hashX, verbose ? 'all' : 'coloured')
       const found = await balancesOf(answers, hashX, outputs)
       const { changes } = found
       const own: [string, ListedAtomical][] = []
