@@ -28,8 +28,7 @@ export class HistoryReader {
       await this.#readOn({ gte: following(last), lt: range.lt }, txNums, most)
     }
     for (const layer of this.#layers) if (txNums.length < most) txNums.push(...layer.touchesOf(hashX))
-    txNums.length = Math.min(txNums.length, most)
-    return txNums
+    return txNums.length > most ? txNums.slice(0, most) : txNums
   }
 
   /** Transactions with numbers above `after`, ascending, some at a time. */

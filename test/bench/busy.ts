@@ -12,6 +12,7 @@ import { Child } from './support/child.ts'
 import { ElectrumProbe } from './support/electrum-probe.ts'
 import type { NodeProcess } from './support/node-process.ts'
 import { benchOptions, env, numberFrom } from './support/options.ts'
+import { readThrough } from './support/page-cache.ts'
 import { startPreparedChain } from './support/prepared-chain.ts'
 import { untilAtRest } from './support/process-stats.ts'
 import { figure, note, print, printJson, printTable, whole } from './support/report.ts'
@@ -65,6 +66,7 @@ async function loadWithBlock(stage: Stage, entry: QueryCase): Promise<LoadAnswer
   const block = await full.wallet.block(node.rpc, full.transactions(manifest.single.slice(-PAID)))
   const hex = toHex(block.raw)
   await untilAtRest([server.pid, node.pid])
+  await readThrough(server.database)
   let served = Number.POSITIVE_INFINITY
   const probe = await ElectrumProbe.connect(server.port, (_method, [tip]) => {
     if ((tip as { readonly height: number }).height >= block.height) served = performance.now()
@@ -90,6 +92,7 @@ async function loadWithBlock(stage: Stage, entry: QueryCase): Promise<LoadAnswer
 
 async function measure(stage: Stage, entry: QueryCase): Promise<Outcome> {
   await untilAtRest([stage.server.pid, stage.node.pid])
+  await readThrough(stage.server.database)
   const rest = await load(stage, entry)
   const busy = await loadWithBlock(stage, entry)
   const ratio = busy.perSecond / rest.perSecond

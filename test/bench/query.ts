@@ -10,6 +10,7 @@ import { Child } from './support/child.ts'
 import { startEcho } from './support/echo.ts'
 import { ElectrumProbe } from './support/electrum-probe.ts'
 import { benchOptions, env, numberFrom } from './support/options.ts'
+import { readThrough } from './support/page-cache.ts'
 import { type PreparedChain, startPreparedChain } from './support/prepared-chain.ts'
 import { memory } from './support/process-stats.ts'
 import { figure, MB, note, print, printJson, printTable, whole } from './support/report.ts'
@@ -235,6 +236,8 @@ try {
   const bench = new Bench(client, echo)
   // Before anything else has been asked for.
   for (const entry of coldCases(chain.manifest).filter(isWanted)) {
+    // Cold is what nobody has asked for, not what the system has thrown out of its memory.
+    for (const directory of [server.database, chain.directory]) await readThrough(directory)
     const { perSecond } = await bench.run(server, entry, COLD_GRID, true)
     if (entry.name === 'cold tx') await askNode(chain, perSecond)
   }

@@ -15,6 +15,7 @@ import { Child } from './support/child.ts'
 import { startEcho } from './support/echo.ts'
 import type { NodeProcess } from './support/node-process.ts'
 import { benchOptions, wholeFrom } from './support/options.ts'
+import { readThrough } from './support/page-cache.ts'
 import { startPreparedChain } from './support/prepared-chain.ts'
 import { cpuSeconds, memory } from './support/process-stats.ts'
 import { figure, note, print, printJson, printTable, quantile, whole } from './support/report.ts'
@@ -46,6 +47,8 @@ interface Target {
   readonly pid: number
   readonly port: number
   readonly restMs: number
+  /** Where it has files to read. */
+  readonly database?: string
 }
 
 function askFollowers<T>(child: Child, command: FollowersCommand, limitMs: number): Promise<T> {
@@ -60,16 +63,24 @@ async function warmUp(child: Child, port: number, manifest: Manifest): Promise<v
   await askFollowers<undefined>(child, { do: 'end' }, SETUP_LIMIT_MS)
 }
 
-/** What each session follows. */
-function followed(manifest: Manifest): string[][] {
+/** What each session follows; `skip`: so many sets of them, for scripts that nobody has asked for. */
+function followed({ single }: Manifest, skip = 0): string[][] {
+  const first = skip * count * subscriptions
+  if (single.length < first + count * subscriptions) throw new Error('the chain has not so many scripts')
   return Array.from({ length: count }, (_, i) =>
-    manifest.single.slice(i * subscriptions, (i + 1) * subscriptions).map(({ scripthash }) => scripthash),
+    single.slice(first + i * subscriptions, first + (i + 1) * subscriptions).map(({ scripthash }) => scripthash),
   )
 }
 
-async function setUp(child: Child, { pid, port, restMs }: Target, manifest: Manifest): Promise<Setup> {
-  const scripthashes = followed(manifest)
+async function setUp(
+  child: Child,
+  { pid, port, restMs, database }: Target,
+  manifest: Manifest,
+  skip = 0,
+): Promise<Setup> {
+  const scripthashes = followed(manifest, skip)
   await delay(restMs)
+  if (database !== undefined) await readThrough(database)
   const before = memory(pid)
   const cpu = cpuSeconds(pid)
   const question = { do: 'open', port, scripthashes, parallel: PARALLEL } as const
@@ -177,10 +188,12 @@ interface Results {
   readonly own: Setup
   /** All of them once more after all have gone: nothing is cold, and what is not theirs is there already. */
   readonly again: Setup
+  /** And then with other scripts: cold ones, of a server that has been in use. */
+  readonly later: Setup
   readonly rounds: readonly Round[]
 }
 
-function report({ echo, own, again, rounds }: Results): void {
+function report({ echo, own, again, later, rounds }: Results): void {
   const row = (name: string, setup: Setup): string[] => [
     name,
     figure(setup.seconds),
@@ -197,6 +210,7 @@ function report({ echo, own, again, rounds }: Results): void {
     row('echo', echo),
     row('server', own),
     row('again', again),
+    row('later', later),
   ])
   print(
     `server to echo: time ${figure(own.seconds / echo.seconds)}, CPU ${figure(own.cpuSeconds / echo.cpuSeconds)}, ` +
@@ -224,7 +238,7 @@ function report({ echo, own, again, rounds }: Results): void {
   print(`mark last notification after ${MARKS.lastNotificationMs} ms: ${verdict(last < MARKS.lastNotificationMs)}`)
   const slowest = Math.max(...rounds.map(({ ping }) => ping.p99Ms))
   print(`mark ping p99 meanwhile ${MARKS.pingP99Ms} ms: ${verdict(slowest < MARKS.pingP99Ms)}`)
-  printJson('sessions', { echo, own, again, rounds })
+  printJson('sessions', { echo, own, again, later, rounds })
 }
 
 const chain = await startPreparedChain(options)
@@ -249,7 +263,7 @@ try {
   server = await BenchServer.startIndexed(options, node, { MAX_SESSIONS: String(2 * count) })
   const clients = followers()
   await warmUp(clients, server.port, manifest)
-  const target = { pid: server.pid, port: server.port, restMs: REST_MS }
+  const target = { pid: server.pid, port: server.port, restMs: REST_MS, database: server.database }
   const own = await setUp(clients, target, manifest)
   note(`sessions are set up (${((performance.now() - server.startedAt) / 1000).toFixed(1)} s)`)
   // The first block meets code that has never run, the second one does not.
@@ -260,7 +274,9 @@ try {
   note(`all have heard (${((performance.now() - server.startedAt) / 1000).toFixed(1)} s)`)
   await askFollowers<undefined>(clients, { do: 'end' }, SETUP_LIMIT_MS)
   const again = await setUp(clients, target, manifest)
-  report({ echo: echoSetup, own, again, rounds })
+  await askFollowers<undefined>(clients, { do: 'end' }, SETUP_LIMIT_MS)
+  const later = await setUp(clients, target, manifest, 1)
+  report({ echo: echoSetup, own, again, later, rounds })
 } finally {
   for (const child of children) await child.stop()
   await server?.stop()

@@ -7,6 +7,7 @@ import { BenchServer } from './support/bench-server.ts'
 import { settledSizeOf, sizeOf } from './support/disk-size.ts'
 import { ElectrumProbe } from './support/electrum-probe.ts'
 import { benchOptions, env } from './support/options.ts'
+import { readThrough } from './support/page-cache.ts'
 import { type PreparedChain, startPreparedChain } from './support/prepared-chain.ts'
 import { cpuSeconds, memory } from './support/process-stats.ts'
 import { figure, MB, note, print, printJson, printTable, whole } from './support/report.ts'
@@ -31,7 +32,8 @@ interface SyncFigures extends Figures {
   readonly settledBytes: number
 }
 
-async function sync({ node, manifest }: PreparedChain, atomicals: 'on' | 'off'): Promise<SyncFigures> {
+async function sync({ node, manifest, directory }: PreparedChain, atomicals: 'on' | 'off'): Promise<SyncFigures> {
+  await readThrough(directory)
   const nodeCpu = cpuSeconds(node.pid)
   const server = await BenchServer.start(options, node, { ATOMICALS: atomicals })
   try {
@@ -52,11 +54,13 @@ async function sync({ node, manifest }: PreparedChain, atomicals: 'on' | 'off'):
   }
 }
 
-async function measureFloors({ node }: PreparedChain) {
+async function measureFloors({ node, directory }: PreparedChain) {
   note('fetching')
+  await readThrough(directory)
   const fetch = await runFloor('fetch', node)
   const withSpent = await runFloor('fetch with spent outputs', node)
   note('the floor: fetching, parsing and storing')
+  await readThrough(directory)
   return { fetch, 'fetch with spent': withSpent, floor: await runFloor('index', node) }
 }
 

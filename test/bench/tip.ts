@@ -10,6 +10,7 @@ import { BenchServer } from './support/bench-server.ts'
 import { Child } from './support/child.ts'
 import type { NodeProcess } from './support/node-process.ts'
 import { benchOptions, wholeFrom } from './support/options.ts'
+import { readThrough } from './support/page-cache.ts'
 import { startPreparedChain } from './support/prepared-chain.ts'
 import { cpuSeconds, untilAtRest } from './support/process-stats.ts'
 import { figure, note, print, printJson, printTable, quantile, whole } from './support/report.ts'
@@ -60,6 +61,7 @@ async function mine({ clients, observer, server, node, followed, full }: Stage):
   const { port, pid } = server
   const { zmqEndpoint } = node
   await untilAtRest([pid, node.pid])
+  await readThrough(server.database)
   const watching = { do: 'begin', port, zmqEndpoint, scripthash: asked.scripthash, height: block.height } as const
   await observer.ask<undefined>(watching satisfies ObserverCommand, LIMIT_MS)
   const cpu = cpuSeconds(pid)

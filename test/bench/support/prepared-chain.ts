@@ -14,6 +14,8 @@ import { note } from './report.ts'
 export interface PreparedChain {
   readonly manifest: Manifest
   readonly node: NodeProcess
+  /** Where the node has its files. */
+  readonly directory: string
   /** Stops the node and removes its directory. */
   stop(): Promise<void>
 }
@@ -39,7 +41,7 @@ export async function startPreparedChain(options: BenchOptions): Promise<Prepare
       await remove()
     }
     const hash = await node.rpc.call<string>('getbestblockhash')
-    if (hash === manifest.tip.hash) return { manifest, node, stop }
+    if (hash === manifest.tip.hash) return { manifest, node, directory, stop }
     await stop()
     throw new Error(`the chain kept in ${kept} ends with ${hash}, not ${manifest.tip.hash}: remove it`)
   } catch (error) {
