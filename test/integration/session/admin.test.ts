@@ -286,7 +286,7 @@ describe('administrator', () => {
       await turn()
     }
     await silent.closed
-    clock.advance(DEFAULT_ADMIN.idleTimeout - 100_000)
+    clock.advance(DEFAULT_ADMIN.idleTimeout - 300_000)
     gate.resolve()
     expect(await answer).toBe('mine 2')
     clock.advance(DEFAULT_ADMIN.idleTimeout - 1000)
