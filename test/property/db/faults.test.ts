@@ -128,6 +128,6 @@ describe('a write that fails at any moment', () => {
       ),
       { numRuns: 40 },
     )
-    expect(failures).toBeGreaterThan(0)
+    expect(failures).toBeGreaterThan(2)
   })
 })

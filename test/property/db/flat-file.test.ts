@@ -166,6 +166,6 @@ describe('rows of a file', () => {
       ),
       { numRuns: 60 },
     )
-    expect(failed).toBeGreaterThan(0)
+    expect(failed).toBeGreaterThan(2)
   })
 })
