@@ -69,13 +69,13 @@ export class HolderSums implements TokenSums {
     const before = rows.get(BALANCES, key)
     const after = { units: (before?.units ?? 0) + units, outputs: (before?.outputs ?? 0) + outputs }
     invariant(after.units >= 0 && after.outputs >= 0, 'a script gives away more of a token than it has')
-    if (before !== undefined && before.units !== after.units) rows.remove(RANKS, { ...key, units: before.units })
+    if (before !== undefined && before.units !== after.units) rows.remove(RANKS, { units: before.units, ...key })
     if (after.outputs === 0) {
-      rows.remove(RANKS, { ...key, units: after.units })
+      rows.remove(RANKS, { units: after.units, ...key })
       rows.remove(BALANCES, key)
     } else {
       rows.put(BALANCES, key, after)
-      if (before?.units !== after.units) rows.put(RANKS, { ...key, units: after.units }, { script })
+      if (before?.units !== after.units) rows.put(RANKS, { units: after.units, ...key }, { script })
     }
     const holders = (after.outputs === 0 ? 0 : 1) - (before === undefined ? 0 : 1)
     const totals = rows.get(TOTALS, { id: key.id }) ?? { holders: 0, outputs: 0, units: 0 }

@@ -284,7 +284,7 @@ export class Ledger implements Past {
       const key = { kind: name, parent: required(parent), name: text, txNum }
       this.#overlay.put(SUBNAMES, key, row)
       const claims = this.#claims.get(claimsKey(name, key.parent, text))
-      if (claims !== undefined) enter(claims, { txNum, ...row, isPaid: false })
+      if (claims !== undefined) enter(claims, { txNum, isPaid: false, ...row })
     } else {
       this.#overlay.put(NAMES, { kind: name, name: text, txNum }, row)
       const candidates = this.#candidates.get(`${name} ${text}`)

@@ -89,8 +89,8 @@ export class RecordedPast implements Past {
     const rows = await this.#rows.rows(SUBNAMES, withoutTxNum(SUBNAMES.keyText({ kind, parent, name, txNum: 0 })))
     return rows.map(({ key, value }) => ({
       txNum: key.txNum,
-      ...value,
       isPaid: this.payment(value.id) !== undefined,
+      ...value,
     }))
   }
 

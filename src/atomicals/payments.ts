@@ -25,7 +25,7 @@ const KINDS = new Map([
 export function paymentMarker(tx: Pick<Tx, 'outputs'>): PaymentMarker | undefined {
   for (const [output, { script }] of tx.outputs.entries()) {
     const marker = markerOf(script)
-    if (marker !== undefined) return { ...marker, output }
+    if (marker !== undefined) return { output, ...marker }
   }
   return undefined
 }

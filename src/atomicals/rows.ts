@@ -75,7 +75,7 @@ export class StoredRows implements PagedRows {
     { beyond, reverse = false, limit }: PageOptions,
   ): Promise<readonly RowOf<K, V>[]> {
     const range = space.rangeBeyond(start, beyond, reverse ? 'below' : 'above')
-    const rows = await this.#reader.rows({ ...range, reverse, limit })
+    const rows = await this.#reader.rows({ gte: range.gte, lt: range.lt, reverse, limit })
     return rows.map(([key, value]) => ({ key: space.readKey(key), value: space.readValue(value) }))
   }
 }

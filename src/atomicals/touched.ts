@@ -17,7 +17,7 @@ export type AskedName =
  * same, whatever people ask for.
  */
 export function touchOfName(asked: AskedName): string {
-  const key = 'parent' in asked ? SUBNAMES.keyText({ ...asked, txNum: 0 }) : NAMES.keyText({ ...asked, txNum: 0 })
+  const key = 'parent' in asked ? SUBNAMES.keyText({ txNum: 0, ...asked }) : NAMES.keyText({ txNum: 0, ...asked })
   return touchOfRow(key)
 }
 

@@ -178,7 +178,7 @@ function readTx(reader: ByteReader): Tx {
   const bare = readInputs(reader)
   const outputs = readOutputs(reader)
   const witnessStart = reader.position
-  const inputs = segwit ? readWitnesses(reader, bare) : bare.map((input) => ({ ...input, witness: NO_WITNESS }))
+  const inputs = segwit ? readWitnesses(reader, bare) : bare.map((input) => ({ witness: NO_WITNESS, ...input }))
   const witnessSize = segwit ? 2 + reader.position - witnessStart : 0
   const locktime = reader.uint32()
   const raw = reader.bytes.subarray(start, reader.position)
@@ -223,7 +223,7 @@ function readWitnesses(reader: ByteReader, bare: readonly BareInput[]): TxInput[
     const count = reader.count(1)
     for (let i = 0; i < count; i++) witness.push(reader.prefixed())
     items += count
-    return { ...input, witness }
+    return { witness, ...input }
   })
   if (items === 0) reader.fail('witness section without a witness', start)
   return inputs

@@ -21,7 +21,7 @@ export class HistoryReader {
     const txNums: number[] = []
     const range = HISTORY.range(hashX)
     const limit = Math.min(most, FIRST_ROWS)
-    const rows = await this.#store.rows({ ...range, limit })
+    const rows = await this.#store.rows({ gte: range.gte, lt: range.lt, limit })
     for (const [key, value] of rows) readHistory(key, value, txNums)
     const last = rows.at(-1)?.[0]
     if (last !== undefined && rows.length === limit && txNums.length < most) {

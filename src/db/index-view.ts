@@ -278,7 +278,9 @@ export class IndexView implements ChainView {
       const some = Array.from(order.subarray(start, start + ITEMS_AT_ONCE), (row) => rows.at(row))
       const ids = await files.txids.pick(some.map(({ txNum }) => txNum))
       for (const [i, row] of some.entries()) {
-        use(start + i, { ...row, txid: ids[i] ?? new Uint8Array(0), height: headers.heightOf(row.txNum) })
+        const txid = ids[i] ?? new Uint8Array(0)
+        const { txNum, vout, value } = row
+        use(start + i, { txNum, vout, value, txid, height: headers.heightOf(txNum) })
       }
     }
   }
@@ -307,8 +309,8 @@ export class IndexView implements ChainView {
     const unchanged = added.size === 0 && gone.size === 0
     // As many rows may stand for outputs that were spent since.
     const limit = most + gone.size + added.size
-    const range = UTXOS.range(hashX)
-    await snapshot.reader.each(Number.isFinite(limit) ? { ...range, limit } : range, (key, value) => {
+    const { gte, lt } = UTXOS.range(hashX)
+    await snapshot.reader.each(Number.isFinite(limit) ? { gte, lt, limit } : { gte, lt }, (key, value) => {
       const row = readUnspent(key, value)
       if (unchanged) return use(row)
       const text = placeText(key, row.vout)

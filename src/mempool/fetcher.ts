@@ -89,7 +89,7 @@ export class Fetcher {
     try {
       const candidate = readCandidate(txid, raw, this.#keyOf, this.#parse)
       const interest = this.#interest
-      return interest === undefined ? candidate : { ...candidate, interest: { raw, matters: interest.marks(raw) } }
+      return interest === undefined ? candidate : { interest: { raw, matters: interest.marks(raw) }, ...candidate }
     } catch (error) {
       if (!(error instanceof ParseError)) throw error
       this.unreadable.add(txid)

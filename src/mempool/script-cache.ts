@@ -65,7 +65,9 @@ export class ScriptCache {
   putOutputs(hashX: string, view: number, found: Omit<ConfirmedOutputs, 'texts'>): ConfirmedOutputs {
     const listed = found.list === undefined ? 0 : UTXO_LIST_BYTES + found.list.bytes
     const outputs: ConfirmedOutputs = {
-      ...found,
+      list: found.list,
+      count: found.count,
+      sum: found.sum,
       texts: new OutputTexts((bytes) => this.outputs.resize(hashX, outputs, listed + bytes)),
     }
     this.outputs.put(hashX, view, outputs)

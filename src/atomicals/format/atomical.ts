@@ -12,7 +12,7 @@ import { isTruthy, type MaybeValue, textOf } from '../python.ts'
 import { type AtomicalsQueries, isSubRequest, type RequestAnswer } from '../queries.ts'
 import type { IdText } from '../transfer/holding.ts'
 import { type CandidateWire, wireOfCandidate, wireOfStatus, wireOfSubCandidate } from './names.ts'
-import { ShownValues, type Wire, type WireObject, wireOf } from './values.ts'
+import { extend, ShownValues, type Wire, type WireObject, wireOf } from './values.ts'
 
 /** An atomical as `get` shows it; other methods add to it. */
 export interface AtomicalWire extends WireObject {
@@ -54,20 +54,19 @@ export class AtomicalFormat {
     const extras = this.#mintExtras(row, args)
     const request = await this.#queries.request(id)
     const confirmed = this.#isConfirmed(row.txNum)
-    return {
+    const nameFields = await this.#nameFields(id, row, args, request)
+    const dmintField = await this.#dmintField(id, request)
+    const wire: AtomicalWire = {
       atomical_id: compactOfIdText(id),
       atomical_number: confirmed ? row.number : -1,
       atomical_ref: atomicalRef(txidOfIdText(id)),
       type: row.type === 'nft' ? 'NFT' : 'FT',
       confirmed,
-      mint_info: { ...this.#mintInfo(id, row, payload, args), ...requestFields(row, args), ...extras },
-      ...this.#tokenFields(row, args),
-      ...extras,
-      ...(await this.#nameFields(id, row, args, request)),
-      ...this.#sealedField(id),
-      ...(await this.#dmintField(id, request)),
-      mint_data: { fields: wireOf(payload, this.#shown) },
+      mint_info: extend(this.#mintInfo(id, row, payload, args), requestFields(row, args), extras),
     }
+    return extend(wire, this.#tokenFields(row, args), extras, nameFields, this.#sealedField(id), dmintField, {
+      mint_data: { fields: wireOf(payload, this.#shown) },
+    })
   }
 
   #mintInfo(id: IdText, row: AtomicalRow, payload: CborMap, args: CborMap): WireObject {

@@ -113,7 +113,7 @@ function unspentOf(ctx: RpcContext, { hashX }: ScriptRef, before = '', behind = 
     const { confirmed, mempool } = unspent
     ctx.charge((confirmed.length + mempool.length) * ITEM_COST)
     return after(confirmedText(unspent, OUTPUT_FORM, ctx.signal), (text) => {
-      const unconfirmed = mempool.map((utxo) => outputText({ ...utxo, height: 0 }))
+      const unconfirmed = mempool.map((utxo) => outputText({ height: 0, ...utxo }))
       return listText(text, unconfirmed, before, behind)
     })
   })

@@ -54,11 +54,11 @@ export async function proxyCall(
       const result = await registry.dispatch(method, given.params, ctx)
       return result === undefined ? 'null' : writeJson(result)
     })
-    if (text === undefined) return { ...NOT_MODIFIED, etag: tag }
+    if (text === undefined) return { etag: tag, ...NOT_MODIFIED }
     const body = bodyOf(text, request.query, shared.envelope.options.maxSend)
     if (!conditional) return json(200, body)
     const etag = tag ?? tagOfText(body)
-    return hasTag(request.ifNoneMatch, etag) ? { ...NOT_MODIFIED, etag } : { ...json(200, body), etag }
+    return hasTag(request.ifNoneMatch, etag) ? { etag, ...NOT_MODIFIED } : { etag, ...json(200, body) }
   } catch (error) {
     return caller.refused(error, method)
   }

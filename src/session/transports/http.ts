@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../log.ts'
@@ -275,14 +275,15 @@ export class HttpConnection {
       this.#sending--
       this.#watch()
     })
-    response.writeHead(status, {
-      ...CORS,
-      ...(contentType === undefined ? {} : { 'Content-Type': contentType }),
-      ...(etag === undefined ? {} : { ETag: etag, 'Cache-Control': 'no-cache' }),
-      // These two have no body, and no length of one.
-      ...(status === 204 || status === 304 ? {} : { 'Content-Length': body.length }),
-      ...reply.headers,
-    })
+    const headers: OutgoingHttpHeaders = { ...CORS }
+    if (contentType !== undefined) headers['Content-Type'] = contentType
+    if (etag !== undefined) {
+      headers['ETag'] = etag
+      headers['Cache-Control'] = 'no-cache'
+    }
+    // These two have no body, and no length of one.
+    if (status !== 204 && status !== 304) headers['Content-Length'] = body.length
+    response.writeHead(status, Object.assign(headers, reply.headers))
     response.end(body)
   }
 

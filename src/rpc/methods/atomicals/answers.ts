@@ -311,7 +311,7 @@ export class AtomicalsAnswers {
       const [txid, vout] = [txidOfIdText(location), indexOfIdText(location)]
       const place = await this.view.findTransaction(txid)
       if (place === undefined) continue
-      outputs.set(location, { ...place, txid, vout, value: BigInt(value.satoshis) })
+      outputs.set(location, { txid, vout, value: BigInt(value.satoshis), ...place })
     }
     this.ctx.charge(seen * ROW_COST)
     return [...outputs.values()].sort((a, b) => a.txNum - b.txNum || a.vout - b.vout)

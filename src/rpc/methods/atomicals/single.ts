@@ -354,11 +354,10 @@ function holderEntry(answers: AtomicalsAnswers, id: IdText): (holding: Holding) 
   const most = row.terms === undefined ? row.satoshis : maxSupply(row.terms)
   // A perpetual token without an end is measured by the most mints that any token can have.
   const whole = most < 0 ? Number(MAX_MAX_MINTS) * (row.terms?.mintAmount ?? 0) : most
-  return ({ script, value }) => ({
-    ...(whole > 0 ? { percent: value / whole } : {}),
-    address: answers.address(script),
-    holding: value,
-  })
+  return ({ script, value }) => {
+    const holder = { address: answers.address(script), holding: value }
+    return whole > 0 ? { percent: value / whole, ...holder } : holder
+  }
 }
 
 function getDftMints(kit: AtomicalsKit): RpcMethod {
