@@ -12,7 +12,7 @@ import { ACTIVITY, LOCATIONS, type PlaceKey } from './layout.ts'
 import { type Ledger, type PlacedTx, placeText } from './ledger.ts'
 import { findOperation } from './operation.ts'
 import type { TickerMemory } from './steps/distribute.ts'
-import type { CommitPlace } from './steps/mint.ts'
+import { type CommitPlace, knownCommit } from './steps/mint.ts'
 
 const HASHX_SIZE = 11
 
@@ -110,12 +110,10 @@ export class BlockRun {
     const txNum = this.#context.fundedBy(input)
     if (txNum === undefined) {
       const position = this.#positionOf(input)
-      return position === undefined ? undefined : { txNum: firstTxNum + position, height }
+      const place = position === undefined ? undefined : { txNum: firstTxNum + position, height }
+      return knownCommit(place, this.#heights.start)
     }
-    const { headers } = this.#context
-    // What stands below the start of the protocol is unknown.
-    if (txNum < headers.txCount(this.#heights.start - 1)) return undefined
-    return { txNum, height: headers.heightOf(txNum) }
+    return knownCommit({ txNum, height: this.#context.headers.heightOf(txNum) }, this.#heights.start)
   }
 
   /** Position of the transaction of this block whose output an input spends. */

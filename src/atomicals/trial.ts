@@ -14,7 +14,7 @@ import { ParentMemory } from './parent-memory.ts'
 import { RecordedPast } from './past.ts'
 import type { RowSource } from './rows.ts'
 import { type Coloured, colour, type TxOperation } from './steps/colour.ts'
-import { type CommitPlace, type Minted, mint } from './steps/mint.ts'
+import { type CommitPlace, knownCommit, type Minted, mint } from './steps/mint.ts'
 import { holdingsOf, type SpentOutput, spentOutput } from './steps/spend.ts'
 import { byText, type IdText } from './transfer/holding.ts'
 import { TrialRows } from './trial-rows.ts'
@@ -148,14 +148,13 @@ export class Trial {
     return outputs
   }
 
-  /** Where the transaction stands whose output input 0 spends; what stands below the start of the protocol is unknown. */
+  /** Where the transaction stands whose output input 0 spends. */
   async #commitOf({ inputs }: Tx): Promise<CommitPlace | undefined> {
     const txid = inputs[0]?.prevTxid
     if (txid === undefined) return undefined
     const tried = this.#places.get(toLatin1(txid))
     if (tried !== undefined) return tried
-    const found = await this.#view.findTransaction(txid)
-    return found === undefined || found.height < this.#start ? undefined : found
+    return knownCommit(await this.#view.findTransaction(txid), this.#start)
   }
 }
 

@@ -13,7 +13,7 @@ import { RecordedPast } from './past.ts'
 import { RowVersions, VersionedRows, VersionWriter } from './row-versions.ts'
 import { type PagedRows, ViewRows } from './rows.ts'
 import type { TickerMemory } from './steps/distribute.ts'
-import type { CommitPlace } from './steps/mint.ts'
+import { type CommitPlace, knownCommit } from './steps/mint.ts'
 import type { IdText } from './transfer/holding.ts'
 
 /** A transaction that is not in a block. */
@@ -122,8 +122,6 @@ export class UnconfirmedBlock {
     const { txCount, height } = this.tip
     if (order !== undefined) return { txNum: txCount + order, height: height + 1 }
     const txid = inputs[0]?.prevTxid
-    const found = txid === undefined ? undefined : await view.findTransaction(txid)
-    // What stands below the start of the protocol is unknown.
-    return found === undefined || found.height < this.#heights.start ? undefined : found
+    return txid === undefined ? undefined : knownCommit(await view.findTransaction(txid), this.#heights.start)
   }
 }

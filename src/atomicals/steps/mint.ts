@@ -16,10 +16,18 @@ import { demandOf } from '../rules.ts'
 import type { IdText, SpentHolding } from '../transfer/holding.ts'
 import type { TxOperation } from './colour.ts'
 
-/** Where a commit stands; known from the start of the protocol on. */
+/** Where a commit stands. */
 export interface CommitPlace {
   readonly txNum: number
   readonly height: number
+}
+
+/**
+ * A place as far as mints may know it: from the start of the protocol on.
+ * CONSENSUS: transaction number 0, the first of block 1, counts as not known; only a start at block 1 can show it.
+ */
+export function knownCommit(place: CommitPlace | undefined, start: number): CommitPlace | undefined {
+  return place === undefined || place.height < start || place.txNum === 0 ? undefined : place
 }
 
 /** Rules of the height. */

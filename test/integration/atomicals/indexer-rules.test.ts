@@ -54,6 +54,21 @@ async function stateOf(chain: AtomicalsChain, id: string): Promise<unknown> {
   return jsonOf(await (await chain.queries()).state(id))
 }
 
+describe('commits', () => {
+  it(
+    'transaction number 0, the first of block 1, counts as not known',
+    on(async (chain) => {
+      const [first, second] = chain.blocks.slice(1).flatMap(({ txs }) => txs)
+      await chain.mine()
+      const [third] = chain.blocks[2]?.txs ?? []
+      if (first === undefined || second !== undefined || third === undefined) throw new Error('another chain')
+      const reveal = (commit: Tx) => spend({ from: [out(commit)], to: [1000], op: 'nft', payload: { a: 1 } })
+      await chain.mine(reveal(first), reveal(third))
+      expect([await exists(chain, idAt(first)), await exists(chain, idAt(third))]).toEqual([false, true])
+    }),
+  )
+})
+
 describe('names', () => {
   it(
     'are verified three blocks after the commit and not before',
