@@ -146,6 +146,8 @@ export type DaemonNotice =
   | { readonly kind: 'tx-removed'; readonly txid: string; readonly sequence: bigint }
   /** Messages were lost or the connection was made anew: ask, do not count on notices. */
   | { readonly kind: 'gap' }
+  /** The connection is lost: nothing is told until a gap is. */
+  | { readonly kind: 'silence' }
 
 export interface DaemonNotices {
   /** Calls `listener` for each notice until `signal` aborts. */

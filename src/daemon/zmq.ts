@@ -20,7 +20,7 @@ const LARGEST_MESSAGE = 1024
 
 type ZeroMq = typeof import('zeromq')
 
-/** bitcoind's notices over ZMQ. Reconnects by itself; a `gap` follows every connection that is made. */
+/** bitcoind's notices over ZMQ. Reconnects by itself: `silence` is told when a connection is lost, `gap` for every one that is made. */
 export class ZmqNotices implements DaemonNotices {
   readonly endpoint: string
   readonly #stopped: AbortSignal
@@ -62,7 +62,7 @@ export class ZmqNotices implements DaemonNotices {
       .catch((error: unknown) => {
         this.#log.error({ err: error, endpoint: this.endpoint }, 'ZMQ listener ended; relying on polling')
         // Whoever listened must not go on as if nothing happened.
-        this.#tell(listener, [{ kind: 'gap' }])
+        this.#tell(listener, [{ kind: 'silence' }])
       })
       .finally(link.unlink)
   }
@@ -93,7 +93,9 @@ export class ZmqNotices implements DaemonNotices {
         if (!signal.aborted) this.#tell(listener, reader.connected())
       })
       socket.events.on('disconnect', () => {
-        if (!signal.aborted) this.#log.warn({ endpoint: this.endpoint }, 'ZMQ connection lost; connecting again')
+        if (signal.aborted) return
+        this.#log.warn({ endpoint: this.endpoint }, 'ZMQ connection lost; connecting again')
+        this.#tell(listener, [{ kind: 'silence' }])
       })
       socket.connect(this.endpoint)
       socket.subscribe(...TOPICS)

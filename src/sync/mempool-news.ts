@@ -32,6 +32,11 @@ export class NewsDesk {
       case 'gap':
         this.lose()
         break
+      case 'silence':
+        // Until it is shown again that what changes is heard of.
+        this.#good = false
+        this.lose()
+        break
       case 'block-connected':
       case 'block-disconnected':
         break

@@ -75,6 +75,7 @@ export class MempoolSchedule {
         )
         break
       case 'gap':
+      case 'silence':
         this.#listAt = Math.min(this.#listAt, later)
         break
       case 'block-connected':

@@ -157,6 +157,16 @@ describe('notices over ZMQ', () => {
     expect(heard.notices.at(-2)).toEqual({ kind: 'gap' })
   })
 
+  it('tell that they are silent while the node is away', async () => {
+    const { feed, heard } = await listening()
+    await heard.until(
+      (notices) => blocks(notices).includes(A),
+      () => feed.say(A, 'C'),
+    )
+    feed.close()
+    await heard.until((notices) => notices.at(-1)?.kind === 'silence')
+  })
+
   it('go on after the node was away, with a gap', async () => {
     const { feed, heard, log } = await listening()
     await heard.until(

@@ -67,7 +67,9 @@ class Notices {
   /** Notices without the gaps, as words. */
   get words(): string[] {
     return this.all.flatMap((notice) =>
-      notice.kind === 'gap' ? [] : [`${notice.kind} ${'hash' in notice ? notice.hash : notice.txid}`],
+      notice.kind === 'gap' || notice.kind === 'silence'
+        ? []
+        : [`${notice.kind} ${'hash' in notice ? notice.hash : notice.txid}`],
     )
   }
 }
@@ -269,15 +271,16 @@ describe('a restart of the node', () => {
     expect(log.filter(({ level }) => level >= 50)).toEqual([])
   })
 
-  it('is a gap in the notices, and they go on', async () => {
+  it('is a silence and a gap in the notices, and they go on', async () => {
     const node = await regtest()
     const { daemon } = await client(node, { zmq: node.zmqEndpoint })
     const notices = new Notices(daemon)
     await notices.until((all) => all.length > 0)
     const before = notices.all.length
     await restart(node)
-    await notices.until((all) => all.length > before)
-    expect(notices.all.every(({ kind }) => kind === 'gap')).toBe(true)
+    await notices.until((all) => all.slice(before).some(({ kind }) => kind === 'gap'))
+    expect(notices.all.slice(0, before).every(({ kind }) => kind === 'gap')).toBe(true)
+    expect(notices.all.slice(before).map(({ kind }) => kind)).toEqual(['silence', 'gap'])
   })
 })
 

@@ -49,6 +49,22 @@ describe('NewsDesk', () => {
     expect(desk.trusted).toBe(false)
   })
 
+  it('loses trust by silence until a list had only what was heard of since', () => {
+    const desk = proved()
+    desk.hear(added('a'))
+    desk.hear({ kind: 'silence' })
+    expect(desk.trusted).toBe(false)
+    expect(desk.take()).toEqual({ added: [], removed: [] })
+    desk.beginList()
+    desk.endList(undefined, [])
+    expect(desk.trusted).toBe(false)
+    desk.hear({ kind: 'gap' })
+    desk.beginList()
+    desk.hear(added('b'))
+    desk.endList(undefined, ['b'])
+    expect(desk.trusted).toBe(true)
+  })
+
   it('forgets what the list has already, by the sequence number, and keeps what came after it', () => {
     const desk = proved()
     desk.beginList()
