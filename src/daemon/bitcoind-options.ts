@@ -8,7 +8,7 @@ export interface DaemonTimes {
   readonly bulk: number
   /** After so long a call that failed is not tried again. */
   readonly patience: number
-  /** After so long with another node the first is tried again. */
+  /** So often it is looked which of several nodes is the one to ask. */
   readonly returnAfter: number
   /** A ZMQ endpoint where nobody has answered for so long is told. */
   readonly zmqConnect: number

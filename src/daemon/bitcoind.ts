@@ -16,6 +16,7 @@ import { BlockTransactions } from './block-transactions.ts'
 import type {
   AcceptResult,
   ChainInfo,
+  ChainTip,
   Daemon,
   DaemonAbilities,
   DaemonNotices,
@@ -51,6 +52,12 @@ const INDEXED_BATCHES = { atOnce: 4, most: 50, mostWaiting: 10_000 } as const
 const BLOCK_CACHE_BYTES = 16 * 1024 * 1024
 
 const WAITING_LOG_MS = 30_000
+/** Words of getchaintips; the others are of branches that were never verified as a whole. */
+const TIP_STATUS: Readonly<Record<string, ChainTip['status']>> = {
+  active: 'active',
+  invalid: 'invalid',
+  'valid-fork': 'verified',
+}
 
 /** bitcoind, or several of them: JSON-RPC, REST where there is REST, and ZMQ if it is configured. */
 export class Bitcoind implements Daemon, Service {
@@ -110,6 +117,14 @@ export class Bitcoind implements Daemon, Service {
 
   get address(): string {
     return this.#pool.current.address
+  }
+
+  get turn(): number {
+    return this.#pool.turn
+  }
+
+  preferBest(signal?: AbortSignal): Promise<boolean> {
+    return this.#pool.preferBest(signal)
   }
 
   /** What bitcoind tells by itself; undefined where no ZMQ endpoint is configured, or before start() has settled. */
@@ -176,6 +191,16 @@ export class Bitcoind implements Daemon, Service {
 
   height(signal?: AbortSignal): Promise<number> {
     return this.#read('getblockcount', [], replies.Height, signal)
+  }
+
+  async chainTips(signal?: AbortSignal): Promise<readonly ChainTip[]> {
+    const tips = await this.#read('getchaintips', [], replies.ChainTipsReply, signal)
+    return tips.map(({ height, hash, branchlen, status }) => ({
+      height,
+      hash,
+      fork: height - branchlen,
+      status: TIP_STATUS[status] ?? 'known',
+    }))
   }
 
   async blockHashes(start: number, count: number, signal?: AbortSignal): Promise<string[]> {

@@ -8,6 +8,13 @@ export interface Daemon {
   readonly abilities: DaemonAbilities
   /** Where calls go at the moment, without credentials; for logs and getinfo. */
   readonly address: string
+  /** Another number whenever calls go to another node than before: answers of two nodes do not belong together. */
+  readonly turn: number
+  /**
+   * Looks at once which of several nodes has the most work, and goes on with that one. True if it is another than
+   * before. Throws nothing but AbortError.
+   */
+  preferBest(signal?: AbortSignal): Promise<boolean>
 
   chainInfo(signal?: AbortSignal): Promise<ChainInfo>
   networkInfo(signal?: AbortSignal): Promise<NetworkInfo>
@@ -15,6 +22,8 @@ export interface Daemon {
 
   /** Height of the node's best block. */
   height(signal?: AbortSignal): Promise<number>
+  /** The tips of all branches that the node knows, the one it is on among them. */
+  chainTips(signal?: AbortSignal): Promise<readonly ChainTip[]>
   /** Hashes of blocks `start` to `start + count - 1`; shorter where the chain ends. */
   blockHashes(start: number, count: number, signal?: AbortSignal): Promise<string[]>
   /** The block with its witnesses, as it goes over the wire. Its hash is checked against `hash`. */
@@ -81,6 +90,15 @@ export interface ChainInfo {
   readonly bestBlockHash: string
   readonly initialBlockDownload: boolean
   readonly pruned: boolean
+}
+
+export interface ChainTip {
+  readonly height: number
+  readonly hash: string
+  /** Height of the last block that its branch has in common with the node's best chain. */
+  readonly fork: number
+  /** `known`: never verified as a whole, so the node may still go there. */
+  readonly status: 'active' | 'invalid' | 'verified' | 'known'
 }
 
 export interface NetworkInfo {

@@ -9,8 +9,8 @@ import type { BitcoinNode } from './node.ts'
 
 const BACK_OFF: BackOff = { first: 250, longest: 4000, factor: 2, jitter: 0.2 }
 
-/** A node that is asked whether it is back must say so quickly. */
-const RETURN_PROBE_MS = 5000
+/** A node that is asked beside others how far it is must say so quickly. */
+const LOOK_MS = 5000
 
 /** Kinds that are about one question or about us: the next node would do no better. */
 const OUR_OWN: ReadonlySet<FailureKind> = new Set(['too-large', 'busy'])
@@ -24,7 +24,7 @@ export interface DaemonObserver {
 }
 
 export interface PoolOptions {
-  /** After so many milliseconds with another node the first is tried again. */
+  /** Every so many milliseconds it is looked which of several nodes is the one to ask. */
   readonly returnAfter: number
   /** Bounds of the questions that find out what a node is. */
   readonly probe: Bounds
@@ -38,7 +38,10 @@ export interface Patience {
   readonly onWait?: (failure: NodeFailure) => void
 }
 
-/** Some nodes of one chain, the first preferred: each question is put to one after the other until one answers. */
+/**
+ * Some nodes of one chain. Each question is put to one after the other until one answers, beginning with the current
+ * one: the first of those that have the most work, as far as is known.
+ */
 export class NodePool {
   readonly #nodes: readonly BitcoinNode[]
   readonly #options: PoolOptions
@@ -48,9 +51,12 @@ export class NodePool {
   readonly #stopped = new AbortController()
   readonly #probes = new Map<BitcoinNode, Promise<void>>()
   readonly #troubles = new Map<BitcoinNode, string>()
+  readonly #looks = new Set<Promise<boolean>>()
   #current = 0
-  #movedAt = 0
-  #returning: Promise<void> | undefined
+  #turn = 0
+  #lookedAt: number
+  /** Work of the nodes' chains when it was looked last; undefined where there was no answer. */
+  #work: readonly (bigint | undefined)[] = []
   #genesis: string | undefined
 
   constructor(
@@ -67,11 +73,17 @@ export class NodePool {
     this.#log = collaborators.log
     this.#clock = collaborators.clock
     this.#observer = collaborators.observer ?? {}
+    this.#lookedAt = this.#clock.monotonic()
   }
 
   /** The node that is asked first at the moment. */
   get current(): BitcoinNode {
     return this.#node(this.#current)
+  }
+
+  /** Another number whenever another node has become the current one. */
+  get turn(): number {
+    return this.#turn
   }
 
   /** Aborts when the pool is stopped. */
@@ -89,7 +101,7 @@ export class NodePool {
     this.#observer.asked?.()
     try {
       throwIfAborted(link.signal)
-      this.#tryToReturn()
+      this.#lookIfDue()
       return await retry(() => this.#round(work, link.signal), {
         backOff: BACK_OFF,
         clock: this.#clock,
@@ -112,7 +124,7 @@ export class NodePool {
   /** Aborts every question and closes the connections. Settles once no question runs in the background. */
   async stop(): Promise<void> {
     this.#stopped.abort()
-    await Promise.allSettled([...this.#probes.values(), this.#returning])
+    await Promise.allSettled([...this.#probes.values(), ...this.#looks])
     for (const node of this.#nodes) node.close()
   }
 
@@ -167,26 +179,62 @@ export class NodePool {
     this.#log.info(found, 'bitcoind found')
   }
 
-  /** Once some time has passed with another node, asks the first in the background whether it is back. */
-  #tryToReturn(): void {
-    if (this.#current === 0 || this.#returning !== undefined) return
-    if (this.#clock.monotonic() - this.#movedAt < this.#options.returnAfter) return
-    this.#returning = this.#returnToFirst().finally(() => {
-      this.#returning = undefined
-    })
+  /**
+   * Looks at all nodes now, and makes the one with the most work the current one; the first of them, where several have
+   * as much. True if that is another one than before. Throws nothing but AbortError.
+   */
+  async preferBest(signal?: AbortSignal): Promise<boolean> {
+    if (this.#nodes.length === 1) return false
+    throwIfAborted(signal)
+    return untilAborted(this.#look('at once'), signal)
   }
 
-  async #returnToFirst(): Promise<void> {
-    const first = this.#node(0)
+  /** Now and then in the background: the first may be back, or what is current may have lost its peers. */
+  #lookIfDue(): void {
+    if (this.#nodes.length === 1 || this.#looks.size > 0) return
+    if (this.#clock.monotonic() - this.#lookedAt >= this.#options.returnAfter) void this.#look('patiently')
+  }
+
+  #look(how: 'at once' | 'patiently'): Promise<boolean> {
+    const look = this.#compare(how).finally(() => this.#looks.delete(look))
+    this.#looks.add(look)
+    return look
+  }
+
+  async #compare(how: 'at once' | 'patiently'): Promise<boolean> {
+    const before = this.#work
+    const work = await Promise.all(this.#nodes.map((node) => this.#workOf(node)))
+    this.#work = work
+    this.#lookedAt = this.#clock.monotonic()
+    const current = this.#current
+    const own = work[current] ?? -1n
+    // A block reaches one node before the other. So a later one has to have had more a while ago than this one has now.
+    const counts = (index: number): boolean =>
+      index <= current || how === 'at once' || (before[index] ?? -1n) > own || own === -1n
+    let best = current
+    for (const [index, has] of work.entries()) {
+      if (has === undefined || index === current || !counts(index)) continue
+      const least = work[best] ?? -1n
+      if (has > least || (has === least && index < best)) best = index
+    }
+    if (best === current || this.stopped.aborted) return false
+    this.#moveTo(best)
+    return true
+  }
+
+  /** Of the chain that a node has verified; undefined if it cannot be used. Never rejects. */
+  async #workOf(node: BitcoinNode): Promise<bigint | undefined> {
+    const bounds = { ...this.#options.probe, timeout: LOOK_MS, signal: this.#stopped.signal }
     try {
-      await this.#probe(first, { ...this.#options.probe, timeout: RETURN_PROBE_MS })
-      this.#noteSuccess(first)
-      this.#moveTo(0)
+      if (!node.known) await this.#probe(node, bounds)
+      const work = await node.work(bounds)
+      this.#noteSuccess(node)
+      return work
     } catch (error) {
-      if (isAbort(error)) return
-      this.#movedAt = this.#clock.monotonic()
-      if (error instanceof DaemonUnavailableError) this.#noteFailure(first, error)
-      else this.#log.warn({ address: first.address, err: error }, 'bitcoind cannot be probed')
+      if (isAbort(error)) return undefined
+      if (error instanceof DaemonUnavailableError) this.#noteFailure(node, error)
+      else this.#log.warn({ address: node.address, err: error }, 'bitcoind cannot be probed')
+      return undefined
     }
   }
 
@@ -196,7 +244,8 @@ export class NodePool {
 
   #moveTo(index: number): void {
     this.#current = index
-    this.#movedAt = this.#clock.monotonic()
+    this.#turn += 1
+    this.#lookedAt = this.#clock.monotonic()
     const { address } = this.current
     this.#log.info({ address }, index === 0 ? 'back to the first bitcoind' : 'asking the next bitcoind')
     this.#observer.switched?.(address)

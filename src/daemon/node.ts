@@ -6,7 +6,7 @@ import { type Bounds, HttpPeer } from './exchange.ts'
 import { NodeFailure } from './failure.ts'
 import { RpcClient } from './http-client.ts'
 import { readAs, readReply } from './read-reply.ts'
-import { Hash, IndexInfoReply } from './replies.ts'
+import { Hash, IndexInfoReply, WorkReply } from './replies.ts'
 import { type RestAbilities, RestClient } from './rest-client.ts'
 
 export interface NodeOptions {
@@ -75,6 +75,12 @@ export class BitcoinNode {
     this.#abilities = { ...(await this.#rest.probe(genesis, bounds)), txIndex: await this.#hasTxIndex(bounds) }
     this.#genesis = genesis
     this.#known = true
+  }
+
+  /** All the work in its best chain. DaemonError, NodeFailure. */
+  async work(bounds: Bounds): Promise<bigint> {
+    const reply = readReply('getblockchaininfo', await this.#rpc.call('getblockchaininfo', [], bounds), WorkReply)
+    return BigInt(`0x${reply.chainwork}`)
   }
 
   /** A block by the fastest way there is. DaemonError -5 if there is none; NodeFailure `wrong` if it is another. */

@@ -30,6 +30,13 @@ export const ChainInfoReply = z.object({
   pruned: z.boolean(),
 })
 
+/** Of getblockchaininfo as well: big-endian hex. */
+export const WorkReply = z.object({ chainwork: z.string().regex(HASH) })
+
+export const ChainTipsReply = z.array(
+  z.object({ height: Height, hash: Hash, branchlen: z.int().nonnegative(), status: z.string() }),
+)
+
 export const NetworkInfoReply = z.object({ version: z.int(), subversion: z.string(), relayfee: FeeRate })
 
 /** `minrelaytxfee` is there since 0.19, `incrementalrelayfee` since 24. */

@@ -167,8 +167,13 @@ export class BlockProcessor implements ChainSync {
   /** One round: back to the fork, on to where the node was when the round began. True if there was nothing to do. */
   async #isAtTip(listener: ChainListener, signal: AbortSignal): Promise<boolean> {
     throwIfAborted(signal)
+    const { turn } = this.#daemon
     const nodeHeight = await this.#daemon.height(signal)
+    // Of several nodes another one may have what this one lacks.
+    if (nodeHeight < this.#db.tip.height && (await this.#daemon.preferBest(signal))) return false
     const fork = await findFork(this.#db, this.#daemon, nodeHeight, signal)
+    // Nothing is taken back because of the answers of two nodes.
+    if (this.#daemon.turn !== turn) return false
     if (fork === this.#db.tip.height && fork === nodeHeight) return true
     if (fork < this.#db.tip.height) await this.#rollBackTo(fork, listener, signal)
     await this.#advanceTo(nodeHeight, listener, signal)

@@ -33,8 +33,13 @@ async function fakeNode(): Promise<FakeBitcoind> {
   const fake = await FakeBitcoind.listen()
   undo.push(() => fake.close())
   fake.methods.set('getblockcount', () => 123)
+  hasWork(fake, 123)
   fake.methods.set('estimatesmartfee', () => ({ feerate: 0.0001, blocks: 2 }))
   return fake
+}
+
+function hasWork(node: FakeBitcoind, work: number): void {
+  node.methods.set('getblockchaininfo', () => ({ chainwork: work.toString(16).padStart(64, '0') }))
 }
 
 interface Setup {
@@ -457,6 +462,79 @@ describe('several nodes', () => {
     while (daemon.address !== first.url) await new Promise((resolve) => setImmediate(resolve))
     expect(await daemon.height()).toBe(123)
     expect(log.some(({ msg }) => msg === 'back to the first bitcoind')).toBe(true)
+  })
+
+  it.each([
+    ['lacks blocks that the second has', (first: FakeBitcoind) => hasWork(first, 122)],
+    [
+      'is still starting',
+      (first: FakeBitcoind) =>
+        first.methods.set('getblockchaininfo', () => {
+          throw new RpcFault(-28, 'Loading block index…')
+        }),
+    ],
+  ])('are not left for the first while it %s', async (_what, away) => {
+    const [first, second] = [await fakeNode(), await fakeNode()]
+    const { daemon, clock } = await started([first, second])
+    await first.close()
+    await daemon.height()
+    away(first)
+    await first.open()
+    for (let look = 1; look <= 3; look++) {
+      clock.advance(TIMES.returnAfter)
+      await daemon.height()
+      await daemon.preferBest()
+      expect(daemon.address).toBe(second.url)
+    }
+    hasWork(first, 123)
+    expect(await daemon.preferBest()).toBe(true)
+    expect(daemon.address).toBe(first.url)
+  })
+
+  it('are left for one that has more work, at once if somebody wants the best', async () => {
+    const nodes = [await fakeNode(), await fakeNode(), await fakeNode()] as const
+    const [first, second, third] = nodes
+    const { daemon } = await started(nodes)
+    const { turn } = daemon
+    expect(await daemon.preferBest()).toBe(false)
+    expect(daemon.turn).toBe(turn)
+    hasWork(second, 124)
+    hasWork(third, 125)
+    expect(await daemon.preferBest()).toBe(true)
+    expect(daemon.address).toBe(third.url)
+    expect(daemon.turn).not.toBe(turn)
+    hasWork(second, 125)
+    hasWork(first, 125)
+    await daemon.preferBest()
+    expect(daemon.address).toBe(first.url)
+  })
+
+  it('are left in the background only by a node that has not caught up since the last look', async () => {
+    const [first, second] = [await fakeNode(), await fakeNode()]
+    const { daemon, clock } = await started([first, second])
+    const look = async (): Promise<void> => {
+      const heard = (): number => second.heard.filter(({ method }) => method === 'getblockchaininfo').length
+      const before = heard()
+      clock.advance(TIMES.returnAfter)
+      await daemon.height()
+      while (heard() === before) await new Promise((resolve) => setImmediate(resolve))
+      // What it does with the answers.
+      for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    // A block that comes to the second first, and to the first before the next look.
+    for (let work = 124; work < 127; work++) {
+      hasWork(second, work)
+      await look()
+      expect(daemon.address).toBe(first.url)
+      hasWork(first, work)
+    }
+    hasWork(second, 127)
+    await look()
+    expect(daemon.address).toBe(first.url)
+    hasWork(second, 128)
+    await look()
+    await look()
+    while (daemon.address !== second.url) await new Promise((resolve) => setImmediate(resolve))
   })
 
   it('stay with the second where the first is still away', async () => {

@@ -226,6 +226,13 @@ export class FakeDaemon implements Daemon {
   async height(): Promise<never> {
     throw new Error('not a part of this fake')
   }
+  readonly turn = 0
+  async preferBest(): Promise<never> {
+    throw new Error('not a part of this fake')
+  }
+  async chainTips(): Promise<never> {
+    throw new Error('not a part of this fake')
+  }
   async blockHashes(): Promise<never> {
     throw new Error('not a part of this fake')
   }

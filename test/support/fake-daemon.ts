@@ -1,5 +1,13 @@
 import { isUnspendable } from '../../src/chain/script.ts'
-import type { ChainInfo, Daemon, DaemonAbilities, MempoolIds, NodeOutput, Outpoint } from '../../src/daemon/daemon.ts'
+import type {
+  ChainInfo,
+  ChainTip,
+  Daemon,
+  DaemonAbilities,
+  MempoolIds,
+  NodeOutput,
+  Outpoint,
+} from '../../src/daemon/daemon.ts'
 import { DaemonError } from '../../src/errors.ts'
 import { throwIfAborted } from '../../src/lib/abort.ts'
 import { toDisplayHex } from '../../src/lib/bytes.ts'
@@ -9,7 +17,13 @@ import { type RandomChain, spentTxOuts } from './chain-builder.ts'
 export class FakeDaemon implements Daemon {
   abilities: DaemonAbilities = { rest: false, spentTxOuts: false, zmq: undefined }
   readonly address = 'fake'
-  chain: RandomChain
+  turn = 0
+  /** Stands in for what several nodes do. */
+  preferBest: () => Promise<boolean> = () => Promise.resolve(false)
+  /** What the node thinks of the chains that it was on before; undefined where it never heard of them. */
+  left: 'invalid' | 'verified' | 'known' | undefined = 'invalid'
+  #chain: RandomChain
+  readonly #before = new Set<RandomChain>()
   /** Stands in for what rawBlock gives. */
   tamper: (raw: Uint8Array, hash: string) => Uint8Array | Promise<Uint8Array> = (raw) => raw
   /** Stands in for what spentTxOuts gives. */
@@ -24,7 +38,29 @@ export class FakeDaemon implements Daemon {
   readonly #blocks = new Map<string, { readonly raw: Uint8Array; readonly spent: () => Uint8Array }>()
 
   constructor(chain: RandomChain) {
-    this.chain = chain
+    this.#chain = chain
+  }
+
+  get chain(): RandomChain {
+    return this.#chain
+  }
+
+  set chain(chain: RandomChain) {
+    if (chain !== this.#chain) this.#before.add(this.#chain)
+    this.#chain = chain
+  }
+
+  async chainTips(signal?: AbortSignal): Promise<readonly ChainTip[]> {
+    await this.#enter('chainTips', signal)
+    const { chain, left } = this
+    const { height } = chain
+    const tips: ChainTip[] = [{ height, hash: toDisplayHex(chain.tip.hash), fork: height, status: 'active' }]
+    for (const { tip, blocks } of left === undefined ? [] : this.#before) {
+      const hash = toDisplayHex(tip.hash)
+      const fork = blocks.findLastIndex((block, at) => chain.blocks[at] === block)
+      if (left !== undefined && fork < tip.height) tips.push({ height: tip.height, hash, fork, status: left })
+    }
+    return tips
   }
 
   async height(signal?: AbortSignal): Promise<number> {

@@ -16,6 +16,7 @@ import type { ModelNode } from './model-node.ts'
 export class ScriptedDaemon implements Daemon, DaemonNotices {
   readonly abilities: DaemonAbilities = { rest: false, spentTxOuts: false, zmq: undefined }
   readonly address = 'scripted'
+  turn = 0
   readonly node: ModelNode
   /** Names of the calls made, in order. */
   readonly calls: string[] = []
@@ -76,6 +77,14 @@ export class ScriptedDaemon implements Daemon, DaemonNotices {
   async mempoolTransactions(txids: readonly string[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]> {
     await this.#enter('mempoolTransactions', signal)
     return txids.map((txid) => this.node.mempool.get(txid)?.raw)
+  }
+
+  preferBest(): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+
+  chainTips(): never {
+    return unscripted()
   }
 
   networkInfo(): never {

@@ -269,6 +269,104 @@ describe.each([
         expect(db.tip.height).toBe(30)
       }))
 
+    it.each([
+      ['on the same chain', 0],
+      ['on a branch of its own', 2],
+    ])('is not taken for one while a node that does not know our branch is behind %s', (_which, mined) =>
+      withWorld(20, async ({ catchUp, daemon, db, heard, expectSynced }) => {
+        await catchUp()
+        const ours = daemon.chain
+        daemon.left = undefined
+        daemon.chain = ours.fork(15)
+        for (let i = 0; i < mined; i++) daemon.chain.mine(PLAN)
+        await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
+        daemon.left = 'known'
+        await expect(catchUp()).rejects.toThrow(/at height 1[57] and has to catch up with the index at 20/)
+        expect(db.tip.height).toBe(20)
+        expect(heard.rolledBack_).toEqual([])
+        // It goes to ours, or finds more blocks of its own.
+        if (mined === 0) daemon.chain = ours
+        else for (let i = 0; i < 4; i++) daemon.chain.mine(PLAN)
+        await catchUp()
+        await expectSynced()
+      }),
+    )
+
+    it('is not taken for one while a node that has verified our branch before is on its way there', () =>
+      withWorld(20, async ({ catchUp, daemon, db }) => {
+        await catchUp()
+        daemon.left = 'verified'
+        daemon.chain = daemon.chain.fork(15)
+        await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
+        expect(db.tip.height).toBe(20)
+      }))
+
+    it('is followed to a lower height by the node that has found a better branch than ours', () =>
+      withWorld(20, async ({ catchUp, daemon, expectSynced }) => {
+        await catchUp()
+        daemon.left = 'verified'
+        daemon.chain = daemon.chain.fork(15)
+        daemon.chain.mine(PLAN)
+        await catchUp()
+        await expectSynced()
+      }))
+
+    it('is looked for at the best of several nodes', () =>
+      withWorld(20, async ({ catchUp, daemon, heard, expectSynced }) => {
+        await catchUp()
+        const ours = daemon.chain
+        daemon.chain = ours.fork(15)
+        daemon.preferBest = () => {
+          daemon.chain = ours
+          daemon.turn += 1
+          return Promise.resolve(true)
+        }
+        ours.mine(PLAN)
+        await catchUp()
+        await expectSynced()
+        expect(heard.rolledBack_).toEqual([])
+      }))
+
+    it('is not seen in the answers of two nodes', () =>
+      withWorld(20, async ({ catchUp, daemon, heard, expectSynced }) => {
+        await catchUp()
+        const ours = daemon.chain
+        const other = ours.fork(15)
+        for (let i = 0; i < 6; i++) other.mine(PLAN)
+        // One that is away by the time that it is asked for its tips.
+        daemon.before = (call) => {
+          if (call !== 'blockHashes' || daemon.turn > 0) return
+          daemon.turn = 1
+          daemon.chain = other
+          daemon.before = () => {
+            if (daemon.turn === 1) [daemon.chain, daemon.turn] = [ours, 2]
+          }
+        }
+        await catchUp()
+        await expectSynced()
+        expect(heard.rolledBack_).toEqual([])
+      }))
+
+    it.each([
+      ['takes back more blocks than can be followed', false],
+      ['is on its way down, one block after the other,', true],
+    ])('does not stop anything while a node %s and has no other chain', (_what, moving) =>
+      withWorld(30, async ({ catchUp, daemon, db, expectSynced }) => {
+        await catchUp()
+        const ours = daemon.chain
+        daemon.chain = ours.fork(moving ? 21 : 19)
+        daemon.before = (call) => {
+          if (call === 'blockHashes' && moving) daemon.chain = ours.fork(19)
+        }
+        await expect(catchUp()).rejects.toThrow(DaemonUnavailableError)
+        expect(db.tip.height).toBe(30)
+        daemon.before = () => undefined
+        daemon.chain = ours
+        await catchUp()
+        await expectSynced()
+      }),
+    )
+
     it('leaves views of the old branch as they were', () =>
       withWorld(12, async ({ catchUp, daemon, db, expectSynced }) => {
         await catchUp()
