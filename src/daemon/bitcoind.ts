@@ -182,6 +182,7 @@ export class Bitcoind implements Daemon, Service {
   mempoolInfo(signal?: AbortSignal): Promise<MempoolInfo> {
     return this.#read('getmempoolinfo', [], replies.MempoolInfoReply, signal).then((reply) => ({
       size: reply.size,
+      loaded: reply.loaded ?? true,
       mempoolMinFee: reply.mempoolminfee,
       minRelayTxFee: reply.minrelaytxfee ?? reply.mempoolminfee,
       // What every version did before it said so.
@@ -233,10 +234,12 @@ export class Bitcoind implements Daemon, Service {
   }
 
   async mempoolIds(signal?: AbortSignal): Promise<MempoolIds> {
+    const begun = this.#clock.monotonic()
     const read = async (node: BitcoinNode, params: readonly unknown[], bounds: Bounds): Promise<MempoolIds> => {
+      const waited = this.#clock.monotonic() - begun
       const result = await node.rpc.call('getrawmempool', params, bounds)
       const reply = readReply('getrawmempool', result, replies.MempoolIdsReply)
-      return { txids: reply.txids, sequence: reply.mempool_sequence }
+      return { txids: reply.txids, sequence: reply.mempool_sequence, waited }
     }
     return this.#ask(
       async (node, bounds) => {

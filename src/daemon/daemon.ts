@@ -111,6 +111,8 @@ export interface NetworkInfo {
 /** Fees in BTC per 1000 virtual bytes. */
 export interface MempoolInfo {
   readonly size: number
+  /** False while the node takes in again what it had before it was started. */
+  readonly loaded: boolean
   readonly mempoolMinFee: number
   readonly minRelayTxFee: number
   readonly incrementalRelayFee: number
@@ -140,6 +142,8 @@ export interface NodeOutput {
 export interface MempoolIds {
   readonly txids: readonly string[]
   readonly sequence: number | undefined
+  /** Milliseconds before the question was put that is answered here: for a node that was away. */
+  readonly waited: number
 }
 
 /** `raw` is bitcoind's answer as it came; the rest is what we read of it. */

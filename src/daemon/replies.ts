@@ -39,9 +39,10 @@ export const ChainTipsReply = z.array(
 
 export const NetworkInfoReply = z.object({ version: z.int(), subversion: z.string(), relayfee: FeeRate })
 
-/** `minrelaytxfee` is there since 0.19, `incrementalrelayfee` since 24. */
+/** `minrelaytxfee` and `loaded` are there since 0.19, `incrementalrelayfee` since 24. */
 export const MempoolInfoReply = z.object({
   size: z.int().nonnegative(),
+  loaded: z.boolean().optional(),
   mempoolminfee: FeeRate,
   minrelaytxfee: FeeRate.optional(),
   incrementalrelayfee: FeeRate.optional(),

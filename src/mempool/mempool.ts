@@ -67,6 +67,8 @@ export interface Refreshed {
   readonly node: ChainInfo
   /** Place of the node's list among its notices, where it told it. */
   readonly sequence: number | undefined
+  /** Milliseconds of all that it took in which the node was away before it gave the list. */
+  readonly waited: number
   /** Ids of the transactions that were found to be new or gone. */
   readonly changed: readonly string[]
   /**
@@ -75,6 +77,11 @@ export interface Refreshed {
    * the caller wanted to do something else first; the next refresh goes on where this one ended.
    */
   readonly outcome: 'current' | 'behind' | 'paused'
+  /**
+   * The node was started anew and has not taken in all that it had before: what it lacks is kept, for it may come back.
+   * Ask for the list again soon.
+   */
+  readonly loading: boolean
   /** hashXs (Latin-1) whose answers may have changed, but for those given to `step` before. */
   readonly touched: Set<string>
 }
@@ -109,6 +116,8 @@ export class Mempool {
   #came = 0
   /** True from a block that was taken back until everything was looked at again for what matters. */
   #interestStale = false
+  /** The node was still loading its mempool when it was asked last. */
+  #nodeLoads = false
 
   constructor(options: Partial<MempoolOptions>, collaborators: MempoolCollaborators) {
     this.#options = { ...MEMPOOL_DEFAULTS, ...options }
@@ -191,16 +200,25 @@ export class Mempool {
     step: RefreshStep = goOn,
     listed: () => void = () => undefined,
   ): Promise<Refreshed> {
-    const { txids, sequence } = await daemon.mempoolIds(signal)
-    // Asked after the ids: if this tip is the view's, so it was when the ids were listed.
+    const { turn } = daemon
+    const { txids, sequence, waited } = await daemon.mempoolIds(signal)
+    // Asked after the ids: if this tip is the view's, so it was when the ids were listed. By the same node, that is.
     const node = await daemon.chainInfo(signal)
-    if (!standsOn(view, node)) return behind(node)
+    if (!standsOn(view, node) || daemon.turn !== turn) return behind(node)
     await this.#renewInterest(view, signal)
     const { gone, fresh } = await this.#compare(txids, signal)
+    const loading = (gone.length > 0 || this.#nodeLoads) && (await this.#isLoading(daemon, signal))
     listed()
-    const result = await this.#takeIn(gone, fresh, { view, daemon, signal, step })
+    const result = await this.#takeIn(loading ? [] : gone, fresh, { view, daemon, signal, step })
     if (result.outcome === 'current') this.#complete = true
-    return { ...result, node, sequence }
+    return { ...result, loading, node, sequence, waited }
+  }
+
+  /** True also when the node has come to the end since it was asked last, for its list may be from before that. */
+  async #isLoading(daemon: Daemon, signal: AbortSignal): Promise<boolean> {
+    const before = this.#nodeLoads
+    this.#nodeLoads = !(await daemon.mempoolInfo(signal)).loaded
+    return before || this.#nodeLoads
   }
 
   /** The same by what the node told of changes since the last refresh or update; all of them, or the two drift apart. */
@@ -220,7 +238,7 @@ export class Mempool {
     const gone = news.removed.filter((txid) => this.#graph.has(txid))
     const fresh = news.added.filter((txid) => !this.#isKnown(txid))
     const result = await this.#takeIn(gone, fresh, { view, daemon, signal, step })
-    return { ...result, node, sequence: undefined }
+    return { ...result, loading: false, node, sequence: undefined, waited: 0 }
   }
 
   /**
@@ -446,7 +464,7 @@ function standsOn(view: ChainView, node: ChainInfo): boolean {
 }
 
 function behind(node: ChainInfo): Refreshed {
-  return { node, sequence: undefined, changed: [], outcome: 'behind', touched: new Set() }
+  return { node, sequence: undefined, changed: [], outcome: 'behind', loading: false, waited: 0, touched: new Set() }
 }
 
 function goOn(): 'continue' {

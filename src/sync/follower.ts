@@ -331,6 +331,8 @@ export class Follower implements Service {
     }
     this.#lastRefresh = this.#clock.now()
     this.#schedule.done(result, news === undefined, { begun, listed, now })
+    // Its notices tell what comes, not what it had before and will never have again.
+    if (result.loading) this.#schedule.startOver(now + this.#options.mempoolPollMs)
     if (!wasComplete) this.#log.info({ transactions: this.#mempool.size }, 'mempool loaded')
   }
 

@@ -106,7 +106,7 @@ export class MempoolSchedule {
   done(result: Refreshed, byList: boolean, { begun, listed, now }: Times): void {
     const { factor, shortestMs, longestMs } = byList ? LIST_REST : NEWS_REST
     const asked = byList ? listed : now
-    const rest = Math.min(Math.max(factor * (asked - begun), shortestMs), longestMs)
+    const rest = Math.min(Math.max(factor * (asked - begun - result.waited), shortestMs), longestMs)
     this.#restUntil = Math.max(asked + rest, now + shortestMs)
     this.#newsAt = Math.max(this.#newsAt, this.#restUntil)
     if (!byList) return

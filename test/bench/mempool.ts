@@ -64,7 +64,7 @@ for (const raw of known.values()) for (const { script } of parseWholeTx(raw).out
 const parseTime = performance.now() - parseBegun
 
 const daemon = new ScriptedDaemon(node)
-daemon.mempoolIds = () => Promise.resolve({ txids: [...known.keys()], sequence: undefined })
+daemon.mempoolIds = () => Promise.resolve({ txids: [...known.keys()], sequence: undefined, waited: 0 })
 // As over a socket: an answer comes in a turn of its own.
 daemon.mempoolTransactions = async (txids) => {
   await new Promise((resolve) => setImmediate(resolve))

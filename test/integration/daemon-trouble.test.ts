@@ -115,6 +115,16 @@ describe('one trouble, one more try', () => {
     expect(await height).toBe(123)
   })
 
+  it('is no part of the time that a list of the mempool took', async () => {
+    const node = await fakeNode()
+    node.methods.set('getrawmempool', () => ({ txids: [], mempool_sequence: 1 }))
+    const { daemon, clock } = await started([node])
+    expect(await daemon.mempoolIds()).toMatchObject({ waited: 0 })
+    node.misbehave({ kind: 'answer', status: 503, body: '' })
+    const { waited } = await daemon.mempoolIds()
+    expect(waited).toBeCloseTo(backOffs(clock)[0] ?? 0, 1)
+  })
+
   it('survives silence, once the time of the call is over', async () => {
     const node = await fakeNode()
     const { daemon, clock, log } = await started([node])

@@ -357,6 +357,48 @@ describe('Follower', () => {
       expect(world.mempool.size).toBe(2)
     })
 
+    it('polls while nothing is told at all, until what changed was heard of again', async () => {
+      const world = await proved()
+      world.daemon.notify({ kind: 'silence' })
+      await world.idle()
+      for (let height = 2; height < 5; height++) {
+        world.pay(height)
+        world.clock.advance(1000)
+        await world.idle()
+        expect(world.mempool.size).toBe(height)
+      }
+      world.daemon.notify({ kind: 'gap' })
+      world.clock.advance(50)
+      await world.idle()
+      const lists = listsOf(world)
+      world.clock.advance(1000)
+      await world.idle()
+      expect(listsOf(world)).toBe(lists + 1)
+    })
+
+    it('asks for the list while a node that was started anew loads what it had', async () => {
+      const world = await proved()
+      const [had] = world.node.mempool.values()
+      world.node.mempool.clear()
+      world.daemon.loaded = false
+      world.daemon.notify({ kind: 'gap' })
+      await world.idle()
+      expect(world.mempool.size).toBe(1)
+      world.pay(2)
+      world.daemon.tell()
+      world.clock.advance(50)
+      await world.idle()
+      expect(world.published.at(-1)?.history).toBe('0/2')
+      // It comes without a word that anybody would miss, or never.
+      world.daemon.loaded = true
+      for (let list = 0; list < 2; list++) {
+        world.clock.advance(1000)
+        await world.idle()
+      }
+      expect(world.node.mempool.has(toDisplayHex(had!.txid))).toBe(false)
+      expect(world.published.at(-1)?.history).toBe('0/1')
+    })
+
     it('asks for the list again when notices were lost while it was under way', async () => {
       const world = await proved()
       world.daemon.before = (call) => {

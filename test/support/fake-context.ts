@@ -218,6 +218,7 @@ export class FakeDaemon implements Daemon {
   mempoolInfo() {
     return this.#answer(['mempoolInfo'], () => ({
       size: 1,
+      loaded: true,
       mempoolMinFee: 0.00002,
       minRelayTxFee: 0.00001,
       incrementalRelayFee: 0.000001,

@@ -5,6 +5,7 @@ import type {
   DaemonNotice,
   DaemonNotices,
   MempoolIds,
+  MempoolInfo,
 } from '../../src/daemon/daemon.ts'
 import { DaemonUnavailableError } from '../../src/errors.ts'
 import type { ModelNode } from './model-node.ts'
@@ -22,6 +23,8 @@ export class ScriptedDaemon implements Daemon, DaemonNotices {
   readonly calls: string[] = []
   /** Calls fail while this is true. */
   away = false
+  /** False: it was started a moment ago, and takes in what it had in its mempool. */
+  loaded = true
   /** Runs before a call is answered. */
   before: ((call: string) => Promise<void> | void) | undefined
   #told = 0
@@ -71,7 +74,7 @@ export class ScriptedDaemon implements Daemon, DaemonNotices {
 
   async mempoolIds(signal?: AbortSignal): Promise<MempoolIds> {
     await this.#enter('mempoolIds', signal)
-    return { txids: [...this.node.mempool.keys()], sequence: this.node.notices.length }
+    return { txids: [...this.node.mempool.keys()], sequence: this.node.notices.length, waited: 0 }
   }
 
   async mempoolTransactions(txids: readonly string[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]> {
@@ -91,8 +94,16 @@ export class ScriptedDaemon implements Daemon, DaemonNotices {
     return unscripted()
   }
 
-  mempoolInfo(): never {
-    return unscripted()
+  async mempoolInfo(signal?: AbortSignal): Promise<MempoolInfo> {
+    await this.#enter('mempoolInfo', signal)
+    const fee = 0.00001
+    return {
+      size: this.node.mempool.size,
+      loaded: this.loaded,
+      mempoolMinFee: fee,
+      minRelayTxFee: fee,
+      incrementalRelayFee: fee,
+    }
   }
 
   blockHashes(): never {

@@ -139,6 +139,55 @@ describe('Mempool', () => {
     expect(mempool.snapshot().has(idOf(tx))).toBe(true)
   })
 
+  it('takes nothing for gone because of the answers of two nodes', async () => {
+    const { node, daemon, mempool, coin, refresh } = world()
+    const tx = makeTx([coin(1)], [{ script: 11, value: COIN }])
+    node.accept(tx)
+    await refresh()
+    // The list of one that had not heard of it; then another one says on which tip it is.
+    daemon.mempoolIds = () => Promise.resolve({ txids: [], sequence: undefined, waited: 0 })
+    daemon.before = (call) => {
+      if (call === 'chainInfo') daemon.turn += 1
+    }
+    expect(await refresh()).toMatchObject({ outcome: 'behind', changed: [] })
+    expect(mempool.size).toBe(1)
+    daemon.before = undefined
+    await refresh()
+    expect(mempool.size).toBe(0)
+  })
+
+  it('keeps what a node that was started anew has not loaded yet, and drops what it never has again', async () => {
+    const { node, daemon, mempool, coin, refresh } = world()
+    const [back, lost, fresh] = [1, 2, 3].map((height) => makeTx([coin(height)], [{ script: 11, value: COIN }]))
+    for (const tx of [back!, lost!]) node.accept(tx)
+    await refresh()
+    node.mempool.clear()
+    daemon.loaded = false
+    expect(await refresh()).toMatchObject({ outcome: 'current', loading: true, changed: [] })
+    node.accept(fresh!)
+    expect(await refresh()).toMatchObject({ loading: true, changed: [idOf(fresh!)] })
+    expect(mempool.size).toBe(3)
+    // It comes to the end between the list and the question whether it has: the list was from before.
+    daemon.before = (call) => {
+      if (call !== 'mempoolInfo' || daemon.loaded) return
+      daemon.loaded = true
+      node.accept(back!)
+    }
+    expect(await refresh()).toMatchObject({ loading: true })
+    expect(mempool.size).toBe(3)
+    expect(await refresh()).toMatchObject({ loading: false, changed: [idOf(lost!)] })
+    expect(
+      mempool
+        .snapshot()
+        .items(A)
+        .map(({ txid }) => txid)
+        .toSorted(),
+    ).toEqual([idOf(back!), idOf(fresh!)].toSorted())
+    daemon.calls.length = 0
+    await refresh()
+    expect(daemon.calls).not.toContain('mempoolInfo')
+  })
+
   it('holds a transaction back until its parent is known, and fetches it only once', async () => {
     const { node, daemon, mempool, coin, refresh } = world()
     const parent = makeTx([coin(1)], [{ script: 11, value: COIN }])
@@ -274,7 +323,7 @@ describe('Mempool', () => {
     const { node, daemon, mempool, coin, refresh } = world()
     const tx = makeTx([coin(1)], [{ script: 11, value: COIN }])
     node.accept(tx)
-    daemon.mempoolIds = () => Promise.resolve({ txids: [idOf(tx), idOf(tx)], sequence: undefined })
+    daemon.mempoolIds = () => Promise.resolve({ txids: [idOf(tx), idOf(tx)], sequence: undefined, waited: 0 })
     await refresh()
     expect(mempool.snapshot().items(A)).toHaveLength(1)
   })

@@ -14,14 +14,16 @@ const RESULT: Refreshed = {
   sequence: undefined,
   changed: [],
   outcome: 'current',
+  loading: false,
+  waited: 0,
   touched: new Set(),
 }
 
 /** When the next list is asked for after one that was begun at 0. */
-function nextAfter({ listed, now, pollMs = 1000 }: { listed: number; now: number; pollMs?: number }): number {
-  const schedule = new MempoolSchedule({ pollMs })
+function nextAfter({ listed, now, waited = 0 }: { listed: number; now: number; waited?: number }): number {
+  const schedule = new MempoolSchedule({ pollMs: 1000 })
   schedule.begin(0)
-  schedule.done(RESULT, true, { begun: 0, listed, now })
+  schedule.done({ ...RESULT, waited }, true, { begun: 0, listed, now })
   return schedule.at
 }
 
@@ -38,6 +40,10 @@ describe('the polls of a mempool without notices', () => {
   it('leave the node alone for four times as long as its list took', () => {
     expect(nextAfter({ listed: 500, now: 600 })).toBe(2500)
     expect(nextAfter({ listed: 4000, now: 4100 })).toBe(9000)
+  })
+
+  it('do not count the time in which it was away', () => {
+    expect(nextAfter({ listed: 4000, now: 4100, waited: 3900 })).toBe(4400)
   })
 })
 
