@@ -60,8 +60,12 @@ const BACK_OFF: BackOff = { first: 500, longest: 10_000, factor: 2, jitter: 0.2 
 /** A long catch-up publishes after so many milliseconds, or so many hashXs, also before it is at the tip. */
 const LONGEST_SILENCE_MS = 10_000
 const MOST_TOUCHED = 200_000
-/** Wait before the node is asked again after it was found to be on another tip than the index. */
+/**
+ * Wait before the node is asked again after it was found to be on another tip than the index: twice as long each time in a
+ * row, for something between that answers from a cache says so for long.
+ */
 const BEHIND_MS = 100
+const LONGEST_BEHIND_MS = 5000
 /** Wait, at most, before a published block is written: while clients are told of it. */
 const LONGEST_TELLING_MS = 1000
 
@@ -105,6 +109,8 @@ export class Follower implements Service {
   /** When the catch-up under way began or last published. */
   #silentSince = 0
   #histogramStale = false
+  /** How often in a row the node was on another tip when it was asked for its mempool. */
+  #behind = 0
 
   /** Times by the monotonic clock at which something is to be done. */
   #blocksAt = 0
@@ -321,9 +327,11 @@ export class Follower implements Service {
     const now = this.#now
     if (result.outcome === 'behind') {
       this.#blocksAt = now
-      this.#schedule.startOver(now + BEHIND_MS)
+      this.#schedule.startOver(now + Math.min(BEHIND_MS * 2 ** this.#behind, LONGEST_BEHIND_MS))
+      this.#behind += 1
       return
     }
+    this.#behind = 0
     if (this.#touched.size > 0 || !wasComplete) this.#publishMempool()
     if (result.outcome === 'paused') {
       this.#schedule.startOver(now)
@@ -350,6 +358,7 @@ export class Follower implements Service {
     this.#silentSince = this.#now
     this.#daemonHeight = Math.max(this.#daemonHeight ?? height, height)
     this.#reorgSince = undefined
+    this.#behind = 0
     this.#state = 'following'
     // The best paying transactions went into the block.
     this.#histogramStale = true

@@ -652,6 +652,35 @@ describe('Follower', () => {
     expect(changes(world.published.map(({ history }) => history))).toEqual(['0/0', '0/1', '1/0'])
   })
 
+  it('asks less and less often for a mempool that goes with another tip than the blocks that are told', async () => {
+    const world = await begin(new World())
+    const { daemon, clock } = world
+    const chainInfo = daemon.chainInfo.bind(daemon)
+    // Something between that answers from a cache.
+    const old = await chainInfo()
+    daemon.chainInfo = () => Promise.resolve(old)
+    world.node.connect([])
+    daemon.notify({ kind: 'gap' })
+    await world.idle()
+    const lists = (): number => daemon.calls.filter((call) => call === 'mempoolIds').length
+    const waits: number[] = []
+    for (let list = 0; list < 8; list++) {
+      const [before, begun] = [lists(), clock.monotonic()]
+      while (lists() === before) {
+        clock.advance(10)
+        await world.idle()
+      }
+      waits.push(clock.monotonic() - begun)
+    }
+    expect(waits.slice(0, 4)).toEqual([100, 200, 400, 800])
+    expect(waits.at(-1)).toBe(5000)
+    daemon.chainInfo = chainInfo
+    world.pay(1)
+    clock.advance(5000)
+    await world.idle()
+    expect(world.mempool.size).toBe(1)
+  })
+
   it('lets a block go first while a large mempool loads', async () => {
     const world = new World({}, 2)
     for (let i = 1; i < 10; i++) world.pay(i)
