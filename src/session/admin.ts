@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Daemon } from '../daemon/daemon.ts'
 import { ERROR_CODES, InvariantError, RpcError } from '../errors.ts'
+import { linkSignals } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Service } from '../lib/service.ts'
 import type { Logger } from '../log.ts'
@@ -237,7 +238,8 @@ class AdminSession implements RequestHost {
     // What changes something is in the audit; health checks ask every few seconds.
     log.debug({ method: call.method.slice(0, 100), from }, 'administrator asks')
     const over = new AbortController()
-    const signal = AbortSignal.any([this.#gone.signal, over.signal])
+    // The connection may last for months of questions.
+    const { signal, unlink } = linkSignals(this.#gone.signal, over.signal)
     const late = clock.sleep(this.#options.requestTimeout, signal).then(() => {
       over.abort()
       if (this.#collaborators.counts !== undefined) this.#collaborators.counts.timedOut++
@@ -248,6 +250,7 @@ class AdminSession implements RequestHost {
     } finally {
       over.abort()
       await late.catch(() => {}) // Only says that it was stopped, or what was thrown already.
+      unlink()
     }
   }
 

@@ -3,8 +3,13 @@ import { connect, createServer, type Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { silentLogger } from '../../../src/log.ts'
 import type { RpcMethod } from '../../../src/rpc/method.ts'
 import { addPeer } from '../../../src/rpc/methods/server.ts'
+import { AdminServer, DEFAULT_ADMIN } from '../../../src/session/admin.ts'
+import { sessionAdminMethods } from '../../../src/session/admin-methods.ts'
+import { FakeDaemon, FakeServer } from '../../support/fake-context.ts'
 import { SessionKit } from '../../support/session-kit.ts'
 import { LIMITS } from '../../support/transport-kit.ts'
 
@@ -156,5 +161,36 @@ describe('memory of idle sessions', () => {
     // What sockets have of the last write, on both sides, goes with their next turns, on a busy machine later than others'.
     const most = long.length / 10
     await vi.waitFor(async () => expect(((await held()) - before) / sockets.length).toBeLessThan(most), 10_000)
+  })
+})
+
+describe('memory of a connection that lasts', () => {
+  it('of the administrator does not grow with what it was asked', async () => {
+    const { shared, manager } = await startKit()
+    const methods = sessionAdminMethods({ shared, manager, stop: () => {} })
+    const around = { daemon: new FakeDaemon(), server: new FakeServer(), clock: systemClock, log: silentLogger() }
+    const admin = new AdminServer(
+      { ...DEFAULT_ADMIN, port: 0, connection: LIMITS },
+      { ...around, methods, requestId: () => '1' },
+    )
+    await admin.start()
+    stop.unshift(() => admin.stop())
+    const socket = connect({ host: '127.0.0.1', port: admin.address!.port })
+    stop.unshift(() => leave([socket]))
+    await once(socket, 'connect')
+    const calls = JSON.stringify(Array.from({ length: 100 }, (_, id) => ({ jsonrpc: '2.0', id, method: 'sessions' })))
+    const after = async (batches: number): Promise<number> => {
+      for (let i = 0; i < batches; i++) await ask(socket, calls)
+      return held()
+    }
+    const growths: number[] = []
+    let before = await after(50)
+    for (let round = 0; round < 2; round++) {
+      const now = await after(100)
+      growths.push((now - before) / 10_000)
+      before = now
+    }
+    // Bytes for each call, the round in which nothing else happened to be kept.
+    expect(Math.min(...growths)).toBeLessThan(20)
   })
 })
