@@ -1,6 +1,8 @@
+import { queryObjects } from 'node:v8'
 import { describe, expect, it, type MockInstance, vi } from 'vitest'
 import { LOCATIONS } from '../../../src/atomicals/layout.ts'
 import { type PagedRows, ViewRows } from '../../../src/atomicals/rows.ts'
+import { UnconfirmedBlock } from '../../../src/atomicals/unconfirmed.ts'
 import type { Tx } from '../../../src/chain/tx.ts'
 import type { Daemon } from '../../../src/daemon/daemon.ts'
 import { TXID_KEY_SIZE } from '../../../src/db/layout.ts'
@@ -194,6 +196,18 @@ describe('what the mempool does to Atomicals', () => {
       await expect(longer).rejects.toMatchObject({ name: 'AbortError' })
       const again = await world.of(view, short)
       expect([isHeld(again, view, txs[2]!), isHeld(again, view, txs[3]!)]).toEqual([true, false])
+    }),
+  )
+
+  it(
+    'is forgotten once another is asked for, however many there were',
+    on(async (world, view, nft) => {
+      const lists = Array.from(
+        { length: 20 },
+        (_, i) => new KeptList([world.kept(spend({ from: [out(nft)], to: [900 - i] }))]),
+      )
+      for (const list of lists) expect(await world.of(view, list)).toBeDefined()
+      expect(queryObjects(UnconfirmedBlock, { format: 'count' })).toBeLessThan(5)
     }),
   )
 })

@@ -68,7 +68,7 @@ export class UnconfirmedAtomicals {
   readonly #heights: AtomicalsHeights
   #run: Run | undefined
   /** Who asks works for all: one at a time, each with his own view and until his own request ends. */
-  #turn: Promise<unknown> = Promise.resolve()
+  #turn: Promise<void> = Promise.resolve()
 
   constructor(options: { readonly heights: AtomicalsHeights }) {
     this.#heights = options.heights
@@ -86,7 +86,7 @@ export class UnconfirmedAtomicals {
     const before = this.#turn
     const own = untilAborted(before, asking.signal).then(() => this.#known(asking) ?? this.#work(asking))
     // Whoever comes next waits for the one before too, where this one gave up waiting.
-    this.#turn = Promise.allSettled([before, own])
+    this.#turn = Promise.allSettled([before, own]).then(forget)
     return own
   }
 
@@ -155,6 +155,9 @@ export class UnconfirmedAtomicals {
     return true
   }
 }
+
+/** What came of all who asked before would else be kept for as long as anybody asks. */
+function forget(): void {}
 
 function rowsOf(block: UnconfirmedBlock, upTo: number): UnconfirmedRows {
   return {
