@@ -164,6 +164,11 @@ export class IndexDatabase {
     return this.#unflushed.bytes + (this.#flushing?.blocks.bytes ?? 0)
   }
 
+  /** Bytes of memory that rows of earlier heights take, which somebody has asked for since the last block, about. */
+  get pastBytes(): number {
+    return this.#past.bytes
+  }
+
   /** True if every unspent output can be looked up by its outpoint: blocks can then come without what they spend. */
   get listsOutputs(): boolean {
     return this.#listsOutputs
@@ -238,6 +243,7 @@ export class IndexDatabase {
       this.#files.append(delta, height === 0 ? new Uint8Array(0) : block.txids)
       this.#headers.append(block.header, tip.txCount, inputCount)
       this.#tip = tip
+      this.#past.forget()
       // Only near the tip is it asked at once.
       if (revocable) await this.#unflushed.layer.makeReady()
       return { from: base, to: tip, touched: touchedBy(delta, [touched, this.#coinIndexes.touchedBy(finished.redo)]) }
@@ -269,6 +275,7 @@ export class IndexDatabase {
       this.#proofs.cut(to.height + 1)
       this.#headers.cut(to.height + 1)
       this.#tip = to
+      this.#past.forget()
       this.#unflushed = this.#noBlocks(true)
       this.#flushedHeight = to.height
       this.#moveBase()

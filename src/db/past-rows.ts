@@ -35,8 +35,9 @@ export interface PastOptions {
 /** Some 400,000 rows: hours of the busiest blocks that Atomicals have had. */
 export const PAST_DEFAULTS: PastOptions = { maxBytes: 100 * 2 ** 20 }
 const WRITES_PER_TURN = 4000
-/** What a row costs in memory beyond its characters, about. */
+/** What a row costs in memory beyond its characters, about, and what a height does beyond its rows. */
 const ROW_OVERHEAD = 120
+const LAYER_OVERHEAD = 500
 
 /** Rows of a height as far as they are others than at the tip. */
 interface Layer {
@@ -46,17 +47,32 @@ interface Layer {
 
 /**
  * Works out the rows of earlier heights by what takes blocks back, one height at a time, and keeps the last few: who asks
- * for one asks for more of it. What it keeps holds for the tip it was made from, whatever was flushed since.
+ * for one asks for more of it. What it keeps holds for the tip it was made from, whatever was flushed since, and is to be
+ * let go of with that.
  */
 export class PastLayers {
   readonly #options: PastOptions
   /** The last used comes last. */
   readonly #kept = new Map<string, Layer>()
   #bytes = 0
-  #last: Promise<unknown> = Promise.resolve()
+  /** How often everything was let go of: what was begun before is not kept. */
+  #era = 0
+  #last: Promise<void> = Promise.resolve()
 
   constructor(options: PastOptions = PAST_DEFAULTS) {
     this.#options = options
+  }
+
+  /** Of what is kept, about. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** To be called when the tip is another one: who asks from then on asks for other rows. */
+  forget(): void {
+    this.#era += 1
+    this.#kept.clear()
+    this.#bytes = 0
   }
 
   /**
@@ -65,15 +81,17 @@ export class PastLayers {
    */
   async at(height: number, sources: PastSources, signal?: AbortSignal): Promise<PastRows> {
     const key = `${toHex(sources.tip.hash)}:${height}`
+    const era = this.#era
     const layer = this.#kept.get(key) ?? (await this.#inTurn(key, () => this.#make(height, sources, signal), signal))
-    this.#keep(key, layer)
+    if (era === this.#era) this.#keep(key, layer)
     return new RowsBefore(sources, layer.rows)
   }
 
   /** One at a time: each may take much memory until it is done. */
   #inTurn(key: string, make: () => Promise<Layer>, signal: AbortSignal | undefined): Promise<Layer> {
     const made = this.#last.then(async () => this.#kept.get(key) ?? (await make()))
-    this.#last = made.catch(() => undefined)
+    const over = (): void => {}
+    this.#last = made.then(over, over)
     return untilAborted(made, signal)
   }
 
@@ -89,7 +107,7 @@ export class PastLayers {
 
   async #make(height: number, sources: PastSources, signal: AbortSignal | undefined): Promise<Layer> {
     const rows = new Map<string, string | undefined>()
-    let bytes = 0
+    let bytes = LAYER_OVERHEAD
     let count = 0
     for (let at = sources.tip.height; at > height; at--) {
       signal?.throwIfAborted()

@@ -40,6 +40,13 @@ export const chainMetrics: readonly Metric<MetricSource>[] = [
     read: ({ index }) => index.pendingBytes,
   }),
   metric({
+    name: 'valence_index_past_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    sentence: 'Memory of rows of earlier heights that were asked for since the last block, about; 100 MiB at most.',
+    read: ({ index }) => index.pastBytes,
+  }),
+  metric({
     name: 'valence_flush_seconds',
     kind: 'histogram',
     unit: 'seconds',

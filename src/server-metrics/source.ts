@@ -28,6 +28,7 @@ export interface MetricSource {
     readonly flushedHeight: number
     readonly outstandingViews: number
     readonly pendingBytes: number
+    readonly pastBytes: number
     readonly flushSeconds: Histogram
   }
   readonly moments: { readonly ready: boolean; readonly usesRunning: number }

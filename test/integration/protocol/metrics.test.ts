@@ -105,6 +105,24 @@ describe('metrics of the whole server', () => {
     expect(await station!.metric('valence_cache_hits_total{cache="node facts"}')).toBe(1)
   })
 
+  it('tell of the rows of earlier heights until the next block', async () => {
+    await start()
+    const client = await station!.client()
+    const bytes = () => station!.metric('valence_index_past_bytes')
+    expect(await bytes()).toBe(0)
+    const asked = ['blockchain.atomicals.listscripthash', [payee('rich').hash, false, 100]] as const
+    await client.request(...asked)
+    expect(await bytes()).toBeGreaterThan(0)
+    await station!.mine(1)
+    expect(await bytes()).toBe(0)
+    await client.request(...asked)
+    const tip = await client.request('blockchain.headers.subscribe')
+    expect(tip).toMatchObject({ height: 111 })
+    station!.node.reorganize(1)
+    await client.notification('blockchain.headers.subscribe')
+    expect(await bytes()).toBe(0)
+  })
+
   it('follow index, node, mempool, broadcasts and notifications', async () => {
     await start()
     const client = await station!.client()

@@ -55,14 +55,38 @@ describe('rows of an earlier height', () => {
   })
 
   it('are kept and made within bounds', async () => {
-    // A row takes some 130 bytes.
-    const past = new PastLayers({ maxBytes: 700 })
+    // A row takes some 130 bytes, and a height 500.
+    const past = new PastLayers({ maxBytes: 1200 })
     const sources = chain(20)
     await expect(past.at(10, sources)).rejects.toMatchObject({ code: 10001 })
     sources.asked.length = 0
     // 4 rows and 3: both together are too many to be kept.
     for (const height of [17, 18, 18, 17]) await past.at(height, sources)
     expect(sources.asked).toEqual([20, 19, 18, 20, 19, 20, 19, 18])
+  })
+
+  it('are kept within bounds also where there are none', async () => {
+    const past = new PastLayers({ maxBytes: 5000 })
+    const sources = { ...chain(8), unflushed: Array.from({ length: 8 }, (_, i) => ({ height: i + 1, writes: [] })) }
+    for (let height = 0; height <= 8; height++) await past.at(height, sources)
+    expect(past.bytes).toBe(4500)
+    for (let tip = 0; tip < 20; tip++) await past.at(8, { ...sources, tip: { height: 8, hash: Uint8Array.of(tip, 1) } })
+    expect(past.bytes).toBe(5000)
+  })
+
+  it('are let go of with the tip that they were made for, those under way too', async () => {
+    const past = new PastLayers()
+    const sources = chain(8)
+    await past.at(6, sources)
+    expect(past.bytes).toBeGreaterThan(0)
+    const underWay = past.at(5, sources)
+    past.forget()
+    expect(past.bytes).toBe(0)
+    expect((await underWay).row(NUMBERS, 0)).toBe(5)
+    expect(past.bytes).toBe(0)
+    sources.asked.length = 0
+    await past.at(6, sources)
+    expect(sources.asked).toEqual([8, 7])
   })
 
   it('are no work for a request that has ended, and those that wait behind it go on', async () => {
