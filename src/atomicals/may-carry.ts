@@ -1,5 +1,6 @@
 import type { Tx } from '../chain/tx.ts'
 import { TXID_KEY_SIZE } from '../db/layout.ts'
+import type { Deploys } from './deploys.ts'
 import type { AtomicalsRules } from './height-rules.ts'
 import { idText } from './id-text.ts'
 import type { HeldRow, PlaceKey } from './layout.ts'
@@ -7,7 +8,7 @@ import { type PlacedTx, placeText } from './ledger.ts'
 import type { Pasts } from './past.ts'
 import { colour, heldKind, type TxOperation } from './steps/colour.ts'
 import { unitsOnceOthersGiveWay } from './steps/distribute.ts'
-import { type CommitPlace, mintOnceOthersGiveWay } from './steps/mint.ts'
+import { type CommitPlace, deployOnceOthersGiveWay, mintOnceOthersGiveWay } from './steps/mint.ts'
 import { holdingsOf, type SpentAt } from './steps/spend.ts'
 import { byText, type IdText, Slots } from './transfer/holding.ts'
 
@@ -48,13 +49,16 @@ const MAX_MARKS = 5_000
  */
 export class MayCarry {
   readonly #rules: AtomicalsRules
+  readonly #deploys: Deploys
   /** By the text of the place. */
   readonly #entries = new Map<string, Entry>()
   /** Numbers of transactions that mint, or stand on such: what they make may be missing, or less. */
   readonly #unsettled = new Set<number>()
 
-  constructor(rules: AtomicalsRules) {
+  /** `deploys`: is told of tokens that the transactions may make, and asked about those that their mints may be of. */
+  constructor(rules: AtomicalsRules, deploys: Deploys) {
     this.#rules = rules
+    this.#deploys = deploys
   }
 
   /** What may sit at an output, and nothing of which does; `upTo`: transactions that are seen. */
@@ -88,9 +92,7 @@ export class MayCarry {
     const mayMiss = maySpend.length > 0 || applied.spent.some(({ txNum }) => this.#unsettled.has(txNum))
     const marks: Marks = new Map()
     if (mayMiss) this.#markMoved(marks, placed, spent, operation)
-    if (!applied.minted && operation !== undefined) {
-      for (const row of await this.#minted(applied, spent, pasts)) mark(marks, 0, row)
-    }
+    for (const row of await this.#minted(applied, spent, pasts)) mark(marks, 0, row)
     if (mayMiss || applied.minted) this.#unsettled.add(placed.txNum)
     for (const [output, rows] of marks) this.#keep(applied, output, [...rows.values()], at)
   }
@@ -123,12 +125,20 @@ export class MayCarry {
   }
 
   async #minted(
-    { placed, operation, commit }: AppliedTx,
+    { placed, operation, commit, minted }: AppliedTx,
     spent: readonly SpentAt[],
     pasts: Pasts,
   ): Promise<readonly HeldRow[]> {
     if (operation === undefined || commit === undefined) return []
-    if (operation.op === 'dmt') return unitsOnceOthersGiveWay(pasts, placed, operation, commit, this.#rules)
+    // Also of one that is a mint as it is: in another order the ticker may be another token's.
+    if (operation.op === 'dmt') {
+      return unitsOnceOthersGiveWay(pasts, this.#deploys, placed, operation, commit, this.#rules)
+    }
+    if (operation.op === 'dft') {
+      const deploy = await deployOnceOthersGiveWay(pasts, placed, operation, commit, this.#rules)
+      if (deploy !== undefined) this.#deploys.add(deploy)
+    }
+    if (minted) return []
     const row = await mintOnceOthersGiveWay(pasts, placed, operation, spent, commit, this.#rules)
     return row === undefined ? [] : [row]
   }

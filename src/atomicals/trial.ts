@@ -4,6 +4,7 @@ import type { ChainView } from '../db/view.ts'
 import { toLatin1 } from '../lib/bytes.ts'
 import { applyTx } from './apply-tx.ts'
 import type { AtomicalsHeights } from './constants.ts'
+import type { Deploys } from './deploys.ts'
 import { type AtomicalsRules, rulesAt } from './height-rules.ts'
 import { NO_SUMS } from './holder-sums.ts'
 import { BLOCKS, type PlaceKey } from './layout.ts'
@@ -49,6 +50,8 @@ export interface TrialCollaborators {
   readonly view: ChainView
   /** Rows of that view; what is not confirmed may lie on top of them. */
   readonly rows: RowSource
+  /** Distributed tokens that are not confirmed; those of the transactions that are tried are added. */
+  readonly deploys: Deploys
 }
 
 /**
@@ -66,11 +69,11 @@ export class Trial {
   /** Where the transactions stand that were applied, by txid (one character a byte). */
   readonly #places = new Map<string, CommitPlace>()
 
-  constructor({ heights }: { readonly heights: AtomicalsHeights }, { view, rows }: TrialCollaborators) {
+  constructor({ heights }: { readonly heights: AtomicalsHeights }, { view, rows, deploys }: TrialCollaborators) {
     this.#view = view
     this.#start = heights.start
     this.#rules = rulesAt(heights, view.tip.height + 1)
-    this.#mayCarry = new MayCarry(this.#rules)
+    this.#mayCarry = new MayCarry(this.#rules, deploys)
     this.#confirmed = new RecordedPast(rows)
     const count = rows.get(BLOCKS, { height: view.tip.height })?.count ?? 0
     // What is tried may have been spent long ago: then those that it came from have nothing left to give.

@@ -3,6 +3,7 @@ import type { KeySpace } from '../db/layout.ts'
 import type { ChainView, RowOf, Tip } from '../db/view.ts'
 import { applyTx } from './apply-tx.ts'
 import { type AtomicalsHeights, isActive } from './constants.ts'
+import { type DeploySource, Deploys } from './deploys.ts'
 import { type AtomicalsRules, rulesAt } from './height-rules.ts'
 import { ACTIVITY, BLOCKS, type HeldRow, type PlaceKey } from './layout.ts'
 import { Ledger, type PlacedTx } from './ledger.ts'
@@ -36,16 +37,18 @@ export class UnconfirmedBlock {
   readonly #versions = new RowVersions()
   readonly #writer: VersionWriter
   readonly #ledger: Ledger
+  readonly #deploys: Deploys
   readonly #mayCarry: MayCarry
   readonly #tickers: TickerMemory = new Map()
   /** Transactions by the id in whose history they are, with their numbers. */
   readonly #listed = new Map<IdText, { readonly txid: Uint8Array; readonly at: number }[]>()
 
-  private constructor(heights: AtomicalsHeights, view: ChainView) {
+  private constructor(heights: AtomicalsHeights, view: ChainView, deploys: Deploys) {
     this.#heights = heights
     this.tip = view.tip
     this.#rules = rulesAt(heights, view.tip.height + 1)
-    this.#mayCarry = new MayCarry(this.#rules)
+    this.#deploys = deploys
+    this.#mayCarry = new MayCarry(this.#rules, deploys)
     const base = new ViewRows(view)
     this.#writer = new VersionWriter(this.#versions, base)
     const count = base.get(BLOCKS, { height: Math.max(0, view.tip.height) })?.count ?? 0
@@ -54,7 +57,25 @@ export class UnconfirmedBlock {
 
   /** Nothing applied yet. Undefined if the protocol has not begun at the next height. */
   static on(view: ChainView, heights: AtomicalsHeights): UnconfirmedBlock | undefined {
-    return isActive(heights.start, view.tip.height + 1) ? new UnconfirmedBlock(heights, view) : undefined
+    return isActive(heights.start, view.tip.height + 1) ? new UnconfirmedBlock(heights, view, new Deploys()) : undefined
+  }
+
+  /**
+   * True if a token was deployed after a mint that may be of it: what mayHold() says is too little then, until the same
+   * transactions were applied to again().
+   */
+  get missesDeploys(): boolean {
+    return this.#deploys.late
+  }
+
+  /** Nothing applied yet, and what the transactions that were applied to this deploy is known. `view`: of the same tip. */
+  again(view: ChainView): UnconfirmedBlock {
+    return new UnconfirmedBlock(this.#heights, view, this.#deploys.begunAgain())
+  }
+
+  /** Distributed tokens that the transactions make in some order. */
+  get deploys(): DeploySource {
+    return this.#deploys
   }
 
   /** Transactions that were applied. */

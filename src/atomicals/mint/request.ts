@@ -70,12 +70,13 @@ const REQUESTS = [
 ] as const
 
 /**
- * Checks what all mints have in common. `spent` decides about parents. Undefined if there is no mint.
+ * Checks what all mints have in common. `spent` decides about parents; `anything` has them all. Undefined if there is no
+ * mint.
  */
 export function commonRequest(
   args: CborMap,
   txs: WorkedTxs,
-  spent: readonly SpentHolding[],
+  spent: readonly SpentHolding[] | 'anything',
 ): CommonRequest | undefined {
   const immutable = args.get('i')
   if (isTruthy(immutable) && immutable !== true) return undefined
@@ -87,7 +88,7 @@ export function commonRequest(
     const commit = workOf(work.work.commit)
     if (commit === undefined || commit.prefix.length < MIN_NAME_BITWORK_DIGITS) return undefined
   }
-  if (!parentsAreSpent(args.get('parents'), spent)) return undefined
+  if (spent !== 'anything' && !parentsAreSpent(args.get('parents'), spent)) return undefined
   return { args, immutable: immutable === true, work: work.work }
 }
 

@@ -1,3 +1,4 @@
+import type { DeploySource } from '../deploys.ts'
 import type { HeldRow } from '../layout.ts'
 import type { PlacedTx } from '../ledger.ts'
 import { type DistributedResult, type DistributedRules, judgeDistributed, mintTicker } from '../mint/distributed.ts'
@@ -6,7 +7,7 @@ import { holderOf } from '../parents.ts'
 import type { Past, Pasts } from '../past.ts'
 import type { IdText } from '../transfer/holding.ts'
 import type { TxOperation } from './colour.ts'
-import type { CommitPlace } from './mint.ts'
+import type { CommitPlace, Deploy } from './mint.ts'
 
 export interface Distributed {
   readonly id: IdText
@@ -50,10 +51,12 @@ const MOST_TOKENS = 20
 /**
  * What a `dmt` that is not confirmed brings output 0 if other unconfirmed transactions come later than it does, or if it
  * comes later itself: where only mints before it are in its way, or the ticker or a height is not there yet. More mints
- * never ask less work, so those that are confirmed are counted.
+ * never ask less work, so those that are confirmed are counted. A ticker that neither the chain nor `deploys` has is
+ * nobody's: no order of what there is makes such a mint one, and there is no id to name.
  */
 export async function unitsOnceOthersGiveWay(
-  { confirmed, applied, txCount }: Pasts,
+  { confirmed, txCount }: Pasts,
+  deploys: DeploySource,
   placed: PlacedTx,
   { inputIndex, payload }: TxOperation,
   commit: CommitPlace,
@@ -64,7 +67,6 @@ export async function unitsOnceOthersGiveWay(
   const input = placed.tx.inputs[0]
   const output = placed.tx.outputs[0]
   if (ticker === undefined || input === undefined || output === undefined) return []
-  const settled = await holderOf(confirmed, 'ticker', ticker, placed.height)
   const mint = {
     height: Number.POSITIVE_INFINITY,
     commitHeight: commit.txNum < txCount ? commit.height : Number.POSITIVE_INFINITY,
@@ -72,17 +74,30 @@ export async function unitsOnceOthersGiveWay(
     value: output.value,
     txs: { commitTxid: input.prevTxid, revealTxid: placed.txid },
   }
-  const rows: HeldRow[] = []
-  // Nobody behind the one who has it for sure ever gets it.
-  for (const { id } of await applied.candidates('ticker', ticker)) {
-    const terms = applied.atomical(id)?.terms
+  const rows = new Map<IdText, HeldRow>()
+  for (const { id, terms } of [
+    ...(await confirmedTokens(confirmed, ticker, placed.height)),
+    ...deploys.of(ticker, output.value),
+  ]) {
     const count = () => confirmed.mintCount(id)
-    if (terms !== undefined && judgeDistributed(terms, mint, count, rules) === 'minted') {
-      rows.push({ id, kind: 'token', value: Number(output.value) })
+    if (judgeDistributed(terms, mint, count, rules) === 'minted') {
+      rows.set(id, { id, kind: 'token', value: Number(output.value) })
     }
-    if (rows.length === MOST_TOKENS || (settled.status === 'verified' && settled.id === id)) break
+    if (rows.size === MOST_TOKENS) break
   }
-  return rows
+  return [...rows.values()]
+}
+
+/** Those that ask for a ticker. Nobody behind the one who has it for sure ever gets it. */
+async function confirmedTokens(confirmed: Past, ticker: string, height: number): Promise<Omit<Deploy, 'ticker'>[]> {
+  const settled = await holderOf(confirmed, 'ticker', ticker, height)
+  const tokens: Omit<Deploy, 'ticker'>[] = []
+  for (const { id } of await confirmed.candidates('ticker', ticker)) {
+    const terms = confirmed.atomical(id)?.terms
+    if (terms !== undefined) tokens.push({ id, terms })
+    if (tokens.length === MOST_TOKENS || (settled.status === 'verified' && settled.id === id)) break
+  }
+  return tokens
 }
 
 async function tokenOf(past: Past, ticker: string, height: number, tickers: TickerMemory): Promise<IdText | undefined> {

@@ -5,7 +5,7 @@ import type { Effect } from '../effects.ts'
 import { idText } from '../id-text.ts'
 import type { ActivityName, AtomicalRow, HeldRow, PaymentKind, RequestRow } from '../layout.ts'
 import type { PlacedTx } from '../ledger.ts'
-import { type DftRequest, dftRequest } from '../mint/dft.ts'
+import { type DftRequest, type DftTerms, dftRequest } from '../mint/dft.ts'
 import { isProvenItem } from '../mint/dmitem.ts'
 import { type FtRequest, ftRequest } from '../mint/ft.ts'
 import { type NameRequest, type NftRequest, nftRequest } from '../mint/nft.ts'
@@ -65,16 +65,14 @@ export async function mint(
   rules: MintRules,
 ): Promise<Minted | undefined> {
   const request = requestOf(placed, operation, spent, rules)
-  const input = placed.tx.inputs[0]
-  if (request === undefined || input === undefined) return undefined
+  if (request === undefined) return undefined
   const commit = commitOf()
-  const name = rowOfRequest(request)
-  if (commit === undefined || !isInTime(name, placed, commit, rules)) return undefined
-  const id = idText(input.prevTxid, input.prevIndex)
-  const attempt: Attempt = { placed, operation, id, commit, spent, rules }
-  const claim = await claimEffects(past, request, attempt)
-  if (claim === undefined) return undefined
-  return { id, effects: [...birthEffects(request, name, attempt), ...claim], activity: activityOf(request) }
+  if (commit === undefined) return undefined
+  const attempt = attemptOf(request, placed, operation, spent, commit, rules)
+  const claim = attempt === undefined ? undefined : await claimEffects(past, request, attempt)
+  if (attempt === undefined || claim === undefined) return undefined
+  const birth = birthEffects(request, rowOfRequest(request), attempt)
+  return { id: attempt.id, effects: [...birth, ...claim], activity: activityOf(request) }
 }
 
 /** True if a commit is young enough, and its output the right one where there is a name. */
@@ -102,16 +100,53 @@ export async function mintOnceOthersGiveWay(
   rules: MintRules,
 ): Promise<HeldRow | undefined> {
   const request = requestOf(placed, operation, spent, rules)
-  const input = placed.tx.inputs[0]
-  if (request === undefined || request.kind === 'dft' || input === undefined) return undefined
-  if (!isInTime(rowOfRequest(request), placed, commit, rules)) return undefined
-  const id = idText(input.prevTxid, input.prevIndex)
-  const attempt: Attempt = { placed, operation, id, commit, spent, rules }
-  return (await mayClaim(pasts, request, attempt)) ? heldRow(request, attempt) : undefined
+  if (request === undefined || request.kind === 'dft') return undefined
+  const attempt = attemptOf(request, placed, operation, spent, commit, rules)
+  if (attempt === undefined || !(await mayClaim(pasts, request, attempt))) return undefined
+  return heldRow(request, attempt)
 }
 
-async function mayClaim(pasts: Pasts, request: NftRequest | FtRequest, attempt: Attempt): Promise<boolean> {
-  const name = request.kind === 'ft' ? ({ kind: 'ticker', name: request.ticker } as const) : request.name
+/** A distributed token that is not confirmed, and what a mint of it has to be. */
+export interface Deploy {
+  readonly id: IdText
+  readonly ticker: string
+  readonly terms: DftTerms
+}
+
+/**
+ * The token that a `dft` which is not confirmed makes in some order of what there is. Whether it spends the parents that
+ * it names is not asked: then it depends on nothing that is not confirmed either.
+ */
+export async function deployOnceOthersGiveWay(
+  pasts: Pasts,
+  placed: PlacedTx,
+  operation: TxOperation,
+  commit: CommitPlace,
+  rules: MintRules,
+): Promise<Deploy | undefined> {
+  const request = requestOf(placed, operation, 'anything', rules)
+  if (request?.kind !== 'dft') return undefined
+  const attempt = attemptOf(request, placed, operation, [], commit, rules)
+  if (attempt === undefined || !(await mayClaim(pasts, request, attempt))) return undefined
+  return { id: attempt.id, ticker: request.ticker, terms: request.terms }
+}
+
+/** Undefined for a commit that is too old. */
+function attemptOf(
+  request: MintRequest,
+  placed: PlacedTx,
+  operation: TxOperation,
+  spent: readonly SpentHolding[],
+  commit: CommitPlace,
+  rules: MintRules,
+): Attempt | undefined {
+  const input = placed.tx.inputs[0]
+  if (input === undefined || !isInTime(rowOfRequest(request), placed, commit, rules)) return undefined
+  return { placed, operation, id: idText(input.prevTxid, input.prevIndex), commit, spent, rules }
+}
+
+async function mayClaim(pasts: Pasts, request: MintRequest, attempt: Attempt): Promise<boolean> {
+  const name = request.kind === 'nft' ? request.name : ({ kind: 'ticker', name: request.ticker } as const)
   if (name === undefined) return true
   switch (name.kind) {
     case 'subrealm':
@@ -145,11 +180,11 @@ async function mayClaimBelow(
   return isProvenItem(dmint, operation.payload, args)
 }
 
-/** What a transaction asks to mint, by its payload alone and what it spends. */
+/** What a transaction asks to mint, by its payload alone and what it spends; `anything`: as if that were every parent. */
 export function requestOf(
   { tx, txid }: Pick<PlacedTx, 'tx' | 'txid'>,
   { op, inputIndex, payload }: TxOperation,
-  spent: readonly SpentHolding[],
+  spent: readonly SpentHolding[] | 'anything',
   rules: Pick<MintRules, 'density'>,
 ): MintRequest | undefined {
   const commitTxid = tx.inputs[0]?.prevTxid

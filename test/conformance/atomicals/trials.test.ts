@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Deploys } from '../../../src/atomicals/deploys.ts'
 import { idText } from '../../../src/atomicals/id-text.ts'
 import { AtomicalsQueries } from '../../../src/atomicals/queries.ts'
 import { ViewRows } from '../../../src/atomicals/rows.ts'
@@ -44,7 +45,10 @@ describe('a trial of corpus A', () => {
         }
         const parsed = parseBlock(fromHex(block.hex))
         const before = replay.db.acquireView()
-        const trial = new Trial({ heights: CORPUS_HEIGHTS }, { view: before, rows: new ViewRows(before) })
+        const trial = new Trial(
+          { heights: CORPUS_HEIGHTS },
+          { view: before, rows: new ViewRows(before), deploys: new Deploys() },
+        )
         const tried: { judged: Judged; minted: string | undefined }[] = []
         for (let i = 1; i < parsed.txCount; i++) {
           const tx = txAt(parsed, i)

@@ -72,6 +72,10 @@ describe('an output that may come to carry something', () => {
     return Object.fromEntries(rows.map((row) => [`${String(row['tx_hash'])}i${String(row['tx_pos'])}`, row]))
   }
 
+  async function until(holds: () => Promise<boolean>): Promise<void> {
+    while (!(await holds()));
+  }
+
   /** A block with these transactions in this order. */
   async function mineInOrder(...txs: readonly Tx[]): Promise<void> {
     const { height } = station.node
@@ -243,5 +247,92 @@ describe('an output that may come to carry something', () => {
       expect((await unspent(who))[place(tx)] ?? {}).not.toHaveProperty('may_carry')
       expect((await wallet.listing(who)).unconfirmed).toBeUndefined()
     }
+  })
+
+  /**
+   * A deploy that is not sent, with a commit so old that it has the ticker as soon as it is mined in the next block, and
+   * other commits of the same block: of a claim before it, and of a mint.
+   */
+  async function deploy(ticker: string): Promise<{ id: string; dft: Tx; rival: Tx; commit: Tx }> {
+    const funds = await wallet.funds(3)
+    const commits: Tx[] = []
+    for (const [i, work] of ['1234', '1234', '00'].entries()) {
+      const maker = wallet.someone()
+      const tx = spend({ from: [funds[i]!], to: [to(maker, FUND - FEE)], work })
+      commits.push(await wallet.send(tx, maker))
+    }
+    const [rival, own, commit] = commits
+    await mineInOrder(...commits)
+    await station.mine(2)
+    const args = { request_ticker: ticker, bitworkc: '1234', mint_amount: 2_000, mint_height: 1, max_mints: 5 }
+    const dft = spend({ from: [out(own!)], to: [to(wallet.someone(), 546)], op: 'dft', payload: { args } })
+    return { id: compactAt(own!), dft, rival: rival!, commit: commit! }
+  }
+
+  const mintOf = (ticker: string, commit: Tx, owner: Payee, units = 2_000): Tx =>
+    spend({
+      from: [out(commit)],
+      to: [to(owner, units), to(owner, 900_000)],
+      op: 'dmt',
+      payload: { args: { mint_ticker: ticker } },
+    })
+
+  it('is told of a mint that came before what deploys its token, which a miner may take first', async () => {
+    const [owner, later] = [wallet.someone(), wallet.someone()]
+    const { id, dft, commit } = await deploy('unborn')
+    const mint = await wallet.send(mintOf('unborn', commit, owner), owner)
+    // Of a ticker that nobody asks for no order of what there is makes a mint, and there is no id to name.
+    expect((await unspent(owner))[place(mint)]).toMatchObject({ atomicals: {} })
+    expect((await unspent(owner))[place(mint)]).not.toHaveProperty('may_carry')
+    const moved = await wallet.send(spend({ from: [out(mint)], to: [to(later, 1_500)] }), later)
+
+    expect(station.node.submitTx(dft.raw)).toMatchObject({ kind: 'accepted' })
+    await until(async () => (await wallet.atomicals('at_location', place(dft)))['unconfirmed'] !== undefined)
+    expect(await unspent(later)).toMatchObject({ [place(moved)]: { atomicals: { [id]: 1_500 }, may_carry: [id] } })
+    expect((await unspent(owner))[place(mint, 1)]).not.toHaveProperty('may_carry')
+    expect(await wallet.atomicals('at_location', place(mint))).toMatchObject({
+      atomicals: [{ atomical_id: id, type: 'FT', value: 2_000, may_carry: true }],
+    })
+    expect(await wallet.balances('ft', later)).toMatchObject({ unconfirmed: { [id]: { may_carry: 1_500 } } })
+    const burning = spend({ from: [out(moved)], to: [to(later, 1_000)] })
+    const message = expect.stringContaining(`500 units of ${id}`) as string
+    await expect(wallet.ask('blockchain.transaction.broadcast', toHex(burning.raw))).rejects.toMatchObject({
+      code: ERROR_CODES.atomicalsRule.code,
+      message,
+    })
+    await mineInOrder(dft, mint, moved)
+    expect(await wallet.held(later)).toEqual({ [place(moved)]: { [id]: 1_500 } })
+  })
+
+  it('is not burnt where the token is deployed in the mempool, by what the mint does not stand on', async () => {
+    const owner = wallet.someone()
+    const { id, dft, commit } = await deploy('newborn')
+    expect(station.node.submitTx(dft.raw)).toMatchObject({ kind: 'accepted' })
+    const mint = await wallet.send(mintOf('newborn', commit, owner), owner)
+    expect(await unspent(owner)).toMatchObject({ [place(mint)]: { atomicals: { [id]: 2_000 } } })
+    const burning = spend({ from: [out(mint)], to: [to(owner, 1_000)] })
+    const refused = { code: ERROR_CODES.atomicalsRule.code }
+    await expect(wallet.ask('blockchain.transaction.broadcast', toHex(burning.raw))).rejects.toMatchObject(refused)
+    // Neither in a package, whatever comes first in it.
+    const { dft: other, commit: own } = await deploy('sibling')
+    const parent = mintOf('sibling', own, owner)
+    const child = spend({ from: [out(parent), out(other)], to: [to(owner, 1_000)] })
+    const raws = [parent, other, child].map(({ raw }) => toHex(raw))
+    const newer = await station.client('1.6')
+    await expect(newer.request('blockchain.transaction.broadcast_package', [raws])).rejects.toMatchObject(refused)
+    newer.destroy()
+  })
+
+  it('is told of a mint of a token that only has the ticker without an earlier claim of the mempool', async () => {
+    const owner = wallet.someone()
+    const { id, dft, rival: earlier, commit } = await deploy('rivals')
+    const args = { request_ticker: 'rivals', bitworkc: '1234' }
+    const rival = spend({ from: [out(earlier)], to: [to(owner, 7_000)], op: 'ft', payload: { args } })
+    await wallet.send(rival, owner)
+    expect(station.node.submitTx(dft.raw)).toMatchObject({ kind: 'accepted' })
+    const mint = await wallet.send(mintOf('rivals', commit, owner), owner)
+    expect(await unspent(owner)).toMatchObject({ [place(mint)]: { atomicals: { [id]: 2_000 }, may_carry: [id] } })
+    await mineInOrder(dft, mint, rival)
+    expect(await wallet.held(owner)).toMatchObject({ [place(mint)]: { [id]: 2_000 } })
   })
 })

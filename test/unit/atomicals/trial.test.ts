@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Deploys } from '../../../src/atomicals/deploys.ts'
 import { blueprintWire } from '../../../src/atomicals/format/blueprint.ts'
 import { ShownValues } from '../../../src/atomicals/format/values.ts'
 import { MINT_COUNTS, NAMES } from '../../../src/atomicals/layout.ts'
@@ -71,7 +72,10 @@ function onChain(use: (chain: AtomicalsChain, trial: Trial) => Promise<void>): (
     withDirectory(async (directory) => {
       const chain = await AtomicalsChain.open(directory)
       const view = chain.db.acquireView()
-      await use(chain, new Trial({ heights: heightsFrom() }, { view, rows: new ViewRows(view) }))
+      await use(
+        chain,
+        new Trial({ heights: heightsFrom() }, { view, rows: new ViewRows(view), deploys: new Deploys() }),
+      )
       view.release()
       await chain.close()
     })

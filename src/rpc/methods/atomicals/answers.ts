@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AtomicalsHeights } from '../../../atomicals/constants.ts'
+import type { DeploySource } from '../../../atomicals/deploys.ts'
 import { AtomicalFormat, type AtomicalWire, scriptHashText } from '../../../atomicals/format/atomical.ts'
 import { ShownValues, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
 import { compactOfIdText, idText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
@@ -358,6 +359,11 @@ export class AtomicalsAnswers {
   /** What may come to sit at an output besides; nothing without the mempool. */
   mayHoldAt(txid: Uint8Array, vout: number): readonly HeldRow[] {
     return this.#pending?.mayHold({ txid: txid.subarray(0, TXID_KEY_SIZE), vout }) ?? []
+  }
+
+  /** Distributed tokens that the mempool makes in some order; undefined without the mempool. */
+  get deploys(): DeploySource | undefined {
+    return this.#pending?.deploys
   }
 
   /** Address of a script, or null if it has none. */

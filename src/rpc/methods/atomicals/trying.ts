@@ -1,5 +1,8 @@
+import { Deploys } from '../../../atomicals/deploys.ts'
 import { burntNfts } from '../../../atomicals/format/blueprint.ts'
+import { type AtomicalsRules, rulesAt } from '../../../atomicals/height-rules.ts'
 import { compactOfIdText } from '../../../atomicals/id-text.ts'
+import { findOperation } from '../../../atomicals/operation.ts'
 import type { TxOperation } from '../../../atomicals/steps/colour.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
 import { type Judged, Trial, UnfitForTrial } from '../../../atomicals/trial.ts'
@@ -22,32 +25,52 @@ export interface Attempt {
 
 /** Runs a transaction over the index. `operation`: another one than its witnesses show. Throws RpcError 1. */
 export function attempt(answers: AtomicalsAnswers, tx: Tx, operation?: TxOperation): Promise<Attempt> {
-  return fit('the transaction', async () => {
-    const trial = await trialFor(answers, [tx])
-    return { trial, judged: await trial.judge(tx, operation, answers.ctx.signal) }
-  })
+  return fit('the transaction', () =>
+    inTrial(answers, [tx], async (trial) => ({
+      trial,
+      judged: await trial.judge(tx, operation, answers.ctx.signal),
+    })))
 }
 
 /** Runs transactions over the index of which later ones may stand on earlier ones. Throws RpcError 1. */
 export function attemptInTurn(answers: AtomicalsAnswers, txs: readonly Tx[]): Promise<readonly Judged[]> {
   const { signal } = answers.ctx
-  return fit('the tx package', async () => {
+  return fit('the tx package', () => {
     requireSpentOnce(txs)
-    const trial = await trialFor(answers, txs)
-    const judged: Judged[] = []
-    for (const tx of txs) {
-      judged.push(await trial.judge(tx, undefined, signal))
-      await trial.apply(tx, signal)
-    }
-    return judged
+    return inTrial(answers, txs, async (trial) => {
+      const judged: Judged[] = []
+      for (const tx of txs) {
+        judged.push(await trial.judge(tx, undefined, signal))
+        await trial.apply(tx, signal)
+      }
+      return judged
+    })
   })
 }
 
-/** With what the transactions stand on that is not confirmed, and without them. */
-async function trialFor({ ctx, view, rows, settings }: AtomicalsAnswers, txs: readonly Tx[]): Promise<Trial> {
-  const trial = new Trial({ heights: settings.heights }, { view, rows })
-  for (const parent of await unconfirmedParents(ctx, txs)) await trial.apply(parent, ctx.signal)
-  return trial
+/** Tries something with what transactions stand on that is not confirmed applied, and they themselves not. */
+async function inTrial<T>(
+  answers: AtomicalsAnswers,
+  txs: readonly Tx[],
+  use: (trial: Trial) => Promise<T>,
+): Promise<T> {
+  const { ctx, view, rows, settings } = answers
+  const { heights } = settings
+  const parents = await unconfirmedParents(ctx, txs)
+  // What a mint is of may be a transaction of the mempool that it does not stand on.
+  const minting = [...parents, ...txs].some((tx) => isTokenMint(tx, rulesAt(heights, view.tip.height + 1)))
+  const deploys = new Deploys(minting ? (await answers.unconfirmed())?.deploys : undefined)
+  const run = async (known: Deploys): Promise<T> => {
+    const trial = new Trial({ heights }, { view, rows, deploys: known })
+    for (const parent of parents) await trial.apply(parent, ctx.signal)
+    return use(trial)
+  }
+  const first = await run(deploys)
+  return deploys.late ? run(deploys.begunAgain()) : first
+}
+
+function isTokenMint(tx: Tx, { density }: AtomicalsRules): boolean {
+  return findOperation(tx, { argsMayHaveBytes: density })?.op === 'dmt'
 }
 
 /** The same transaction twice does so too. */

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AtomicalsHeights } from '../../../atomicals/constants.ts'
+import type { DeploySource } from '../../../atomicals/deploys.ts'
 import type { HeldRow, PlaceKey } from '../../../atomicals/layout.ts'
 import type { PagedRows, RowOf } from '../../../atomicals/rows.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
@@ -21,6 +22,8 @@ export interface UnconfirmedRows {
   over(base: PagedRows): PagedRows
   /** What may come to sit at an output besides what does, if its transactions are mined in another order, or later. */
   mayHold(place: PlaceKey): readonly HeldRow[]
+  /** Distributed tokens that its transactions make in some order. */
+  readonly deploys: DeploySource
   /** Rows that the mempool wrote and left, of those that are listed: atomicals and names. In the order of its doing. */
   written<K, V>(space: KeySpace<K, V>): Iterable<RowOf<K, V>>
   /** Transactions in the history of an id: 32 bytes each, internal order. */
@@ -94,6 +97,7 @@ export class UnconfirmedAtomicals {
   #known({ moment }: Asking): UnconfirmedRows | undefined {
     const run = this.#run
     if (run === undefined || !equalBytes(run.block.tip.hash, moment.tip.hash)) return undefined
+    if (run.block.missesDeploys) return undefined
     const { kept } = moment.mempool
     if (kept === run.whole?.kept) return rowsOf(run.block, run.whole.count)
     const { txs } = kept
@@ -119,6 +123,11 @@ export class UnconfirmedAtomicals {
         run = this.#begin(asking)
         if (run === undefined) return undefined
         this.#run = run
+        await this.#applyAll(run, txs, asking)
+      }
+      if (run.block.missesDeploys) {
+        // A token was deployed after a mint that may be of it: from the beginning, with it in mind.
+        run = this.#run = new Run(run.block.again(asking.moment.view))
         await this.#applyAll(run, txs, asking)
       }
       run.whole = { kept: mempool.kept, count: run.block.applied }
@@ -163,6 +172,7 @@ function rowsOf(block: UnconfirmedBlock, upTo: number): UnconfirmedRows {
   return {
     over: (base) => block.rows(base, upTo),
     mayHold: (place) => block.mayHold(place, upTo),
+    deploys: block.deploys,
     written: (space) => block.written(space, upTo),
     listedUnder: (id) => block.listedUnder(id, upTo),
   }
