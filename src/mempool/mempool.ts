@@ -118,6 +118,8 @@ export class Mempool {
   #interestStale = false
   /** The node was still loading its mempool when it was asked last. */
   #nodeLoads = false
+  /** False from a block that was taken back until a refresh has gone through. */
+  #regained = true
 
   constructor(options: Partial<MempoolOptions>, collaborators: MempoolCollaborators) {
     this.#options = { ...MEMPOOL_DEFAULTS, ...options }
@@ -162,6 +164,7 @@ export class Mempool {
   snapshot(): MempoolSnapshot {
     const facts = {
       complete: this.#complete,
+      regained: this.#regained,
       histogram: this.#histogram,
       recent: this.#recent(),
       kept: this.#kept.list(),
@@ -178,6 +181,7 @@ export class Mempool {
 
   /** A block was taken back: what its outputs carry may change, so transactions that did not matter may do so now. */
   rolledBack(): void {
+    this.#regained = false
     this.#interestStale = this.#interest !== undefined
     // Those that wait know of outputs of a branch that is lost: they are fetched and looked at anew.
     this.#orphans.takeAll()
@@ -210,7 +214,7 @@ export class Mempool {
     const loading = (gone.length > 0 || this.#nodeLoads) && (await this.#isLoading(daemon, signal))
     listed()
     const result = await this.#takeIn(loading ? [] : gone, fresh, { view, daemon, signal, step })
-    if (result.outcome === 'current') this.#complete = true
+    if (result.outcome === 'current') this.#complete = this.#regained = true
     return { ...result, loading, node, sequence, waited }
   }
 

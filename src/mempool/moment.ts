@@ -39,6 +39,11 @@ export interface MempoolOutput {
 export interface MempoolView {
   /** False until the first load is done; what is here is then only a part. */
   readonly complete: boolean
+  /**
+   * False after a reorganisation whose tip was published before the node's mempool was known: transactions of lost blocks
+   * are not back yet, and which others matter was found out on the branch that is lost.
+   */
+  readonly regained: boolean
   readonly size: number
   has(txid: string): boolean
   /** Transactions that matter to an index that the coin adds. */

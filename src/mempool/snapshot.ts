@@ -10,6 +10,7 @@ export const RECENT_KEPT = 10
 
 export interface SnapshotFacts {
   readonly complete: boolean
+  readonly regained: boolean
   readonly histogram: CompactHistogram
   /** Newest first. */
   readonly recent: readonly MempoolEntry[]
@@ -19,6 +20,7 @@ export interface SnapshotFacts {
 /** The mempool as it was when the snapshot was taken. Costs nothing to take; later changes keep what it has to know. */
 export class MempoolSnapshot implements MempoolView {
   readonly complete: boolean
+  readonly regained: boolean
   readonly size: number
   readonly kept: KeptList
   readonly #graph: GraphReader
@@ -27,6 +29,7 @@ export class MempoolSnapshot implements MempoolView {
 
   constructor(facts: SnapshotFacts, graph: GraphReader) {
     this.complete = facts.complete
+    this.regained = facts.regained
     this.size = graph.size
     this.kept = facts.kept
     this.#graph = graph

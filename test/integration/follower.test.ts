@@ -27,6 +27,7 @@ interface Published extends MomentChange {
   readonly history: string
   readonly status: string
   readonly complete: boolean
+  readonly regained: boolean
 }
 
 /** A follower on a model node; `published` has each publication as a subscriber of script A would see it. */
@@ -103,7 +104,8 @@ class World {
   }
 
   async #read(change: MomentChange): Promise<void> {
-    const at = this.published.push({ ...change, height: -1, history: '', status: '', complete: false }) - 1
+    const at =
+      this.published.push({ ...change, height: -1, history: '', status: '', complete: false, regained: true }) - 1
     await this.hub.with(async (moment) => {
       const history = await moment.history(A)
       const { status } = await moment.status(A)
@@ -113,6 +115,7 @@ class World {
         history: `${history.confirmed.length}/${history.mempool.length}`,
         status: status ?? '',
         complete: moment.mempool.complete,
+        regained: moment.mempool.regained,
       }
     })
   }
@@ -485,7 +488,7 @@ describe('Follower', () => {
     world.daemon.notify({ kind: 'block-disconnected', hash })
     await world.idle()
     const after = world.published.slice(before)
-    expect(after[0]).toMatchObject({ newTip: true, height: 14, history: '0/1' })
+    expect(after[0]).toMatchObject({ newTip: true, height: 14, history: '0/1', regained: true })
     expect(after[0]?.touched.has(toLatin1(A))).toBe(true)
     expect(changes(world.published.map(({ history }) => history))).toEqual(['0/0', '1/0', '0/1'])
   })
@@ -632,8 +635,12 @@ describe('Follower', () => {
     world.daemon.mempoolIds = answering
     world.clock.advance(PATIENCE)
     await world.idle()
-    expect(world.published.find(({ height }) => height === 14)).toMatchObject({ newTip: true, history: '0/0' })
-    expect(world.published.at(-1)).toMatchObject({ height: 14, history: '0/1' })
+    expect(world.published.find(({ height }) => height === 14)).toMatchObject({
+      newTip: true,
+      history: '0/0',
+      regained: false,
+    })
+    expect(world.published.at(-1)).toMatchObject({ height: 14, history: '0/1', regained: true })
   })
 
   it('does not take a transaction for gone when its block came between two questions', async () => {

@@ -167,6 +167,7 @@ function fakeView(moment: FakeMoment): ChainView {
 function fakeMempool(moment: FakeMoment): MempoolView {
   return {
     complete: true,
+    regained: true,
     size: 0,
     has: (txid) => moment.mempoolOutputs.has(txid),
     items: (hashX) => moment.script(hashX).mempool ?? [],

@@ -340,8 +340,19 @@ export class AtomicalsAnswers {
     return { made: await this.made(mempool.utxos(hashX)), spent }
   }
 
-  /** Outputs that the mempool makes with what sits at each. */
+  /**
+   * Throws RpcError -102 after a reorganisation while the mempool is still that of the branch that is lost: what stands on
+   * transactions that are in no block any more, and not back yet, would be told as plain.
+   */
+  requireRegained(): void {
+    if (this.ctx.moment.mempool.regained) return
+    const message = 'transactions of blocks that were lost are not back in the mempool yet: ask again'
+    throw new RpcError(ERROR_CODES.busy.code, message)
+  }
+
+  /** Outputs that the mempool makes with what sits at each. Rejects with RpcError -102 as requireRegained() throws. */
   async made(utxos: readonly MempoolUtxo[]): Promise<ColouredUtxo[]> {
+    if (utxos.length > 0) this.requireRegained()
     const { kept } = this.ctx.moment.mempool
     // Nothing sits at outputs of others.
     const pending = utxos.some(({ txid }) => kept.has(txid)) ? await this.unconfirmed() : undefined

@@ -249,6 +249,7 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
       const { mempool } = ctx.moment
       const made = mempool.has(toDisplayHex(txidOfIdText(location)))
       const spender = mempool.spenderOf(fromLatin1(location))
+      if (made) answers.requireRegained()
       const pending = made ? await answers.unconfirmed() : undefined
       const { queries } = pending ?? answers
       const row = queries.location(location)

@@ -10,6 +10,8 @@ import { NODE_COST } from './detail.ts'
 const MAX_PARENTS = 100
 /** Cost of a transaction that is looked for in the index. */
 const LOOKUP_COST = 0.002
+/** Blocks that a reorganisation may take back which the index has not heard of: those of the tip and so many below. */
+const RECENT_BLOCKS = 10
 
 /** What is asked of the context of a request. */
 export type ParentsContext = Pick<RpcContext, 'moment' | 'daemon' | 'signal' | 'charge'>
@@ -18,15 +20,17 @@ export type ParentsContext = Pick<RpcContext, 'moment' | 'daemon' | 'signal' | '
  * The transactions that `txs` stand on and that the index does not have, parents before children, without `txs`
  * themselves. They are asked of the node, which has a transaction before our mempool does. Those that the node does not
  * know are left out: it will not take what stands on them. Throws RpcError 1 if they are more than 100, and -102 if the
- * node has one in a block that the index has not reached: what sits at its outputs nobody knows here, and tokens must
- * not be taken for plain coins.
+ * node has one in a block that the index has not reached, or one of the last blocks of the index, from which something
+ * is spent, is none of the node's any more: what sits at its outputs nobody knows here, and tokens must not be taken for
+ * plain coins.
  */
 export async function unconfirmedParents(ctx: ParentsContext, txs: readonly Tx[]): Promise<Tx[]> {
   const found = new Map<string, Tx>()
   const own = new Set(txs.map(({ txid }) => toDisplayHex(txid)))
   const asked = new Set<string>()
+  const seen: Seen = { own, asked, recent: false }
   for (let level: Level = { txs, fromBlock: new Set() }; level.txs.length > 0; ) {
-    const unknown = await unknownParents(ctx, level.txs, { own, asked })
+    const unknown = await unknownParents(ctx, level.txs, seen)
     if (asked.size > MAX_PARENTS) {
       const { code } = ERROR_CODES.badRequest
       throw new RpcError(code, `stands on more than ${MAX_PARENTS} transactions that are not confirmed`)
@@ -34,6 +38,7 @@ export async function unconfirmedParents(ctx: ParentsContext, txs: readonly Tx[]
     level = unknown.length === 0 ? NOTHING : await fromNode(ctx, unknown, level)
     for (const parent of level.txs) found.set(toDisplayHex(parent.txid), parent)
   }
+  if (seen.recent) await requireOwnBranch(ctx)
   return inOrder(txs, found)
 }
 
@@ -48,10 +53,13 @@ const NOTHING: Level = { txs: [], fromBlock: new Set() }
 interface Seen {
   readonly own: ReadonlySet<string>
   readonly asked: Set<string>
+  /** Something is spent that the last blocks of the index made. */
+  recent: boolean
 }
 
 /** Ids, as displayed, of what transactions spend from that is neither confirmed, their own, nor was asked for before. */
-async function unknownParents(ctx: ParentsContext, txs: readonly Tx[], { own, asked }: Seen): Promise<string[]> {
+async function unknownParents(ctx: ParentsContext, txs: readonly Tx[], seen: Seen): Promise<string[]> {
+  const { own, asked } = seen
   const ids = new Set(txs.flatMap(({ inputs }) => inputs.map(({ prevTxid }) => toDisplayHex(prevTxid))))
   const unknown: string[] = []
   for (const id of ids) {
@@ -59,7 +67,10 @@ async function unknownParents(ctx: ParentsContext, txs: readonly Tx[], { own, as
     ctx.signal.throwIfAborted()
     ctx.charge(LOOKUP_COST)
     const place: TxPosition | undefined = await ctx.moment.view.findTransaction(fromDisplayHex(id))
-    if (place !== undefined) continue
+    if (place !== undefined) {
+      if (place.height >= ctx.moment.tip.height - RECENT_BLOCKS) seen.recent = true
+      continue
+    }
     asked.add(id)
     unknown.push(id)
     // One more than may be says enough.
@@ -110,6 +121,23 @@ async function requireUnknown(ctx: ParentsContext, ids: readonly string[], { txs
   ctx.charge(NODE_COST)
   const outputs = await ctx.daemon.unspentOutputs([...spent.values()], ctx.signal)
   if (outputs.some((output) => output !== undefined)) throw behind()
+}
+
+/**
+ * Throws RpcError -102 if the node's chain has another block at the height of our tip, or none: what was plain in ours
+ * may be coloured in its own, where the mint that took the last place is gone.
+ */
+async function requireOwnBranch(ctx: ParentsContext): Promise<void> {
+  const { daemon, signal, moment } = ctx
+  const { height, hash } = moment.tip
+  const own = toDisplayHex(hash)
+  ctx.charge(NODE_COST)
+  const { bestBlockHash } = await daemon.chainInfo(signal)
+  if (bestBlockHash === own) return
+  ctx.charge(NODE_COST)
+  const [there] = await daemon.blockHashes(height, 1, signal)
+  if (there === own) return
+  throw new RpcError(ERROR_CODES.busy.code, 'the node has left the last blocks of the index for others: ask again')
 }
 
 function behind(): RpcError {

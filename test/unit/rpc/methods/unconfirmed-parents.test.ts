@@ -14,6 +14,9 @@ class Node extends FakeDaemon {
   /** What the chain of the node has unspent besides: by `<txid>:<vout>`. */
   readonly unspent = new Set<string>()
 
+  /** Hashes of its chain as displayed, by height. */
+  readonly hashes = new Map<number, string>()
+
   constructor(pool: readonly Tx[], newest: readonly Tx[] = []) {
     super()
     this.pool = pool
@@ -23,6 +26,10 @@ class Node extends FakeDaemon {
   override async mempoolTransactions(txids: readonly string[] = []): Promise<never> {
     this.asked.push(...txids)
     return txids.map((id) => this.pool.find(({ txid }) => toDisplayHex(txid) === id)?.raw) as never
+  }
+
+  override async blockHashes(start = 0): Promise<never> {
+    return [this.hashes.get(start)].filter((hash) => hash !== undefined) as never
   }
 
   override async unspentOutputs(outpoints: readonly { txid: string; vout: number }[] = []): Promise<never> {
@@ -42,6 +49,8 @@ function setUp(pool: readonly Tx[], newest: readonly Tx[] = []) {
   const moment = new FakeMoment([1, 2])
   const confirmed: Outpoint = { txid: moment.blocks[1]![1]!, vout: 0 }
   const node = new Node(pool, newest)
+  // It is ahead of us.
+  node.hashes.set(moment.tip.height, toDisplayHex(moment.tip.hash))
   let cost = 0
   const ctx = {
     moment,
@@ -126,6 +135,31 @@ describe('unconfirmed parents', () => {
     // What the best block spends is not among what is unspent any more.
     const mined = setUp([], [parent])
     await expect(unconfirmedParents(mined.ctx, [tx])).rejects.toMatchObject(busy)
+  })
+
+  it('are refused where the last blocks of the index, which made what is spent, are none of the node any more', async () => {
+    const tx = spend({ from: [CONFIRMED], to: [1] })
+    const busy = { code: -102, message: expect.stringContaining('has left the last blocks') as string }
+    const { ctx, node, moment } = setUp([])
+    const { height } = moment.tip
+    node.hashes.set(height, 'ab'.repeat(32))
+    await expect(unconfirmedParents(ctx, [tx])).rejects.toMatchObject(busy)
+    // Shorter than ours, as between two branches.
+    node.hashes.delete(height)
+    await expect(unconfirmedParents(ctx, [tx])).rejects.toMatchObject(busy)
+    const pooled = setUp([tx])
+    pooled.node.hashes.clear()
+    await expect(unconfirmedParents(pooled.ctx, [spend({ from: [out(tx)], to: [1] })])).rejects.toMatchObject(busy)
+    node.bestBlockHash = toDisplayHex(moment.tip.hash)
+    expect(await unconfirmedParents(ctx, [tx])).toEqual([])
+  })
+
+  it('are not asked of the node for blocks that it no longer has, where what is spent is long confirmed', async () => {
+    const moment = new FakeMoment([1, 2, ...Array.from({ length: 11 }, () => 1)])
+    const { ctx, node } = setUp([])
+    node.hashes.clear()
+    expect(await unconfirmedParents({ ...ctx, moment }, [spend({ from: [CONFIRMED], to: [1] })])).toEqual([])
+    expect(node.calls).toEqual([])
   })
 
   it('are refused beyond a hundred, in a line and side by side', async () => {
