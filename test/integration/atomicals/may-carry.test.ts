@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { headerHash } from '../../../src/chain/headers.ts'
 import type { Tx, TxOutput } from '../../../src/chain/tx.ts'
 import { ERROR_CODES } from '../../../src/errors.ts'
-import { toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
+import { fromHex, toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
 import { compactAt, out, type Plain, spend } from '../../support/atomicals-chain.ts'
 import { type Payee, Station } from '../protocol/station.ts'
 import { FEE, FUND, type Members, to, Wallet } from './mempool-wallet.ts'
@@ -334,5 +335,71 @@ describe('an output that may come to carry something', () => {
     expect(await unspent(owner)).toMatchObject({ [place(mint)]: { atomicals: { [id]: 2_000 }, may_carry: [id] } })
     await mineInOrder(dft, mint, rival)
     expect(await wallet.held(owner)).toMatchObject({ [place(mint)]: { [id]: 2_000 } })
+  })
+
+  /** Takes back so many blocks and mines others and one more, with these transactions in the first. Settles at their tip. */
+  async function reorganise(depth: number, ...txs: readonly Tx[]): Promise<void> {
+    const { node } = station
+    node.invalidate(String(await station.rpc('getblockhash', node.height - depth + 1)))
+    const ids = txs.map(({ txid }) => toDisplayHex(txid))
+    const nobody = wallet.someone().address
+    await station.rpc('generateblock', nobody, ids)
+    for (let i = 0; i < depth; i++) await station.rpc('generateblock', nobody, [])
+    await until(async () => {
+      const { hex } = (await wallet.ask('blockchain.headers.subscribe')) as { readonly hex: string }
+      return toDisplayHex(headerHash(fromHex(hex))) === node.bestBlockHash
+    })
+  }
+
+  it('is told of what was plain in a block, once a reorganisation brings the mint in time again', async () => {
+    const id = await token('undone', { max_mints: 1 })
+    const [first, second, third] = [wallet.someone(), wallet.someone(), wallet.someone()]
+    const [taken, late] = await reveals('undone', [first, second])
+    await mineInOrder(taken!)
+    await mineInOrder(late!)
+    // Plain, and told so: an answer is about the chain as it is.
+    expect(await wallet.held(second)).toMatchObject({ [place(late!)]: {} })
+    const next = await wallet.send(spend({ from: [out(late!)], to: [to(third, 1_500)] }), third)
+    expect(await unspent(third)).toMatchObject({ [place(next)]: { atomicals: {} } })
+    expect((await unspent(third))[place(next)]).not.toHaveProperty('may_carry')
+
+    // Both mints are back in the mempool: either may be the one that counts.
+    await reorganise(2)
+    expect((await unspent(third))[place(next)]).toMatchObject({ height: 0, atomicals: { [id]: 1_500 } })
+    const burning = toHex(spend({ from: [out(next)], to: [to(third, 1_000)] }).raw)
+    const refused = { code: ERROR_CODES.atomicalsRule.code }
+    await expect(wallet.ask('blockchain.transaction.broadcast', burning)).rejects.toMatchObject(refused)
+
+    await reorganise(1, taken!, late!)
+    expect((await unspent(third))[place(next)]).toMatchObject({ atomicals: {} })
+    expect((await unspent(third))[place(next)]).not.toHaveProperty('may_carry')
+    expect(await wallet.ask('blockchain.atomicals.validate', burning)).toMatch(/^[0-9a-f]{64}$/)
+
+    // The late one alone is in the chain now; what spends it stayed in the mempool all the time.
+    await reorganise(2, late!)
+    expect(await unspent(third)).toMatchObject({ [place(next)]: { height: 0, atomicals: { [id]: 1_500 } } })
+    expect((await unspent(third))[place(next)]).not.toHaveProperty('may_carry')
+    await expect(wallet.ask('blockchain.transaction.broadcast', burning)).rejects.toMatchObject(refused)
+    expect(await wallet.balances('ft', third)).toMatchObject({ unconfirmed: { [id]: { unconfirmed: 1_500 } } })
+    expect(await wallet.held(first)).toMatchObject({ [place(taken!)]: {} })
+
+    await station.restart()
+    wallet.client = await station.client('1.4')
+    await until(async () => place(next) in (await unspent(third)))
+    expect(await unspent(third)).toMatchObject({ [place(next)]: { height: 0, atomicals: { [id]: 1_500 } } })
+    await expect(wallet.ask('blockchain.transaction.broadcast', burning)).rejects.toMatchObject(refused)
+  })
+
+  it('is coloured where its parent is in another block after a reorganisation, which never was in the mempool', async () => {
+    const id = await token('swapped', { max_mints: 1 })
+    const [first, second, third] = [wallet.someone(), wallet.someone(), wallet.someone()]
+    const [taken, late] = await reveals('swapped', [first, second])
+    await mineInOrder(taken!)
+    await mineInOrder(late!)
+    const next = await wallet.send(spend({ from: [out(late!)], to: [to(third, 1_500)] }), third)
+    expect(await unspent(third)).toMatchObject({ [place(next)]: { atomicals: {} } })
+    await reorganise(2, late!)
+    expect(await unspent(third)).toMatchObject({ [place(next)]: { height: 0, atomicals: { [id]: 1_500 } } })
+    expect(await wallet.listing(third)).toMatchObject({ unconfirmed: { utxos: [{ atomicals: { [id]: 1_500 } }] } })
   })
 })

@@ -26,7 +26,8 @@ export const FEE = 1_000
 /** Mints and moves Atomicals through a node, and asks the server what it makes of that. */
 export class Wallet {
   readonly station: Station
-  readonly client: WireClient
+  /** Another one after a restart of the server. */
+  client: WireClient
   #people = 0
 
   constructor(station: Station, client: WireClient) {

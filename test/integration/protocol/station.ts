@@ -38,7 +38,8 @@ export class Station {
   readonly node: RegtestNode
   readonly log: LogLine[] = []
   readonly #directory: string
-  readonly #stop = new AbortController()
+  #stop = new AbortController()
+  #environment: Environment = {}
   readonly #ports = new Map<string, number>()
   readonly #clients: WireClient[] = []
   #ended: Promise<unknown> = Promise.resolve()
@@ -159,6 +160,17 @@ export class Station {
     return this.#ended
   }
 
+  /** Ends the server and starts it again, with the same settings on the same node. Old clients are cut, its log begins anew. */
+  async restart(): Promise<void> {
+    await this.shutdown()
+    this.#stop = new AbortController()
+    this.#over = undefined
+    this.#ports.clear()
+    this.log.length = 0
+    this.#run(this.#environment)
+    await this.until(({ msg }) => msg === 'serving')
+  }
+
   async stop(): Promise<void> {
     for (const client of this.#clients) client.destroy()
     await this.shutdown()
@@ -167,6 +179,7 @@ export class Station {
   }
 
   #run(environment: Environment): void {
+    this.#environment = environment
     const settings = readSettings(environment)
     const log = createLogger(settings.logLevel, { write: (line: string) => this.#logged(line) })
     this.#ended = runServer(settings, { log, stop: this.#stop.signal, terminal: undefined }).then((failure) => {
