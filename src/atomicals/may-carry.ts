@@ -91,7 +91,8 @@ export class MayCarry {
     const spent = [...applied.spent, ...maySpend].sort((a, b) => a.input - b.input || byText(a.id, b.id))
     const mayMiss = maySpend.length > 0 || applied.spent.some(({ txNum }) => this.#unsettled.has(txNum))
     const marks: Marks = new Map()
-    if (mayMiss) this.#markMoved(marks, placed, spent, operation)
+    const sure = new Set(applied.spent.filter(({ txNum }) => !this.#unsettled.has(txNum)))
+    if (mayMiss) this.#markMoved(marks, placed, spent, operation, sure)
     for (const row of await this.#minted(applied, spent, pasts)) mark(marks, 0, row)
     if (mayMiss || applied.minted) this.#unsettled.add(placed.txNum)
     for (const [output, rows] of marks) this.#keep(applied, output, [...rows.values()], at)
@@ -100,9 +101,15 @@ export class MayCarry {
   /**
    * Where what is spent can go if any of it may be missing. Of one token, or where each goes its own way, less of it
    * reaches less far. Where they queue for outputs, the next one comes further to the front, and if one finds no place
-   * all begin at output 0: then any may be anywhere.
+   * all begin at output 0: then any may be anywhere, up to where lastOutputs() knows it to end.
    */
-  #markMoved(marks: Marks, placed: PlacedTx, spent: readonly SpentAt[], operation: TxOperation | undefined): void {
+  #markMoved(
+    marks: Marks,
+    placed: PlacedTx,
+    spent: readonly SpentAt[],
+    operation: TxOperation | undefined,
+    sure: ReadonlySet<SpentAt>,
+  ): void {
     this.#markColoured(marks, placed, spent, operation)
     const op = operation?.inputIndex === 0 ? operation.op : undefined
     const groups = byId(spent)
@@ -112,10 +119,45 @@ export class MayCarry {
     if (isOperation && (op === 'y' || (op === 'z' && this.#rules.partial))) return
     const { spendable } = Slots.of(placed.tx)
     const tokens = groups.filter(([first]) => first?.kind === 'FT')
-    if (tokens.length > 1) everywhere(marks, placed.tx, tokens, spendable)
+    if (tokens.length > 1) {
+      const lasts = this.#lastOutputs(placed, spent, tokens, sure)
+      everywhere(marks, placed.tx, tokens, spendable, lasts)
+    }
     const nfts = groups.filter(([first]) => first?.kind === 'NFT')
     if (nfts.length < 2 || op === 'sl') return
     everywhere(marks, placed.tx, nfts, [0, ...spendable.filter((output) => output > 0 && output < nfts.length)])
+  }
+
+  /**
+   * The last output that each of several tokens reaches at most; undefined where that may be any. Each begins after the
+   * one before, so where all find their places none comes further, with less of any, than with all of all. That holds
+   * while their order does, by the first inputs that bring them: not where the first of one may be missing and more of it
+   * comes later. From where each begins at the least is not asked, so a token is marked before its place too.
+   */
+  #lastOutputs(
+    placed: PlacedTx,
+    spent: readonly SpentAt[],
+    tokens: readonly (readonly SpentAt[])[],
+    sure: ReadonlySet<SpentAt>,
+  ): ReadonlyMap<IdText, number> | undefined {
+    const { partial, byInput } = this.#rules
+    if (!partial || !byInput || !tokens.every((token) => keepsItsPlace(token, sure))) return undefined
+    const outputs = new Map<IdText, number[]>()
+    for (const { output, id } of colour(placed, spent, undefined, this.#rules)?.blueprint.tokens.entries() ?? []) {
+      const known = outputs.get(id)
+      if (known === undefined) outputs.set(id, [output])
+      else known.push(output)
+    }
+    const lasts = new Map<IdText, number>()
+    let before = -1
+    for (const [first] of tokens) {
+      const own = first === undefined ? undefined : outputs.get(first.id)
+      // Where one did not find its place all began at the same output.
+      if (first === undefined || own === undefined || Math.min(...own) <= before) return undefined
+      before = Math.max(...own)
+      lasts.set(first.id, before)
+    }
+    return lasts
   }
 
   #markColoured(marks: Marks, placed: PlacedTx, spent: readonly SpentAt[], operation: TxOperation | undefined): void {
@@ -178,13 +220,29 @@ function byId(spent: readonly SpentAt[]): (readonly SpentAt[])[] {
   return [...groups.values()]
 }
 
-function everywhere(marks: Marks, tx: Tx, groups: readonly (readonly SpentAt[])[], outputs: readonly number[]): void {
-  const marked = groups.length * outputs.length > MAX_MARKS ? groups.slice(0, 1) : groups
-  for (const group of marked) {
+/** False if what brings a token first may be missing, and more of it comes by a later input. */
+function keepsItsPlace(token: readonly SpentAt[], sure: ReadonlySet<SpentAt>): boolean {
+  const first = token[0]?.input
+  return token.every(({ input }) => input === first) || token.some((it) => it.input === first && sure.has(it))
+}
+
+/** `lasts`: the last output of each that comes into question. */
+function everywhere(
+  marks: Marks,
+  tx: Tx,
+  groups: readonly (readonly SpentAt[])[],
+  outputs: readonly number[],
+  lasts?: ReadonlyMap<IdText, number>,
+): void {
+  const all = groups.length * outputs.length <= MAX_MARKS
+  for (const group of all ? groups : groups.slice(0, 1)) {
     const [first] = group
     if (first === undefined) continue
     const units = group.reduce((sum, { value }) => sum + value, 0n)
+    // One that stands for all is marked wherever any may be.
+    const last = all ? lasts?.get(first.id) : undefined
     for (const output of outputs) {
+      if (last !== undefined && output > last) break
       const satoshis = tx.outputs[output]?.value ?? 0n
       const value = Number(first.kind === 'NFT' || units > satoshis ? satoshis : units)
       mark(marks, output, { id: first.id, kind: heldKind(first), value })
