@@ -3,13 +3,16 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { LongText, within } from '../../src/lib/long-text.ts'
-import type { ConnectionLimits } from '../../src/session/transports/connection.ts'
+import type { Connection, ConnectionLimits } from '../../src/session/transports/connection.ts'
 import type { SocketListener } from '../../src/session/transports/listener.ts'
+import { TURN_MS, Turns } from '../../src/session/transports/turns.ts'
 import { type Accepted, LIMITS, listen, TestDoorkeeper } from '../support/transport-kit.ts'
 import { WireClient, type WireKind } from '../support/wire-client.ts'
 
 const KINDS: readonly WireKind[] = ['tcp', 'ssl', 'ws', 'wss']
 const SECURE: ReadonlySet<WireKind> = new Set(['ssl', 'wss'])
+/** What a chunk has in it where a turn is to be too short for it. */
+const MANY = 60
 /** A line feed ends each message. */
 const LINES: ReadonlySet<WireKind> = new Set(['tcp', 'ssl'])
 /** 500 pings as long as they may be, masked with zeros. */
@@ -27,10 +30,43 @@ describe.each(KINDS)('transport %s', (kind) => {
   const clients: WireClient[] = []
   const sockets: Socket[] = []
 
-  async function open(limits: Partial<ConnectionLimits> = {}): Promise<number> {
+  async function open(limits: Partial<ConnectionLimits> = {}, turns?: Turns): Promise<number> {
     doorkeeper = new TestDoorkeeper()
-    listener = await listen(kind, doorkeeper, limits)
+    listener = await listen(kind, doorkeeper, limits, 0, turns)
     return listener.address.port
+  }
+
+  /** A pair whose server takes a millisecond for each message, which then is told to `onMessage`. */
+  async function slow(onMessage: (message: string, connection: Connection) => void = () => {}) {
+    let time = 0
+    const turns = new Turns({ monotonic: () => time })
+    const port = await open({}, turns)
+    const client = await join(port)
+    const accepted = await doorkeeper.arrival()
+    const told: string[] = []
+    const before = accepted.connection.handler
+    accepted.connection.handler = {
+      onMessage: (bytes) => {
+        time++
+        const message = Buffer.from(bytes).toString()
+        told.push(message)
+        onMessage(message, accepted.connection)
+      },
+      onClose: (reason) => before.onClose?.(reason),
+    }
+    return { port, client, accepted, turns, told }
+  }
+
+  /** So many messages at once: "0" and so on. */
+  function sendMany(client: WireClient): string[] {
+    const messages = [...Array(MANY).keys()].map(String)
+    if (LINES.has(kind)) client.sendRaw(messages.join('\n'))
+    else for (const message of messages) client.sendRaw(message)
+    return messages
+  }
+
+  async function until(holds: () => boolean): Promise<void> {
+    while (!holds()) await turn()
   }
 
   async function pair(limits: Partial<ConnectionLimits> = {}): Promise<Pair> {
@@ -240,6 +276,86 @@ describe.each(KINDS)('transport %s', (kind) => {
     expect(accepted.messages).toHaveLength(1)
     accepted.connection.resume()
     await accepted.until(({ messages }) => messages.length === 2)
+  })
+
+  it('begins of many messages in one read no more in a turn than there is time for, and the others in order', async () => {
+    let now = 0
+    const turnOf: number[] = []
+    const { client, told, turns } = await slow(() => turnOf.push(now))
+    const sent = sendMany(client)
+    while (told.length < MANY) {
+      await turn()
+      now++
+    }
+    expect(told).toEqual(sent)
+    const counts = new Map<number, number>()
+    for (const number of turnOf) counts.set(number, (counts.get(number) ?? 0) + 1)
+    // Ours and those of the connection are not told apart by where they begin: two of its may be one of ours.
+    expect(Math.max(...counts.values())).toBeLessThanOrEqual(2 * TURN_MS)
+    expect(turns.waiting).toBe(0)
+  })
+
+  it('lets others in between many messages in one read', async () => {
+    const { client, told, port } = await slow()
+    const other = await join(port)
+    const { connection } = await doorkeeper.arrival()
+    connection.handler = { onMessage: () => told.push('other') }
+    const sent = sendMany(client)
+    other.sendRaw('hello')
+    await until(() => told.length === MANY + 1)
+    expect(told.filter((message) => message !== 'other')).toEqual(sent)
+    expect(told.indexOf('other')).toBeLessThan(MANY / 2)
+  })
+
+  it('tells all that a client had sent before it closed, and then that it has', async () => {
+    const { client, accepted, told, turns } = await slow()
+    const sent = sendMany(client)
+    await client.close()
+    await accepted.until(({ closings }) => closings.length > 0)
+    expect(told).toEqual(sent)
+    expect(accepted.closings).toEqual(['client closed'])
+    expect(turns.waiting).toBe(0)
+  })
+
+  it('tells nothing of what it had read once it is closed, and keeps nothing of it', async () => {
+    const { client, accepted, told, turns } = await slow((message, connection) => {
+      // Two turns on, when there is something kept.
+      if (message === '3') setImmediate(() => connection.close('operator'))
+    })
+    sendMany(client)
+    await accepted.until(({ closings }) => closings.length > 0)
+    expect(told.length).toBeLessThan(MANY)
+    expect(accepted.closings).toEqual(['operator'])
+    expect(turns.waiting).toBe(0)
+  })
+
+  it('is gone once when the client breaks off while there is more to tell', async () => {
+    const { client, accepted, told, turns } = await slow((message) => {
+      if (message === '3') client.destroy()
+    })
+    const sent = sendMany(client)
+    await accepted.until(({ closings }) => closings.length > 0)
+    const [before] = [told.length]
+    await turn()
+    await turn()
+    expect(told).toEqual(sent.slice(0, before))
+    expect(accepted.closings).toHaveLength(1)
+    expect(turns.waiting).toBe(0)
+  })
+
+  it('tells no message after pause(), also of those that came with the one before, and all after resume()', async () => {
+    const { client, told, accepted } = await slow((message, connection) => {
+      if (message === '3') connection.pause()
+    })
+    const sent = sendMany(client)
+    await until(() => told.length === 4)
+    accepted.connection.send('{"ping":1}')
+    await client.next()
+    await turn()
+    expect(told).toEqual(sent.slice(0, 4))
+    accepted.connection.resume()
+    await until(() => told.length === MANY)
+    expect(told).toEqual(sent)
   })
 
   it('drops a message above the limit and says so', async () => {

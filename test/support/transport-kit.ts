@@ -14,6 +14,7 @@ import type {
 } from '../../src/session/transports/connection.ts'
 import type { SocketListener, TlsMaterial } from '../../src/session/transports/listener.ts'
 import { listenLines } from '../../src/session/transports/tcp.ts'
+import type { Turns } from '../../src/session/transports/turns.ts'
 import { listenWebSocket } from '../../src/session/transports/websocket.ts'
 import type { WireKind } from './wire-client.ts'
 
@@ -153,10 +154,11 @@ export async function listen(
   doorkeeper: Doorkeeper,
   limits: Partial<ConnectionLimits> = {},
   port = 0,
+  turns?: Turns,
 ): Promise<SocketListener> {
   const all = { ...LIMITS, ...limits }
   const base = { kind, host: '127.0.0.1', port, handshakeTimeout: all.handshakeTimeout }
   const options = kind === 'ssl' || kind === 'wss' ? { ...base, tls: await testCertificate() } : base
   const start = kind === 'tcp' || kind === 'ssl' ? listenLines : listenWebSocket
-  return start(options, all, doorkeeper, silentLogger())
+  return start(options, all, doorkeeper, silentLogger(), turns)
 }

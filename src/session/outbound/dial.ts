@@ -8,6 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { isExceeded, type LimitExceeded, type Place, type SessionCounter } from '../counter.ts'
 import type { Connection, ConnectionLimits } from '../transports/connection.ts'
 import { LineConnection } from '../transports/tcp.ts'
+import { Turns } from '../transports/turns.ts'
 import { isPublicAddress } from './address.ts'
 import { connectThrough, greetProxy } from './socks.ts'
 
@@ -79,12 +80,14 @@ export class Dialler {
   readonly #clock: Clock
   readonly #counter: SessionCounter
   readonly #resolve: (host: string) => Promise<readonly string[]>
+  readonly #turns: Turns
 
   constructor(options: DiallerOptions, collaborators: DiallerCollaborators) {
     this.#options = options
     this.#clock = collaborators.clock
     this.#counter = collaborators.counter
     this.#resolve = collaborators.resolve ?? resolveHost
+    this.#turns = new Turns(collaborators.clock)
   }
 
   /** A connection that carries lines. `remote` is the address connected to; through a proxy, the host as given. */
@@ -92,7 +95,8 @@ export class Dialler {
     const socket = place === undefined ? await this.open(target, signal) : await this.#dial(target, signal)
     const host = target.proxy === undefined ? (socket.remoteAddress ?? target.host) : target.host
     const kind = target.tls === 'none' ? 'tcp' : 'ssl'
-    return new LineConnection(kind, { host: unmapped(host), port: target.port }, this.#options.limits, socket)
+    const remote = { host: unmapped(host), port: target.port }
+    return new LineConnection({ kind, remote }, this.#options.limits, { socket, turns: this.#turns })
   }
 
   /** The bare socket, counted until it closes. */

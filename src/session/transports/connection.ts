@@ -7,7 +7,7 @@ export type Message = string | LongText | Uint8Array
 export interface ConnectionHandler {
   /**
    * Called for each whole message (one line, or one WebSocket message), in order, as bytes without the line feed; never
-   * after onClose(). A message above the limit is dropped: onOversized() is told instead.
+   * after onClose(). Those of one read may come in several turns of the event loop (turns.ts). A message above the limit is dropped: onOversized() is told instead.
    */
   onMessage?(message: Uint8Array): void
   /** Once for each dropped message, with the bytes of it seen so far. A WebSocket is closed after it, a line is not. */
@@ -49,8 +49,8 @@ export interface Connection {
   /** Sends what is queued, then closes. onClose() is told `reason`. Later calls change nothing. */
   close(reason: CloseReason): void
   /**
-   * Stops and resumes reading, for back-pressure from above. Messages that were read already may still be told after
-   * pause().
+   * Stops and resumes reading, for back-pressure from above. No message is told after pause(), also of those that have
+   * come already.
    */
   pause(): void
   resume(): void

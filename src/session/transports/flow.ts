@@ -1,13 +1,11 @@
 import type { Socket } from 'node:net'
 import type { ConnectionLimits } from './connection.ts'
 
-/** What is stopped and let go on again: a socket, or the WebSocket on it. */
-export interface Reader {
-  pause(): void
-  resume(): void
-}
-
 export interface FlowHandlers {
+  /** Nothing more is to be read, nor begun of what was read already. */
+  stopReading(): void
+  /** It is again. */
+  goOnReading(): void
   onDrain(): void
   onSlow(): void
 }
@@ -20,22 +18,25 @@ export interface FlowHandlers {
 export class FlowControl {
   readonly #limits: ConnectionLimits
   readonly #socket: Socket
-  readonly #reader: Reader
   readonly #handlers: FlowHandlers
   #congested = false
   #held = false
   #onDrain: (() => void) | undefined
   #onTimeout: (() => void) | undefined
 
-  constructor(limits: ConnectionLimits, socket: Socket, reader: Reader, handlers: FlowHandlers) {
+  constructor(limits: ConnectionLimits, socket: Socket, handlers: FlowHandlers) {
     this.#limits = limits
     this.#socket = socket
-    this.#reader = reader
     this.#handlers = handlers
   }
 
   get congested(): boolean {
     return this.#congested
+  }
+
+  /** True while there is a reason not to read. */
+  get stopped(): boolean {
+    return this.#congested || this.#held
   }
 
   /** Called after each send with what waits now. True while there is room. */
@@ -57,18 +58,18 @@ export class FlowControl {
 
   hold(): void {
     this.#held = true
-    this.#reader.pause()
+    this.#handlers.stopReading()
   }
 
   unhold(): void {
     this.#held = false
-    if (!this.#congested) this.#reader.resume()
+    if (!this.#congested) this.#handlers.goOnReading()
   }
 
   /** Listens only from here on: most connections are never congested, and listeners are memory. */
   #stop(): void {
     this.#congested = true
-    this.#reader.pause()
+    this.#handlers.stopReading()
     this.#onDrain ??= () => this.#drained()
     this.#onTimeout ??= () => this.#handlers.onSlow()
     this.#socket.on('drain', this.#onDrain)
@@ -82,7 +83,7 @@ export class FlowControl {
     if (this.#onDrain !== undefined) this.#socket.off('drain', this.#onDrain)
     this.#socket.setTimeout(0)
     if (this.#onTimeout !== undefined) this.#socket.off('timeout', this.#onTimeout)
-    if (!this.#held) this.#reader.resume()
+    if (!this.#held) this.#handlers.goOnReading()
     this.#handlers.onDrain()
   }
 }

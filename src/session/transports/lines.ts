@@ -7,6 +7,8 @@ export interface LineHandlers {
   onLine(line: Uint8Array): void
   /** Once for each line that is too long, as soon as that is seen, with the bytes of it seen so far. */
   onOversized(bytes: number): void
+  /** Asked between two lines of a chunk: false, and push() gives the rest of it back. */
+  goesOn(): boolean
 }
 
 /**
@@ -32,15 +34,21 @@ export class LineFramer {
     return this.#length
   }
 
-  push(chunk: Uint8Array): void {
+  /**
+   * Tells at least one line, if there is one. What was not looked at is given back, to be pushed before anything else;
+   * undefined if nothing is left.
+   */
+  push(chunk: Uint8Array): Uint8Array | undefined {
     let start = 0
     for (;;) {
       const end = chunk.indexOf(LINE_FEED, start)
       if (end === -1) break
       this.#finish(chunk.subarray(start, end))
       start = end + 1
+      if (start < chunk.length && !this.#handlers.goesOn()) return chunk.subarray(start)
     }
     if (start < chunk.length) this.#keep(chunk.subarray(start))
+    return undefined
   }
 
   #finish(tail: Uint8Array): void {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { systemClock } from '../../lib/clock.ts'
 import { LongText } from '../../lib/long-text.ts'
 import type { Logger } from '../../log.ts'
 import {
@@ -15,12 +16,13 @@ import {
 import { FlowControl, type FlowHandlers, reasonOf } from './flow.ts'
 import { LineFramer, type LineHandlers } from './lines.ts'
 import { type ListenerOptions, SocketListener } from './listener.ts'
+import { Turns, type Unfinished } from './turns.ts'
 
 /** More than this does not wait for the end of the tick. */
 const JOIN_LIMIT = 256 * 1024
 
 /** Lines over TCP or TLS. */
-export class LineConnection implements Connection, FlowHandlers, LineHandlers {
+export class LineConnection implements Connection, FlowHandlers, LineHandlers, Unfinished {
   readonly kind: TransportKind
   readonly remote: RemoteAddress
   handler: ConnectionHandler = NOBODY
@@ -28,23 +30,34 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers {
   readonly #limits: ConnectionLimits
   readonly #socket: Socket
   readonly #flow: FlowControl
+  readonly #framer: LineFramer
+  readonly #turns: Turns
+  /** Of a chunk that was more than could be begun at once; nothing is read meanwhile. */
+  #unread: Uint8Array | undefined
+  /** The socket has closed; what the client had sent before is told first. */
+  #gone = false
   #outgoing: Message[] = []
   #outgoingBytes = 0
   #scheduled = false
   #reason: CloseReason | undefined
   #cutTimer: NodeJS.Timeout | undefined
 
-  constructor(kind: TransportKind, remote: RemoteAddress, limits: ConnectionLimits, socket: Socket) {
+  constructor(
+    { kind, remote }: Pick<Connection, 'kind' | 'remote'>,
+    limits: ConnectionLimits,
+    { socket, turns }: { readonly socket: Socket; readonly turns: Turns },
+  ) {
     this.kind = kind
     this.remote = remote
     this.#limits = limits
     this.#socket = socket
-    this.#flow = new FlowControl(limits, socket, socket, this)
-    const framer = new LineFramer(limits.maxReceive, this)
+    this.#turns = turns
+    this.#flow = new FlowControl(limits, socket, this)
+    this.#framer = new LineFramer(limits.maxReceive, this)
     socket.on('data', (chunk) => {
       if (this.#reason !== undefined) return
       this.handler.onReceived?.(chunk.length)
-      framer.push(chunk)
+      this.#push(chunk)
     })
     socket.on('error', (error) => {
       this.#reason ??= reasonOf(error)
@@ -55,12 +68,13 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers {
       clearTimeout(this.#cutTimer)
       this.#outgoing = []
       this.#outgoingBytes = 0
-      this.#reason ??= 'client closed'
-      this.handler.onClose?.(this.#reason)
+      this.#gone = true
+      // Who does not take its answers and goes does not wait for more of them.
+      if (this.#reason !== undefined || this.#unread === undefined || this.#flow.congested) this.#ended('client closed')
     })
   }
 
-  // What the framer and the flow control tell.
+  // What the framer, the flow control and the turns tell and ask.
 
   onLine(line: Uint8Array): void {
     if (this.#reason === undefined) this.handler.onMessage?.(line)
@@ -68,6 +82,31 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers {
 
   onOversized(bytes: number): void {
     if (this.#reason === undefined) this.handler.onOversized?.(bytes)
+  }
+
+  goesOn(): boolean {
+    // Only now, for nearly every chunk has one line.
+    this.#turns.begin(this)
+    return this.#reason === undefined && !this.#flow.stopped && !this.#turns.isOver
+  }
+
+  stopReading(): void {
+    this.#socket.pause()
+  }
+
+  goOnReading(): void {
+    if (this.#unread === undefined) this.#socket.resume()
+    else this.#turns.wait(this)
+  }
+
+  goOn(): void {
+    const unread = this.#unread
+    if (unread === undefined || this.#flow.stopped) return
+    this.#unread = undefined
+    this.#push(unread)
+    if (this.#unread !== undefined || this.#reason !== undefined) return
+    if (this.#gone) this.#ended('client closed')
+    else if (!this.#flow.stopped) this.#socket.resume()
   }
 
   onDrain(): void {
@@ -104,8 +143,11 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers {
   }
 
   close(reason: CloseReason): void {
-    if (this.#reason !== undefined || this.#socket.destroyed) return
+    if (this.#reason !== undefined) return
+    if (this.#gone) return this.#ended(reason)
+    if (this.#socket.destroyed) return
     this.#reason = reason
+    this.#forgetUnread()
     this.#flush()
     this.#socket.end()
     // What still comes is read and thrown away; otherwise the end of the client's side would never be seen.
@@ -120,6 +162,26 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers {
 
   resume(): void {
     this.#flow.unhold()
+  }
+
+  #push(chunk: Uint8Array): void {
+    const rest = this.#framer.push(chunk)
+    // Closed meanwhile: nobody hears of the rest.
+    if (rest === undefined || this.#reason !== undefined) return
+    this.#unread = rest
+    this.#socket.pause()
+    if (!this.#flow.stopped) this.#turns.wait(this)
+  }
+
+  #forgetUnread(): void {
+    this.#unread = undefined
+    this.#turns.leave(this)
+  }
+
+  #ended(reason: CloseReason): void {
+    this.#forgetUnread()
+    this.#reason ??= reason
+    this.handler.onClose?.(this.#reason)
   }
 
   #cut(reason: CloseReason): void {
@@ -187,10 +249,12 @@ export async function listenLines(
   limits: ConnectionLimits,
   doorkeeper: Doorkeeper,
   log: Logger,
+  turns = new Turns(systemClock),
 ): Promise<SocketListener> {
   const listener = new SocketListener(options, doorkeeper, log, (socket, arrival) => {
     arrival.settle()
-    doorkeeper.welcome(new LineConnection(options.kind, arrival.remote, limits, socket), arrival.pass)
+    const { pass, remote } = arrival
+    doorkeeper.welcome(new LineConnection({ kind: options.kind, remote }, limits, { socket, turns }), pass)
   })
   await listener.start()
   return listener

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { asBuffer } from '../../lib/bytes.ts'
+import { systemClock } from '../../lib/clock.ts'
 import { LongText } from '../../lib/long-text.ts'
 import type { Logger } from '../../log.ts'
 import {
@@ -19,6 +20,7 @@ import {
 import { FlowControl, type FlowHandlers, reasonOf } from './flow.ts'
 import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
 import { NO_PROXIES } from './proxies.ts'
+import { Turns, type Unfinished } from './turns.ts'
 
 /** Bytes of a masked frame's header; what a frame costs besides its payload. */
 const FRAME_OVERHEAD = 6
@@ -26,7 +28,7 @@ const MAX_HEADER_BYTES = 8192
 const TEXT = { binary: false }
 
 /** One message a frame over a WebSocket; text and binary frames mean the same, answers are text. */
-export class WebSocketConnection implements Connection, FlowHandlers {
+export class WebSocketConnection implements Connection, FlowHandlers, Unfinished {
   readonly kind: TransportKind
   readonly remote: RemoteAddress
   handler: ConnectionHandler = NOBODY
@@ -35,17 +37,30 @@ export class WebSocketConnection implements Connection, FlowHandlers {
   readonly #ws: WebSocket
   readonly #socket: Socket
   readonly #flow: FlowControl
+  readonly #turns: Turns
+  /**
+   * What could not be told at once: `ws` gives all messages of a chunk in a row, also after pause(). No more than that
+   * are ever here.
+   */
+  #untold: Uint8Array[] | undefined
+  /** The client has closed; what it had sent before is told first. */
+  #gone = false
   #corked = false
   #reason: CloseReason | undefined
   #cutTimer: NodeJS.Timeout | undefined
 
-  constructor(kind: TransportKind, remote: RemoteAddress, limits: ConnectionLimits, ws: WebSocket, socket: Socket) {
+  constructor(
+    { kind, remote }: Pick<Connection, 'kind' | 'remote'>,
+    limits: ConnectionLimits,
+    { ws, socket, turns }: { readonly ws: WebSocket; readonly socket: Socket; readonly turns: Turns },
+  ) {
     this.kind = kind
     this.remote = remote
     this.#limits = limits
     this.#ws = ws
     this.#socket = socket
-    this.#flow = new FlowControl(limits, socket, ws, this)
+    this.#turns = turns
+    this.#flow = new FlowControl(limits, socket, this)
     ws.on('message', (data) => this.#message(bytesOf(data)))
     ws.on('ping', (data) => this.#pinged(data.length))
     ws.on('pong', (data) => this.#control(data.length))
@@ -56,12 +71,43 @@ export class WebSocketConnection implements Connection, FlowHandlers {
     })
     ws.once('close', () => {
       clearTimeout(this.#cutTimer)
-      this.#reason ??= 'client closed'
-      this.handler.onClose?.(this.#reason)
+      this.#gone = true
+      // Who does not take its answers and goes does not wait for more of them.
+      if (this.#reason !== undefined || this.#untold === undefined || this.#flow.congested) this.#ended('client closed')
     })
   }
 
-  // What the flow control tells.
+  // What the flow control and the turns tell.
+
+  stopReading(): void {
+    this.#ws.pause()
+  }
+
+  goOnReading(): void {
+    if (this.#untold === undefined) this.#ws.resume()
+    else this.#turns.wait(this)
+  }
+
+  goOn(): void {
+    if (this.#reason !== undefined) return
+    const untold = this.#untold ?? []
+    let told = 0
+    for (const message of untold) {
+      // At least one, whatever the time.
+      if (this.#flow.stopped || (told > 0 && this.#turns.isOver)) break
+      told++
+      this.handler.onMessage?.(message)
+      if (this.#reason !== undefined) return
+    }
+    if (told < untold.length) {
+      this.#untold = untold.slice(told)
+      if (!this.#flow.stopped) this.#turns.wait(this)
+      return
+    }
+    this.#untold = undefined
+    if (this.#gone) this.#ended('client closed')
+    else if (!this.#flow.stopped) this.#ws.resume()
+  }
 
   onDrain(): void {
     this.handler.onDrain?.()
@@ -94,8 +140,11 @@ export class WebSocketConnection implements Connection, FlowHandlers {
   }
 
   close(reason: CloseReason): void {
-    if (this.#reason !== undefined || this.#ws.readyState > this.#ws.OPEN) return
+    if (this.#reason !== undefined) return
+    if (this.#gone) return this.#ended(reason)
+    if (this.#ws.readyState > this.#ws.OPEN) return
     this.#reason = reason
+    this.#forgetUntold()
     this.#uncork()
     this.#ws.close(CLOSE_CODES[reason], reason)
     this.#flow.unhold()
@@ -115,8 +164,30 @@ export class WebSocketConnection implements Connection, FlowHandlers {
     if (this.#reason !== undefined) return
     this.handler.onReceived?.(data.length + FRAME_OVERHEAD)
     // Clients that were written for lines send a line feed here too.
-    const end = data.at(-1) === 0x0a ? data.length - 1 : data.length
-    this.handler.onMessage?.(data.subarray(0, end))
+    const message = data.subarray(0, data.at(-1) === 0x0a ? data.length - 1 : data.length)
+    if (this.#untold !== undefined) {
+      this.#untold.push(message)
+      return
+    }
+    this.#turns.begin(this)
+    if (!this.#flow.stopped && !this.#turns.isOver) {
+      this.handler.onMessage?.(message)
+      return
+    }
+    this.#untold = [message]
+    this.#ws.pause()
+    if (!this.#flow.stopped) this.#turns.wait(this)
+  }
+
+  #forgetUntold(): void {
+    this.#untold = undefined
+    this.#turns.leave(this)
+  }
+
+  #ended(reason: CloseReason): void {
+    this.#forgetUntold()
+    this.#reason ??= reason
+    this.handler.onClose?.(this.#reason)
   }
 
   /** `ws` answers pings by itself, and cuts by itself who does not take the answers: it has done so by now. */
@@ -177,6 +248,7 @@ export async function listenWebSocket(
   limits: ConnectionLimits,
   doorkeeper: Doorkeeper,
   log: Logger,
+  turns = new Turns(systemClock),
 ): Promise<SocketListener> {
   const { kind, proxies = NO_PROXIES } = options
   const arrivals = new WeakMap<Duplex, { readonly socket: Socket; readonly arrival: Arrival }>()
@@ -194,7 +266,7 @@ export async function listenWebSocket(
     }
     upgrade((ws) => {
       arrival.settle()
-      doorkeeper.welcome(new WebSocketConnection(kind, remote, limits, ws, socket), arrival.pass)
+      doorkeeper.welcome(new WebSocketConnection({ kind, remote }, limits, { ws, socket, turns }), arrival.pass)
     })
   })
   const listener = new SocketListener(options, doorkeeper, log, (socket, arrival) => {

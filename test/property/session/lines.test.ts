@@ -7,21 +7,34 @@ import { linesOf } from '../../../src/session/transports/tcp.ts'
 
 const MAX = 20
 
-/** What a framer tells of a stream that is cut at `cuts`: texts of lines, and a mark for each dropped one. */
-function framed(stream: Uint8Array, cuts: readonly number[]): string[] {
+/**
+ * What a framer tells of a stream that is cut at `cuts`: texts of lines, and a mark for each dropped one. `goesOn`: its
+ * answers to the framer's question, over and over.
+ */
+function framed(stream: Uint8Array, cuts: readonly number[], goesOn: readonly boolean[] = [true]): string[] {
   const told: string[] = []
+  let asked = 0
   const framer = new LineFramer(MAX, {
     onLine: (line) => told.push(Buffer.from(line).toString('latin1')),
     onOversized: (bytes) => {
       expect(bytes).toBeGreaterThan(MAX)
       told.push('dropped')
     },
+    goesOn: () => goesOn[asked++ % goesOn.length] === true,
   })
   let start = 0
   for (const cut of [...cuts, stream.length]) {
     // A copy, so that a framer that kept views of what it may not keep would show it.
     const chunk = Uint8Array.from(stream.subarray(start, cut))
-    framer.push(chunk)
+    let rest: Uint8Array | undefined = chunk
+    while (rest !== undefined) {
+      const before: number = told.length
+      const left = framer.push(rest)
+      // It stops between lines only, and gets on.
+      if (left !== undefined) expect(left.length).toBeLessThan(rest.length)
+      if (goesOn.every((on) => !on)) expect(told.length).toBeLessThanOrEqual(before + 2)
+      rest = left
+    }
     expect(framer.buffered).toBeLessThanOrEqual(MAX)
     start = cut
   }
@@ -51,6 +64,17 @@ describe('line framer', () => {
       fc.property(bytes, fc.array(fc.nat(200)), (stream, cuts) => {
         const sorted = cuts.map((cut) => Math.min(cut, stream.length)).sort((a, b) => a - b)
         expect(framed(stream, sorted)).toEqual(expected(stream))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('tells the same wherever it is stopped between two lines and gone on with', () => {
+    const answers = fc.array(fc.boolean(), { minLength: 1, maxLength: 5 })
+    fc.assert(
+      fc.property(bytes, fc.array(fc.nat(200)), answers, (stream, cuts, goesOn) => {
+        const sorted = cuts.map((cut) => Math.min(cut, stream.length)).sort((a, b) => a - b)
+        expect(framed(stream, sorted, goesOn)).toEqual(expected(stream))
       }),
       { numRuns: 1000 },
     )

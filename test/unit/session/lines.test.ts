@@ -5,7 +5,11 @@ import { growth } from '../../support/cpu-time.ts'
 function collector(max: number) {
   const lines: Uint8Array[] = []
   const drops: number[] = []
-  const framer = new LineFramer(max, { onLine: (line) => lines.push(line), onOversized: (bytes) => drops.push(bytes) })
+  const framer = new LineFramer(max, {
+    onLine: (line) => lines.push(line),
+    onOversized: (bytes) => drops.push(bytes),
+    goesOn: () => true,
+  })
   return { framer, lines, drops, texts: () => lines.map((line) => Buffer.from(line).toString()) }
 }
 
