@@ -74,19 +74,18 @@ export interface RpcClient {
   /** From now on the client hears of new tips. */
   subscribeHeaders(): void
   /**
-   * From now on the client hears when the status of the script changes from `status`.
-   * `alias` is what notifications call the script (the script hash as the client sent it).
+   * Once its status is found the client hears when the status of the script changes from that, which is given back; of
+   * nothing if that fails, or if the subscription is ended before. `alias` is what notifications call the script (the
+   * script hash as the client sent it). Throws or rejects as `find` does, and with RpcError -101 at a limit.
    */
-  subscribeScript(hashX: Uint8Array, alias: string, status: string | null): void
-  /** True if there was such a subscription. */
+  subscribeScript(hashX: Uint8Array, alias: string, find: () => Awaitable<string | null>): Awaitable<string | null>
+  /** True if there was such a subscription, or it was being made. */
   unsubscribeScript(hashX: Uint8Array): boolean
-  /** From now on the client hears when the status of the outpoint changes from what was found. */
-  subscribeOutpoint(outpoint: OutpointRef, found: FoundOutpoint): void
-  /** True if there was such a subscription. */
+  /** The same of the status of an outpoint. */
+  subscribeOutpoint(outpoint: OutpointRef, find: () => Promise<FoundOutpoint>): Awaitable<FoundOutpoint>
   unsubscribeOutpoint(outpoint: OutpointRef): boolean
-  /** From now on the client hears when the status of the topic changes from what was found. */
-  subscribeTopic(topic: Topic, found: TopicStatus): void
-  /** True if there was such a subscription. */
+  /** The same of the status of a topic. */
+  subscribeTopic(topic: Topic, find: () => Promise<TopicStatus>): Awaitable<TopicStatus>
   unsubscribeTopic(key: string): boolean
 }
 

@@ -1,27 +1,19 @@
 import { invariant } from '../errors.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
-import { toLatin1 } from '../lib/bytes.ts'
 import type { LongText } from '../lib/long-text.ts'
 import type { Answer, EnvelopeSession, PendingCall, RequestHost } from '../rpc/envelope.ts'
 import { failureOf, type RpcFailure } from '../rpc/failure.ts'
 import { RawJson } from '../rpc/json.ts'
 import { compareVersions, type RpcContext } from '../rpc/method.ts'
-import { type FoundOutpoint, type OutpointRef, outpointBytes } from '../rpc/outpoint.ts'
 import { V1_7 } from '../rpc/versions.ts'
 import { SessionCore, type SessionInside } from './core.ts'
 import type { ClientHandle, SessionKeeper } from './handle.ts'
 import type { Waiting } from './requests.ts'
 import type { SharedSession } from './shared.ts'
-import {
-  type Asked,
-  type Exchange,
-  type FollowedScript,
-  type FollowedTopic,
-  StreamClient,
-  type StreamSubscriber,
-} from './stream-client.ts'
+import { type Asked, type Exchange, type NewsOf, StreamClient, type StreamSubscriber } from './stream-client.ts'
 import type { ScriptSubscription, Subscriber, SubscriptionNews, TipNotice } from './subscriptions.ts'
 import type { CloseReason, Connection, ConnectionHandler } from './transports/connection.ts'
+import { UnderWay } from './under-way.ts'
 
 /** What the client knows of the tip, once it has asked to be told. */
 interface TipSubscription {
@@ -58,6 +50,8 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
   /** The message whose requests are being started; the envelope starts all of them before it waits for anything. */
   #current: Exchange | undefined
   #tip: TipSubscription | undefined
+  /** Made when somebody subscribes for the first time. */
+  #underWay: UnderWay | undefined
   /** What could not be told because the client does not read, and since when. */
   #deferred: Set<ScriptSubscription> | undefined
   #deferredSince: number | undefined
@@ -333,49 +327,32 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
     }
   }
 
-  /** The same of a script and its status. */
-  followScript(asked: Asked, { hashX, alias, status }: FollowedScript, since: number): void {
-    this.#follow(asked, { key: toLatin1(hashX), alias, status, since })
-  }
-
-  /** The same of an outpoint. One that no transaction can have is not followed: nothing will ever happen to it. */
-  followOutpoint(asked: Asked, ref: OutpointRef, { status, script }: FoundOutpoint, since: number): void {
-    const bytes = outpointBytes(ref)
-    if (bytes === undefined) return
-    const outpoint = { ref, script }
-    this.#follow(asked, { key: toLatin1(bytes), alias: '', status: JSON.stringify(status), since, outpoint })
-  }
-
-  /** The same of a topic, found as it was at a height. */
-  followTopic(asked: Asked, topic: FollowedTopic, since: number): void {
-    const { key } = topic.topic
-    this.#follow(asked, { key, alias: '', status: topic.found.status, since, topic })
+  follow<T>(asked: Asked, key: string, find: () => Awaitable<T>, newsOf: NewsOf<T>): Awaitable<T> {
+    this.#underWay ??= new UnderWay()
+    return this.#underWay.follow(key, find, (found, ended) => {
+      // One that was asked for after the end of this one counts for both, for this answer is the last that it tells of.
+      if (ended && !this.#shared.subscriptions.has(this, key)) return
+      const news = newsOf(found)
+      if (news !== undefined) this.#follow(asked, news)
+    })
   }
 
   #follow({ call, exchange }: Asked, news: SubscriptionNews): void {
     if (this.#core.state === 'closed') return
     const { since } = news
     const { subscriptions } = this.#shared
-    const before = subscriptions.told(this, news.key)
-    const subscription = subscriptions.add(this, news)
-    call.takeBack = () => subscriptions.takeBack(subscription, before)
+    const claim = subscriptions.add(this, news)
+    const { subscription } = claim
+    call.takeBack = () => subscriptions.takeBack(claim)
     if (since !== this.#shared.notifier.sequence) subscription.stale = true
     exchange.held ??= new Set()
     if (exchange.held.has(subscription)) subscription.held--
     exchange.held.add(subscription)
   }
 
-  unfollowScript(hashX: Uint8Array): boolean {
-    return this.#shared.subscriptions.remove(this, toLatin1(hashX))
-  }
-
-  unfollowTopic(key: string): boolean {
-    return this.#shared.subscriptions.remove(this, key)
-  }
-
-  unfollowOutpoint(ref: OutpointRef): boolean {
-    const bytes = outpointBytes(ref)
-    return bytes !== undefined && this.#shared.subscriptions.remove(this, toLatin1(bytes))
+  unfollow(key: string): boolean {
+    const underWay = this.#underWay?.cancel(key) ?? false
+    return this.#shared.subscriptions.remove(this, key) || underWay
   }
 
   /** The answer is written: what it told may be followed by news. */

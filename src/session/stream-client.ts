@@ -1,12 +1,13 @@
-import { toHex } from '../lib/bytes.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
+import { toHex, toLatin1 } from '../lib/bytes.ts'
 import type { Moment } from '../mempool/moment.ts'
 import type { PendingCall } from '../rpc/envelope.ts'
 import type { AtomicalsShape, ProtocolVersion, RpcClient } from '../rpc/method.ts'
-import type { FoundOutpoint, OutpointRef } from '../rpc/outpoint.ts'
+import { type FoundOutpoint, type OutpointRef, outpointBytes } from '../rpc/outpoint.ts'
 import type { Topic, TopicStatus } from '../rpc/topic.ts'
 import type { SessionCore } from './core.ts'
 import type { Progress } from './requests.ts'
-import type { ScriptSubscription } from './subscriptions.ts'
+import type { ScriptSubscription, SubscriptionNews } from './subscriptions.ts'
 
 /** One message of the client until its answer is written: what is told in the answer must not be told before it. */
 export interface Exchange {
@@ -20,31 +21,19 @@ export interface Asked {
   readonly exchange: Exchange
 }
 
-export interface FollowedScript {
-  readonly hashX: Uint8Array
-  /** What the client calls it. */
-  readonly alias: string
-  readonly status: string | null
-}
-
-export interface FollowedTopic {
-  readonly topic: Topic
-  readonly found: TopicStatus
-  /** Where it was found so. */
-  readonly height: number
-}
-
 /** What a session on a stream follows, as its requests change it. `since`: the notifier's sequence at their moment. */
 export interface StreamSubscriber {
   followTip(asked: Asked, told: string, since: number): void
-  followScript(asked: Asked, script: FollowedScript, since: number): void
-  followOutpoint(asked: Asked, ref: OutpointRef, found: FoundOutpoint, since: number): void
-  followTopic(asked: Asked, topic: FollowedTopic, since: number): void
-  /** True if it was followed, as of all of these. */
-  unfollowScript(hashX: Uint8Array): boolean
-  unfollowOutpoint(ref: OutpointRef): boolean
-  unfollowTopic(key: string): boolean
+  /**
+   * Follows what `find` finds, and gives that; `newsOf` is what the client is told of it by the answer, or undefined where
+   * nothing is to be followed after all. Not followed if it was unfollowed meanwhile.
+   */
+  follow<T>(asked: Asked, key: string, find: () => Awaitable<T>, newsOf: NewsOf<T>): Awaitable<T>
+  /** True if it was followed, or was about to be. */
+  unfollow(key: string): boolean
 }
+
+export type NewsOf<T> = (found: T) => SubscriptionNews | undefined
 
 /** One request: the message it came in, the moment it is answered from, and the notifier's sequence at that. */
 interface StreamRequest extends Asked {
@@ -113,31 +102,46 @@ export class StreamClient implements RpcClient {
     if (!progress.givenUp) this.#session.followTip(this.#request, toHex(moment.tip.hash), since)
   }
 
-  subscribeScript(hashX: Uint8Array, alias: string, status: string | null): void {
-    const { since, progress } = this.#request
-    if (!progress.givenUp) this.#session.followScript(this.#request, { hashX, alias, status }, since)
+  subscribeScript(hashX: Uint8Array, alias: string, find: () => Awaitable<string | null>): Awaitable<string | null> {
+    const key = toLatin1(hashX)
+    const { since } = this.#request
+    return this.#follow(key, find, (status) => ({ key, alias, status, since }))
   }
 
   unsubscribeScript(hashX: Uint8Array): boolean {
-    return this.#session.unfollowScript(hashX)
+    return this.#session.unfollow(toLatin1(hashX))
   }
 
-  subscribeOutpoint(outpoint: OutpointRef, found: FoundOutpoint): void {
-    const { since, progress } = this.#request
-    if (!progress.givenUp) this.#session.followOutpoint(this.#request, outpoint, found, since)
+  /** One that no transaction can have is not followed: nothing will ever happen to it. */
+  subscribeOutpoint(ref: OutpointRef, find: () => Promise<FoundOutpoint>): Awaitable<FoundOutpoint> {
+    const bytes = outpointBytes(ref)
+    if (bytes === undefined) return find()
+    const key = toLatin1(bytes)
+    const { since } = this.#request
+    return this.#follow(key, find, ({ status, script }) => {
+      return { key, alias: '', status: JSON.stringify(status), since, outpoint: { ref, script } }
+    })
   }
 
-  unsubscribeOutpoint(outpoint: OutpointRef): boolean {
-    return this.#session.unfollowOutpoint(outpoint)
+  unsubscribeOutpoint(ref: OutpointRef): boolean {
+    const bytes = outpointBytes(ref)
+    return bytes !== undefined && this.#session.unfollow(toLatin1(bytes))
   }
 
-  subscribeTopic(topic: Topic, found: TopicStatus): void {
-    const { moment, since, progress } = this.#request
-    if (progress.givenUp) return
-    this.#session.followTopic(this.#request, { topic, found, height: moment.tip.height }, since)
+  subscribeTopic(topic: Topic, find: () => Promise<TopicStatus>): Awaitable<TopicStatus> {
+    const { key } = topic
+    const { since, moment } = this.#request
+    return this.#follow(key, find, (found) => {
+      return { key, alias: '', status: found.status, since, topic: { topic, found, height: moment.tip.height } }
+    })
   }
 
   unsubscribeTopic(key: string): boolean {
-    return this.#session.unfollowTopic(key)
+    return this.#session.unfollow(key)
+  }
+
+  #follow<T>(key: string, find: () => Awaitable<T>, newsOf: (found: T) => SubscriptionNews): Awaitable<T> {
+    const { progress } = this.#request
+    return this.#session.follow(this.#request, key, find, (found) => (progress.givenUp ? undefined : newsOf(found)))
   }
 }

@@ -72,8 +72,11 @@ export interface SubscriptionNews {
   readonly topic?: { readonly topic: Topic; readonly found: TopicStatus; readonly height: number }
 }
 
-/** What a client knows of something that it follows. */
-export type ToldStatus = Pick<SubscriptionNews, 'alias' | 'status' | 'since'>
+/** One add(), and what the client knew, or was about to be told, before it; undefined if it did not follow that. */
+export interface Claim {
+  readonly subscription: ScriptSubscription
+  readonly before: Pick<SubscriptionNews, 'alias' | 'status' | 'since'> | undefined
+}
 
 /** Who follows which script, which outpoint and which topic. */
 export class Subscriptions {
@@ -122,16 +125,17 @@ export class Subscriptions {
    * Notes that `subscriber` is about to be told `status` in an answer, and holds notifications until the caller takes
    * one off `held`. A second subscription to a script takes the place of the first. Throws RpcError -101 at a limit.
    */
-  add(subscriber: Subscriber, news: SubscriptionNews): ScriptSubscription {
+  add(subscriber: Subscriber, news: SubscriptionNews): Claim {
     const known = this.#find(subscriber, news.key)
     if (known !== undefined) {
+      const before = { alias: known.alias, status: known.told, since: known.since }
       this.#watchTopic(news)
       known.alias = news.alias
       known.told = news.status
       known.since = news.since
       known.claims++
       known.held++
-      return known
+      return { subscription: known, before }
     }
     const own = this.#bySubscriber.get(subscriber) ?? { last: undefined, count: 0 }
     this.#assertRoom(own.count)
@@ -159,7 +163,7 @@ export class Subscriptions {
     if (news.outpoint !== undefined) this.outpoints.add(key, news.outpoint.ref, news.outpoint.script)
     this.#watchTopic(news)
     this.#total++
-    return subscription
+    return { subscription, before: undefined }
   }
 
   /** True if there was such a subscription. */
@@ -177,17 +181,12 @@ export class Subscriptions {
     return true
   }
 
-  /** What `subscriber` was, or is about to be, told of `key`; undefined where it does not follow it. */
-  told(subscriber: Subscriber, key: string): ToldStatus | undefined {
-    const known = this.#find(subscriber, key)
-    return known === undefined ? undefined : { alias: known.alias, status: known.told, since: known.since }
+  has(subscriber: Subscriber, key: string): boolean {
+    return this.#find(subscriber, key) !== undefined
   }
 
-  /**
-   * Takes back one add(), because the client is told an error instead: it follows nothing that it did not follow before.
-   * `before` is what told() said before that add().
-   */
-  takeBack(subscription: ScriptSubscription, before: ToldStatus | undefined): void {
+  /** Takes it back, because the client is told an error instead: it follows nothing that it did not follow before. */
+  takeBack({ subscription, before }: Claim): void {
     // It may be gone, or another one be in its place.
     if (this.#find(subscription.subscriber, subscription.key) !== subscription) return
     subscription.claims--

@@ -2,6 +2,7 @@ import type { Daemon, TransactionPlace } from '../../src/daemon/daemon.ts'
 import { UtxoList } from '../../src/db/utxo-list.ts'
 import type { ChainView, HistoryItem, OutputInfo, Tip, Utxo } from '../../src/db/view.ts'
 import { DaemonError, ERROR_CODES, RpcError } from '../../src/errors.ts'
+import { type Awaitable, after } from '../../src/lib/awaitable.ts'
 import { concat, equalBytes, fromHex, toDisplayHex, toHex, toLatin1 } from '../../src/lib/bytes.ts'
 import { sha256, sha256d } from '../../src/lib/hash.ts'
 import { merkleBranch, merkleRoot } from '../../src/lib/merkle.ts'
@@ -356,21 +357,28 @@ export class FakeClient implements RpcClient {
   subscribeHeaders(): void {
     this.followsHeaders = true
   }
-  subscribeScript(hashX: Uint8Array, alias: string, status: string | null): void {
-    this.scripts.set(toLatin1(hashX), { alias, status })
+  subscribeScript(hashX: Uint8Array, alias: string, find: () => Awaitable<string | null>): Awaitable<string | null> {
+    return after(find(), (status) => {
+      this.scripts.set(toLatin1(hashX), { alias, status })
+      return status
+    })
   }
   unsubscribeScript(hashX: Uint8Array): boolean {
     return this.scripts.delete(toLatin1(hashX))
   }
   readonly topics = new Map<string, TopicStatus>()
-  subscribeTopic({ key }: Topic, found: TopicStatus): void {
+  async subscribeTopic({ key }: Topic, find: () => Promise<TopicStatus>): Promise<TopicStatus> {
+    const found = await find()
     this.topics.set(key, found)
+    return found
   }
   unsubscribeTopic(key: string): boolean {
     return this.topics.delete(key)
   }
-  subscribeOutpoint({ txid, vout }: OutpointRef, found: FoundOutpoint): void {
+  async subscribeOutpoint({ txid, vout }: OutpointRef, find: () => Promise<FoundOutpoint>): Promise<FoundOutpoint> {
+    const found = await find()
     this.outpoints.set(`${txid}:${vout}`, found)
+    return found
   }
   unsubscribeOutpoint({ txid, vout }: OutpointRef): boolean {
     return this.outpoints.delete(`${txid}:${vout}`)

@@ -223,8 +223,8 @@ export function kitMethods(held: Held): RpcMethod[] {
       params: z.object({ script: z.string(), wait: z.boolean().optional() }),
       handler: async (ctx, { script, wait }) => {
         const hashX = fromHex(script)
-        const { status } = await ctx.moment.status(hashX)
-        ctx.client.subscribeScript(hashX, script, status)
+        const find = async () => (await ctx.moment.status(hashX)).status
+        const status = await ctx.client.subscribeScript(hashX, script, find)
         if (wait === true) await held.wait(ctx.signal)
         return status
       },

@@ -49,8 +49,7 @@ export const outpointMethods: readonly RpcMethod[] = [
     over: 'stream',
     example: { params: [EXAMPLE_TXID, 1, EXAMPLE_SCRIPT], result: exampleStatus },
     handler: async (ctx, params) => {
-      const found = await find(ctx, params)
-      ctx.client.subscribeOutpoint(refOf(params), found)
+      const found = await ctx.client.subscribeOutpoint(refOf(params), () => find(ctx, params))
       return found.status
     },
   }),

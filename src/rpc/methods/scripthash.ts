@@ -137,13 +137,14 @@ const OUTPUT_FORM: OutputForm = {
 }
 
 /** Subscribes only once the status is there: a script whose history is too long is not followed. */
-function subscribeTo(ctx: RpcContext, script: ScriptRef): Awaitable<string | null> {
-  return after(ctx.moment.status(script.hashX), ({ status, characters, confirmed }) => {
-    ctx.charge(confirmed * HISTORY_ITEM_COST)
-    ctx.charge(characters * STATUS_CHARACTER_COST)
-    ctx.client.subscribeScript(script.hashX, script.alias, status)
-    return status
-  })
+function subscribeTo(ctx: RpcContext, { hashX, alias }: ScriptRef): Awaitable<string | null> {
+  return ctx.client.subscribeScript(hashX, alias, () =>
+    after(ctx.moment.status(hashX), ({ status, characters, confirmed }) => {
+      ctx.charge(confirmed * HISTORY_ITEM_COST)
+      ctx.charge(characters * STATUS_CHARACTER_COST)
+      return status
+    }),
+  )
 }
 
 export const scripthashMethods: readonly RpcMethod[] = [

@@ -210,7 +210,7 @@ class HttpClient implements RpcClient {
     throw streamOnly()
   }
 
-  subscribeScript(): void {
+  subscribeScript(): never {
     throw streamOnly()
   }
 
@@ -218,7 +218,7 @@ class HttpClient implements RpcClient {
     return false
   }
 
-  subscribeOutpoint(): void {
+  subscribeOutpoint(): never {
     throw streamOnly()
   }
 
@@ -226,7 +226,7 @@ class HttpClient implements RpcClient {
     return false
   }
 
-  subscribeTopic(): void {
+  subscribeTopic(): never {
     throw streamOnly()
   }
 

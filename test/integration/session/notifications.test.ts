@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { HASHX_SIZE } from '../../../src/chain/script.ts'
 import { RpcError } from '../../../src/errors.ts'
+import { defineMethod, type RpcMethod } from '../../../src/rpc/method.ts'
+import type { Topic } from '../../../src/rpc/topic.ts'
 import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
 import { awaited, LIMITS } from '../../support/transport-kit.ts'
@@ -12,6 +16,41 @@ const OTHER = 'bb'.repeat(11)
 const STATUS = 'blockchain.scripthash.subscribe'
 const TIP = 'blockchain.headers.subscribe'
 const [S1, S2, S3] = ['01', '02', '03'].map((byte) => byte.repeat(32)) as [string, string, string]
+
+/** Something that is found when the status of a script is. */
+const TOPIC: Topic = {
+  key: 'topic',
+  concern: 'topic',
+  method: 'topic.subscribe',
+  params: [],
+  find: async ({ moment }) => {
+    await moment.status(new Uint8Array(HASHX_SIZE))
+    return { status: '"found"', settledAt: 0 }
+  },
+}
+const topicMethod = {
+  summary: 'test',
+  params: z.object({}),
+  result: z.unknown(),
+  cost: () => 0,
+  since: [1, 0, 0],
+  example: { params: [], result: null },
+} as const
+const TOPIC_METHODS: readonly RpcMethod[] = [
+  defineMethod({
+    ...topicMethod,
+    name: 'topic.subscribe',
+    handler: async ({ client, moment, signal }) => {
+      const found = await client.subscribeTopic(TOPIC, () => TOPIC.find({ moment, signal, charge: () => {} }))
+      return found.status
+    },
+  }),
+  defineMethod({
+    ...topicMethod,
+    name: 'topic.unsubscribe',
+    handler: ({ client }) => client.unsubscribeTopic(TOPIC.key),
+  }),
+]
 
 describe('notifications', () => {
   let kit: SessionKit | undefined
@@ -211,6 +250,113 @@ describe('notifications', () => {
     moments.publish({ [SCRIPT]: S1 })
     expect(await told(client)).toEqual([])
     expect(moments.asked).toEqual([])
+  })
+
+  describe('of what was subscribed to and unsubscribed from in one go', () => {
+    const END = 'blockchain.scripthash.unsubscribe'
+
+    /** Sends these about a script whose status takes until all of them have begun; their results, in order. */
+    async function inOneGo(client: WireClient, methods: readonly string[], params: readonly unknown[] = [SCRIPT]) {
+      const gate = awaited<void>()
+      kit!.moments.gate = gate.promise
+      const answers = methods.map((method) => client.request(method, params))
+      // Not held up by those before: nothing else is.
+      expect(await client.request('echo', ['meanwhile'])).toBe('meanwhile')
+      gate.resolve()
+      return Promise.all(answers)
+    }
+
+    it('do not come if the end was asked for last', async () => {
+      const { moments, active } = own(await start())
+      const client = await active()
+      expect(await inOneGo(client, [STATUS, END])).toEqual([null, true])
+      expect(kit!.subscriptions.total).toBe(0)
+      moments.publish({ [SCRIPT]: S1 })
+      expect(await told(client)).toEqual([])
+      expect(await client.request(END, [SCRIPT])).toBe(false)
+    })
+
+    it('come if the subscription was asked for last', async () => {
+      const { moments, active } = own(await start())
+      const client = await active()
+      expect(await inOneGo(client, [STATUS, END, STATUS])).toEqual([null, true, null])
+      expect(kit!.subscriptions.total).toBe(1)
+      moments.publish({ [SCRIPT]: S1 })
+      expect(await client.notification(STATUS)).toEqual([SCRIPT, S1])
+    })
+
+    it('do not come of a script that was followed before, either', async () => {
+      const { active } = own(await start())
+      const client = await active()
+      await client.request(STATUS, [SCRIPT])
+      expect(await inOneGo(client, [STATUS, END, END])).toEqual([null, true, false])
+      expect(kit!.subscriptions.total).toBe(0)
+    })
+
+    it('come for others whom the end does not concern', async () => {
+      const { active } = own(await start())
+      const [client, other] = [await active(), await active()]
+      const gate = awaited<void>()
+      kit!.moments.gate = gate.promise
+      const answers = [other.request(STATUS, [SCRIPT]), client.request(STATUS, [OTHER])]
+      await kit!.until(() => kit!.moments.asked.length === 2)
+      expect(await client.request(END, [SCRIPT])).toBe(false)
+      gate.resolve()
+      await Promise.all(answers)
+      expect(kit!.subscriptions.total).toBe(2)
+    })
+
+    it('are as of the last answer, if that is the one of an ended subscription', async () => {
+      const { moments, active } = own(await start())
+      const client = await active()
+      const gate = awaited<void>()
+      moments.gate = gate.promise
+      const first = client.request(STATUS, [SCRIPT])
+      await kit!.until(() => moments.asked.length === 1)
+      expect(await client.request(END, [SCRIPT])).toBe(true)
+      moments.publish({ [SCRIPT]: S1 })
+      moments.gate = Promise.resolve()
+      expect(await client.request(STATUS, [SCRIPT])).toBe(S1)
+      gate.resolve()
+      // An older status than the client has heard; it is put right.
+      expect(await first).toBe(null)
+      expect(await client.notification(STATUS)).toEqual([SCRIPT, S1])
+      expect(kit!.subscriptions.total).toBe(1)
+    })
+
+    it('do not come in a batch, either', async () => {
+      const { moments, active } = own(await start())
+      const client = await active()
+      const batch = [STATUS, END, STATUS, END].map((method, id) => ({ jsonrpc: '2.0', id, method, params: [SCRIPT] }))
+      client.send(batch)
+      expect((await client.next(({ id }) => id === 3)).result).toBe(true)
+      expect(kit!.subscriptions.total).toBe(0)
+      moments.publish({ [SCRIPT]: S1 })
+      await told(client)
+      expect(client.unread.filter(({ method }) => method === STATUS)).toEqual([])
+    })
+
+    it('do not come of an outpoint whose end was asked for last, and come otherwise', async () => {
+      const { connect } = own(await start())
+      const client = await connect()
+      await client.request('server.version', ['new', [1, 7]])
+      const [follow, end] = ['blockchain.outpoint.subscribe', 'blockchain.outpoint.unsubscribe']
+      const outpoint = ['ab'.repeat(32), 1]
+      expect(await inOneGo(client, [follow, end], outpoint)).toEqual([{}, true])
+      expect(kit!.subscriptions.total).toBe(0)
+      expect(await inOneGo(client, [follow, end, follow], outpoint)).toEqual([{}, true, {}])
+      expect(kit!.subscriptions.total).toBe(1)
+    })
+
+    it('do not come of a topic whose end was asked for last, and come otherwise', async () => {
+      const { active } = own(await start({ methods: TOPIC_METHODS }))
+      const client = await active()
+      expect(await inOneGo(client, ['topic.subscribe', 'topic.unsubscribe'], [])).toEqual(['"found"', true])
+      expect([kit!.subscriptions.total, kit!.subscriptions.topics.size]).toEqual([0, 0])
+      const methods = ['topic.subscribe', 'topic.unsubscribe', 'topic.subscribe']
+      expect(await inOneGo(client, methods, [])).toEqual(['"found"', true, '"found"'])
+      expect([kit!.subscriptions.total, kit!.subscriptions.topics.size]).toEqual([1, 1])
+    })
   })
 
   it('never come before the answer to the subscription, and then tell what changed meanwhile', async () => {

@@ -106,7 +106,7 @@ describe('statuses of outpoints', () => {
           const { status, script } = await find(ref)
           const key = keyOf(ref)
           const news = { key, alias: '', status: JSON.stringify(status), since, outpoint: { ref, script } }
-          subscriptions.add(subscriber, news).held = 0
+          subscriptions.add(subscriber, news).subscription.held = 0
           if (since !== notifier.sequence) notifier.recheck(key)
           followed.set(key, ref)
         }

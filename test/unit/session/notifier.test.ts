@@ -51,7 +51,7 @@ async function toldPerTurn(millisecondsEach: number): Promise<number[]> {
       // As a connection writes: at the end of the turn.
       setImmediate(() => clock.advance(millisecondsEach))
     })
-    subscriptions.add(client, { key, alias: '', status: 'one', since: 0 }).held = 0
+    subscriptions.add(client, { key, alias: '', status: 'one', since: 0 }).subscription.held = 0
     touched.add(key)
   }
   publish({ newTip: false, touched, stirred: new Set() })
@@ -100,10 +100,10 @@ describe('the notifier', () => {
       const ref = { txid: 'ab'.repeat(32), vout }
       const key = toLatin1(outpointBytes(ref)!)
       const outpoint = { ref, script: 'unknown' as const }
-      subscriptions.add(quiet(2), { key, alias: '', status: '{}', since: 0, outpoint }).held = 0
+      subscriptions.add(quiet(2), { key, alias: '', status: '{}', since: 0, outpoint }).subscription.held = 0
     }
     const key = toLatin1(new Uint8Array(11).fill(7))
-    subscriptions.add(subscriber, { key, alias: '', status: 'one', since: 0 }).held = 0
+    subscriptions.add(subscriber, { key, alias: '', status: 'one', since: 0 }).subscription.held = 0
     publish({ newTip: true, touched: new Set([key]), stirred: new Set() })
     await notifier.idle()
     stop.abort()
@@ -133,7 +133,7 @@ describe('the notifier', () => {
         subscription.told = status
         told.push(key)
       })
-      around.subscriptions.add(client, { key, alias: '', status: 'one', since: 0 }).held = 0
+      around.subscriptions.add(client, { key, alias: '', status: 'one', since: 0 }).subscription.held = 0
     }
     const touch = async (...keys: string[]): Promise<void> => {
       round++

@@ -63,9 +63,26 @@ describe('subscriptions', () => {
     const a = subscriber(1)
     const first = table.add(a, news('x', 'old'))
     const second = table.add(a, news('x', 'new'))
-    expect(second).toBe(first)
-    expect(second).toMatchObject({ told: 'new', held: 2 })
+    expect(second.subscription).toBe(first.subscription)
+    expect(second.subscription).toMatchObject({ told: 'new', held: 2 })
     expect(table.total).toBe(1)
+  })
+
+  it('takes back what one subscription has changed, and the last of them with all that there is', () => {
+    const table = new Subscriptions({ maxPerSession: 0, maxTotal: 0 })
+    const a = subscriber(1)
+    const first = table.add(a, news('x', 'old'))
+    const second = table.add(a, news('x', 'new'))
+    expect([first.before, second.before]).toEqual([undefined, expect.objectContaining({ status: 'old' })])
+    table.takeBack(second)
+    expect(first.subscription).toMatchObject({ told: 'old', claims: 1, stale: true })
+    expect(table.has(a, 'x')).toBe(true)
+    table.takeBack(first)
+    expect(table.has(a, 'x')).toBe(false)
+    // It has gone, and another one in its place is not its own.
+    table.add(a, news('x'))
+    table.takeBack(first)
+    expect(table.has(a, 'x')).toBe(true)
   })
 
   it('refuses with -101 above the limit of a client and above that of all', () => {

@@ -43,8 +43,8 @@ function pairOf<P extends z.ZodObject, R extends z.ZodType>(pair: Pair<P, R>): r
       handler: async (ctx, asked) => {
         const topic = pair.topic(ctx, asked)
         const { moment, signal } = ctx
-        const found = await topic.find({ moment, signal, charge: (cost) => ctx.charge(cost) })
-        ctx.client.subscribeTopic(topic, found)
+        const sources = { moment, signal, charge: (cost: number) => ctx.charge(cost) }
+        const found = await ctx.client.subscribeTopic(topic, () => topic.find(sources))
         return new RawJson(found.status)
       },
     }),
