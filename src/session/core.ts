@@ -21,7 +21,7 @@ import {
   VALID,
 } from './handle.ts'
 import { readFeatures, writeFeatures } from './peers/features.ts'
-import { type ClientOf, NO_HOOKS, type RequestHooks, Requests, type ServedListener } from './requests.ts'
+import { type ClientOf, type RequestHooks, Requests, type ServedListener } from './requests.ts'
 import { FIRST_PROTOCOL, type SharedSession } from './shared.ts'
 import { Slots } from './slots.ts'
 import type { CloseReason, RemoteAddress, TransportKind } from './transports/connection.ts'
@@ -34,21 +34,14 @@ export interface SessionCarrier {
 }
 
 /** What the core asks of the session that is made around it: figures that differ by what carries it. */
-export interface SessionInside extends RequestHooks {
+export interface SessionInside {
+  /** What its requests wait for. */
+  readonly turnstile: RequestHooks
   readonly subscriptionCount: number
   readonly followsTip: boolean
   readonly unsent: number
   /** Every second or so, after the limits of time that every session has. `now` on the monotonic clock. */
   onTick(now: number): void
-}
-
-/** No stream: nothing is sent unasked, so there is nothing to follow and nothing to wait for. */
-export const NO_STREAM: SessionInside = {
-  ...NO_HOOKS,
-  subscriptionCount: 0,
-  followsTip: false,
-  unsent: 0,
-  onTick: () => {},
 }
 
 /** One list for all who are in none. */
@@ -110,7 +103,7 @@ export class SessionCore implements ClientHandle, CostSurroundings, ServedListen
     this.#lastReceived = this.#begun
     this.#slots = new Slots(costs.initialConcurrent)
     this.meter = new CostMeter(costs, clock, this)
-    this.#requests = new Requests(shared, this.meter, this.#slots, { hooks: inside, listener: this })
+    this.#requests = new Requests(shared, this.meter, this.#slots, { hooks: inside.turnstile, listener: this })
   }
 
   // What everybody may know.

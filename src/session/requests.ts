@@ -20,12 +20,14 @@ export type ClientOf = (moment: Moment, request: Progress) => RpcClient
 
 /** Something that waits until it is told to go on. */
 export interface Waiting {
+  /** When it came, on the monotonic clock. */
+  readonly started: number
   proceed(): void
 }
 
 /** What a request waits for besides its slot, and who hears of its end. */
 export interface RequestHooks {
-  /** True if the client takes answers; otherwise `request` is told when it does. */
+  /** True if `request` may be run now; otherwise it is told when it may. */
   hasRoom(request: Waiting): boolean
   /** `request` waits no longer. */
   leave(request: Waiting): void
@@ -37,9 +39,6 @@ export interface RequestHooks {
 export interface ServedListener {
   served(): void
 }
-
-/** No stream, so nothing to wait for. */
-export const NO_HOOKS: RequestHooks = { hasRoom: () => true, leave: () => {}, done: () => {} }
 
 /** What all requests of one client have in common. */
 interface Surroundings {

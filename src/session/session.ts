@@ -8,11 +8,11 @@ import { compareVersions, type RpcContext } from '../rpc/method.ts'
 import { V1_7 } from '../rpc/versions.ts'
 import { SessionCore, type SessionInside } from './core.ts'
 import type { ClientHandle, SessionKeeper } from './handle.ts'
-import type { Waiting } from './requests.ts'
 import type { SharedSession } from './shared.ts'
 import { type Asked, type Exchange, type NewsOf, StreamClient, type StreamSubscriber } from './stream-client.ts'
 import type { ScriptSubscription, Subscriber, SubscriptionNews, TipNotice } from './subscriptions.ts'
 import type { CloseReason, Connection, ConnectionHandler } from './transports/connection.ts'
+import { Turnstile } from './turnstile.ts'
 import { UnderWay } from './under-way.ts'
 
 /** What the client knows of the tip, once it has asked to be told. */
@@ -25,23 +25,12 @@ interface TipSubscription {
   stale: boolean
 }
 
-/** Characters of answers beyond which nothing more is worked out before the client has been sent what there is. */
-const MOST_AHEAD = 256 * 1024
-/** Of a member of a list, roughly. */
-const MEMBER_CHARACTERS = 100
-
-/** How long a result will be as text, roughly; what is shared with others takes no memory of its own. */
-function charactersOf(result: unknown): number {
-  const content = result instanceof RawJson ? result.content : result
-  if (typeof content === 'string') return content.length
-  return Array.isArray(content) ? content.length * MEMBER_CHARACTERS : MEMBER_CHARACTERS
-}
-
 /** Padding as ElectrumX sends it. */
 const NOISE = ['0'.repeat(128)]
 
 /** One client on a stream: its messages, its answers, and what it is told unasked. */
 export class ElectrumXSession implements Subscriber, RequestHost, SessionInside, StreamSubscriber, ConnectionHandler {
+  readonly turnstile: Turnstile
   readonly #core: SessionCore
   readonly #connection: Connection
   readonly #shared: SharedSession
@@ -55,14 +44,11 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
   /** What could not be told because the client does not read, and since when. */
   #deferred: Set<ScriptSubscription> | undefined
   #deferredSince: number | undefined
-  /** About as many characters were worked out at once and are not sent yet: all that came in one chunk is run first. */
-  #ahead = 0
-  /** Requests that wait until the client takes answers. Both are made when needed: few clients ever are so slow. */
-  #waiting: Set<Waiting> | undefined
 
   constructor(id: number, connection: Connection, shared: SharedSession, keeper: SessionKeeper) {
     this.#connection = connection
     this.#shared = shared
+    this.turnstile = new Turnstile(connection, shared.clock)
     this.#core = new SessionCore(id, connection, shared, keeper, this)
     this.#envelope = shared.envelope.open(this)
     connection.handler = this
@@ -91,7 +77,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
   }
 
   onTick(now: number): void {
-    this.#letOneGo() // In case the one before takes its time.
+    this.turnstile.letOneGo() // In case the one before takes its time.
     const since = this.#deferredSince
     if (since !== undefined && now - since >= this.#shared.options.notifyTimeout) {
       if (this.#core.open) this.#shared.tally.limits.NOTIFY_TIMEOUT++
@@ -112,7 +98,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
         new StreamClient(this.#core, this, { call, exchange, moment, since: notifier.sequence, progress }),
       job,
     )
-    if (!(result instanceof Promise)) this.#ahead += charactersOf(result)
+    if (!(result instanceof Promise)) this.turnstile.ran(result)
     return result
   }
 
@@ -197,7 +183,9 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
     this.#throttle()
     const exchange: Exchange = { held: undefined, holdsTip: false }
     this.#current = exchange
+    this.turnstile.begin()
     const answer = this.#envelope.handle(message)
+    this.turnstile.end()
     this.#current = undefined
     answer.then(
       (text) => this.#answer(exchange, text),
@@ -218,10 +206,10 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
   #answer(exchange: Exchange, text: Answer): void {
     this.#core.answered()
     // What was at hand is sent in one go, before anything else is read.
-    this.#ahead = 0
+    this.turnstile.answered()
     if (text !== undefined) this.#send(text)
     this.#release(exchange)
-    this.done()
+    this.turnstile.done()
     this.#throttle()
     this.#core.settle()
   }
@@ -244,41 +232,8 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
     }
   }
 
-  /**
-   * True if the client takes answers. What is worked out for a client that does not read would pile up, so requests wait
-   * and are let go on one by one: the next when the one before is done and its answer has not filled the connection
-   * again.
-   */
-  hasRoom(request: Waiting): boolean {
-    if (!this.#connection.congested && this.#waiting === undefined && this.#ahead < MOST_AHEAD) return true
-    // In a batch all that ran before it may be done, and their answers wait for this one: nothing else would let it go.
-    if (this.#waiting === undefined) setImmediate(() => this.#letOneGo())
-    this.#waiting ??= new Set()
-    this.#waiting.add(request)
-    return false
-  }
-
-  leave(request: Waiting): void {
-    this.#waiting?.delete(request)
-    if (this.#waiting?.size === 0) this.#waiting = undefined
-  }
-
-  /** Lets the next one go in a moment, when the answer of what ended is written. */
-  done(): void {
-    if (this.#waiting !== undefined) setImmediate(() => this.#letOneGo())
-  }
-
-  #letOneGo(): void {
-    if (this.#connection.congested || this.#waiting === undefined) return
-    for (const request of this.#waiting) {
-      this.leave(request)
-      request.proceed()
-      return
-    }
-  }
-
   onDrain(): void {
-    this.#letOneGo()
+    this.turnstile.letOneGo()
     this.#deferredSince = undefined
     const deferred = this.#deferred
     this.#deferred = undefined

@@ -4,10 +4,11 @@ import { describeAsJson } from '../../rpc/describe.ts'
 import type { PendingCall, RequestHost } from '../../rpc/envelope.ts'
 import type { RpcFailure } from '../../rpc/failure.ts'
 import type { AtomicalsShape, ProtocolVersion, RpcClient, RpcContext } from '../../rpc/method.ts'
-import { NO_STREAM, negotiate, SessionCore } from '../core.ts'
+import { negotiate, SessionCore, type SessionInside } from '../core.ts'
 import type { ClientHandle, SessionKeeper } from '../handle.ts'
 import { FIRST_PROTOCOL, type SharedSession } from '../shared.ts'
 import type { CloseReason, HttpCarrier, HttpHandler, HttpReply, HttpRequest } from '../transports/connection.ts'
+import { ROOMY, Turnstile } from '../turnstile.ts'
 import { objectReply, validateUrn } from './objects.ts'
 import { type HttpCaller, proxyCall, refusalOf } from './proxy.ts'
 import { JSON_TYPE, json, plain, prettyJson, refusal, usage } from './replies.ts'
@@ -29,18 +30,26 @@ const DESCRIPTION_COST = 1
  * One keep-alive HTTP connection: the same methods, limits and costs as a stream, without anything sent unasked.
  * `POST /` is JSON-RPC; `/proxy/<method>` spells a call in the manner of the Atomicals HTTP proxy.
  */
-export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
+export class HttpSession implements HttpHandler, RequestHost, HttpCaller, SessionInside {
+  readonly turnstile: Turnstile
+  // Nothing is sent unasked.
+  readonly subscriptionCount = 0
+  readonly followsTip = false
+  readonly unsent = 0
   readonly #core: SessionCore
   readonly #shared: SharedSession
 
   constructor(id: number, carrier: HttpCarrier, shared: SharedSession, keeper: SessionKeeper) {
     this.#shared = shared
-    this.#core = new SessionCore(id, carrier, shared, keeper, NO_STREAM)
+    this.turnstile = new Turnstile(ROOMY, shared.clock)
+    this.#core = new SessionCore(id, carrier, shared, keeper, this)
   }
 
   get handle(): ClientHandle {
     return this.#core
   }
+
+  onTick(): void {}
 
   received(bytes: number): void {
     this.#core.received(bytes)
@@ -108,7 +117,10 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller {
   }
 
   async #jsonRpc({ body }: HttpRequest): Promise<HttpReply> {
-    const answer = await this.#shared.envelope.open(this).handle(body)
+    this.turnstile.begin()
+    const answering = this.#shared.envelope.open(this).handle(body)
+    this.turnstile.end()
+    const answer = await answering
     return answer === undefined ? { status: 204, contentType: JSON_TYPE, body: '' } : json(200, answer.toString())
   }
 

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { defineMethod } from '../../../src/rpc/method.ts'
 import { type CostMeter, DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { DEFAULT_GROUPS } from '../../../src/session/groups.ts'
+import { TURN_MS } from '../../../src/session/transports/turns.ts'
 import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
 import { LIMITS } from '../../support/transport-kit.ts'
 
@@ -288,6 +289,94 @@ describe('requests of a session', () => {
     expect(kit!.manager.counts.unanswered).toBeLessThan(100)
     kit!.held.release()
     expect(await Promise.all(answers)).toHaveLength(401)
+  })
+
+  it.each([
+    { over: 'tcp', atOnce: 10 },
+    { over: 'tcp', atOnce: 1 },
+    { over: 'http', atOnce: 10 },
+    { over: 'http', atOnce: 1 },
+  ] as const)(
+    'of a batch over $over, $atOnce at once, take no more of a turn than there is for one client',
+    async ({ over, atOnce }) => {
+      const ran: { readonly number: number; readonly turn: number }[] = []
+      let turn = 0
+      const work = defineMethod({
+        name: 'work',
+        summary: 'takes a millisecond',
+        params: z.object({ number: z.number() }),
+        result: z.number(),
+        cost: () => 0,
+        since: [1, 0, 0],
+        example: { params: [1], result: 1 },
+        handler: (_ctx, { number }) => {
+          kit!.clock.advance(1)
+          ran.push({ number, turn })
+          return number
+        },
+      })
+      const { active } = bind(
+        await start({
+          methods: [work],
+          shared: { costs: { ...FREE, initialConcurrent: atOnce } },
+          listeners: (['tcp', 'http'] as const).map((kind) => ({ kind, host: '127.0.0.1', port: 0 })),
+        }),
+      )
+      const batch = [...Array(60).keys()].map((id) => ({ jsonrpc: '2.0', id, method: 'work', params: [id] }))
+      const asked: Promise<unknown> =
+        over === 'tcp'
+          ? active().then((client) => {
+              client.send(batch)
+              return client.next(({ id }) => id === 59).then(() => client.received.at(-1))
+            })
+          : fetch(`http://127.0.0.1:${kit!.port('http')}/`, { method: 'POST', body: JSON.stringify(batch) }).then(
+              (response) => response.json(),
+            )
+      const counting = { on: true }
+      const count = (): void => {
+        turn++
+        if (counting.on) setImmediate(count)
+      }
+      count()
+      const answer = await asked
+      counting.on = false
+      expect(answer).toMatchObject(batch.map(({ id }) => ({ id, result: id })))
+      expect(ran.map(({ number }) => number)).toEqual(batch.map(({ id }) => id))
+      const counts = new Map<number, number>()
+      for (const one of ran) counts.set(one.turn, (counts.get(one.turn) ?? 0) + 1)
+      // Two turns of the session may be one of ours.
+      expect(Math.max(...counts.values())).toBeLessThanOrEqual(2 * TURN_MS)
+    },
+  )
+
+  it('of which many wait for their turn in a batch are all ended when the client goes', async () => {
+    const work = defineMethod({
+      name: 'work',
+      summary: 'takes a millisecond',
+      params: z.object({}),
+      result: z.number(),
+      cost: () => 0,
+      since: [1, 0, 0],
+      example: { params: [], result: 1 },
+      handler: () => {
+        kit!.clock.advance(1)
+        return ++ran
+      },
+    })
+    let ran = 0
+    const { active } = bind(await start({ methods: [work], shared: { costs: FREE } }))
+    const client = await active()
+    const [session] = kit!.manager.clients()
+    client.send([...Array(60).keys()].map((id) => ({ jsonrpc: '2.0', id, method: 'work' })))
+    await kit!.until(() => ran > 0)
+    session!.command({ type: 'close', reason: 'operator' })
+    await client.closed
+    await kit!.until(() => kit!.manager.counts.active === 0)
+    const before = ran
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(ran).toBe(before)
+    expect(before).toBeLessThan(60)
+    expect(kit!.moments.outstanding).toBe(0)
   })
 
   it('do not begin while the client does not take its answers', async () => {
