@@ -84,9 +84,11 @@ export class Slots {
     // Who is done at once gives the slot back from within admitted(): the loop that runs lets the next one in.
     if (this.#waiting === undefined || this.#admitting) return
     this.#admitting = true
-    for (const taker of this.#waiting) {
-      if (this.#taken >= this.#target) break
-      this.#waiting.delete(taker)
+    const all = this.#waiting
+    for (const taker of all) {
+      // Whoever was let in may have had all others refused.
+      if (this.#waiting !== all || this.#taken >= this.#target) break
+      all.delete(taker)
       this.#taken++
       taker.admitted()
     }

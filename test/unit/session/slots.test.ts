@@ -33,6 +33,24 @@ function take(slots: Slots, count: number, order?: Taker[]): Taker[] {
 const outcomes = (takers: readonly Taker[]) => takers.map(({ outcome }) => outcome)
 
 describe('slots', () => {
+  it('let nobody in who waited when the one let in before has them closed', () => {
+    const slots = new Slots(1)
+    const gone = new Error('gone')
+    take(slots, 1)
+    const closing = {
+      admitted: () => {
+        slots.close(gone)
+        slots.release()
+      },
+      refused: () => {},
+    }
+    slots.take(closing)
+    const behind = take(slots, 2)
+    slots.release()
+    expect(outcomes(behind)).toEqual([gone, gone])
+    expect([slots.taken, slots.waiting]).toEqual([0, 0])
+  })
+
   it('lets as many run as the target says, and the others in order', () => {
     const slots = new Slots(2)
     const order: Taker[] = []
