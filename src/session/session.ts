@@ -9,21 +9,18 @@ import { V1_7 } from '../rpc/versions.ts'
 import { SessionCore, type SessionInside } from './core.ts'
 import type { ClientHandle, SessionKeeper } from './handle.ts'
 import type { SharedSession } from './shared.ts'
-import { type Asked, type Exchange, type NewsOf, StreamClient, type StreamSubscriber } from './stream-client.ts'
+import {
+  type Asked,
+  type Exchange,
+  type NewsOf,
+  StreamClient,
+  type StreamSubscriber,
+  type TipSubscription,
+} from './stream-client.ts'
 import type { ScriptSubscription, Subscriber, SubscriptionNews, TipNotice } from './subscriptions.ts'
 import type { CloseReason, Connection, ConnectionHandler } from './transports/connection.ts'
 import { Turnstile } from './turnstile.ts'
 import { UnderWay } from './under-way.ts'
-
-/** What the client knows of the tip, once it has asked to be told. */
-interface TipSubscription {
-  told: string
-  since: number
-  held: number
-  /** As of ScriptSubscription. */
-  claims: number
-  stale: boolean
-}
 
 /** Padding as ElectrumX sends it. */
 const NOISE = ['0'.repeat(128)]
@@ -181,7 +178,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
     if (!this.#core.open) return
     this.#core.asked()
     this.#throttle()
-    const exchange: Exchange = { held: undefined, holdsTip: false }
+    const exchange: Exchange = { held: undefined, heldTip: undefined }
     this.#current = exchange
     this.turnstile.begin()
     const answer = this.#envelope.handle(message)
@@ -262,8 +259,9 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
     tip.since = since
     tip.stale ||= stale
     tip.claims++
-    if (!exchange.holdsTip) tip.held++
-    exchange.holdsTip = true
+    // Another one than before if that was taken back.
+    if (exchange.heldTip !== tip) tip.held++
+    exchange.heldTip = tip
     this.#shared.subscriptions.followTip(this)
     call.takeBack = () => this.#takeBackTip(tip, before)
   }
@@ -316,10 +314,10 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
       subscription.held--
       if (subscription.held === 0 && subscription.stale) this.#recheck(subscription)
     }
-    if (exchange.holdsTip && this.#tip !== undefined) {
-      this.#tip.held--
-      if (this.#tip.held === 0 && this.#tip.stale) this.#recheckTip(this.#tip)
-    }
+    const tip = exchange.heldTip
+    if (tip === undefined) return
+    tip.held--
+    if (tip === this.#tip && tip.held === 0 && tip.stale) this.#recheckTip(tip)
   }
 
   #recheck(subscription: ScriptSubscription): void {

@@ -9,10 +9,20 @@ import type { SessionCore } from './core.ts'
 import type { Progress } from './requests.ts'
 import type { ScriptSubscription, SubscriptionNews } from './subscriptions.ts'
 
+/** What the client knows of the tip, once it has asked to be told. */
+export interface TipSubscription {
+  told: string
+  since: number
+  held: number
+  /** As of ScriptSubscription. */
+  claims: number
+  stale: boolean
+}
+
 /** One message of the client until its answer is written: what is told in the answer must not be told before it. */
 export interface Exchange {
   held: Set<ScriptSubscription> | undefined
-  holdsTip: boolean
+  heldTip: TipSubscription | undefined
 }
 
 /** A request to follow something: the call, told how to take that back, and the message it came in. */

@@ -156,6 +156,30 @@ describe('notifications', () => {
     })
   })
 
+  it('of a tip wait for the answer to the subscription, also while one that was taken back is answered', async () => {
+    const { moments, active, held } = own(await start({ maxSend: 1000 }))
+    const client = await active()
+    const call = (id: number, method: string, params: readonly unknown[] = []) => {
+      return { jsonrpc: '2.0', id, method, params }
+    }
+    // No room is left in the answer for the tip, and it stays unanswered for a while.
+    client.send([call(101, 'big', [930]), call(102, TIP), call(103, 'hold')])
+    await held.begun(1)
+    const gate = awaited<void>()
+    moments.gate = gate.promise
+    client.send([call(104, TIP), call(105, STATUS, [SCRIPT])])
+    await kit!.until(() => moments.asked.length === 1)
+    held.release()
+    await client.next(({ id }) => id === 103)
+    moments.publish({}, true)
+    await kit!.notifier.idle()
+    await client.request('echo', ['mark'])
+    expect(client.unread.filter(({ method }) => method === TIP)).toEqual([])
+    gate.resolve()
+    await client.next(({ id }) => id === 104)
+    await client.notification(TIP)
+  })
+
   it('do not tell of a tip again that the client knows, though it is said to be new', async () => {
     const { moments, active } = own(await start())
     const client = await active()
