@@ -20,10 +20,10 @@ import { type DatabaseIdentity, freshState } from './migrations.ts'
 import { listOutputs } from './output-list.ts'
 import { PastLayers } from './past-rows.ts'
 import { PendingRows } from './pending.ts'
-import { SharedSnapshot } from './shared-snapshot.ts'
 import { NOTHING_SPENT } from './spent.ts'
 import { lookUpSpent } from './spent-lookup.ts'
 import { type Store, slicesOf } from './store.ts'
+import { StoreBase } from './store-base.ts'
 import { takeBack } from './take-back.ts'
 import type { UndoKeeper } from './undo.ts'
 import { LayerPool, UnflushedBlocks } from './unflushed.ts'
@@ -59,7 +59,7 @@ export class IndexDatabase {
   /** Seconds from the beginning of a flush to its end. */
   readonly flushSeconds = new Histogram(FLUSH_SECONDS)
   /** The store below the blocks that are not on disk, whatever a flush is doing at the moment. */
-  #base: SharedSnapshot
+  readonly #base: StoreBase
   /** Blocks that a flush is writing, and its end. */
   #flushing: { readonly blocks: UnflushedBlocks; readonly done: Promise<void> } | undefined
   /** Blocks above those. */
@@ -72,7 +72,6 @@ export class IndexDatabase {
   /** Blocks too deep to be taken back were written: many of them, then, whose outputs came and went. */
   #untidy = false
   #views = 0
-  #closings = new Set<Promise<void>>()
   readonly #gate = new WriteGate()
   /** What warm() began; never rejects. */
   #warming: Promise<unknown> = Promise.resolve()
@@ -96,7 +95,7 @@ export class IndexDatabase {
     this.#lacksFrom = firstLacking(parts.headers.list(), parts.files.counts)
     if (this.#lacksFrom !== undefined) this.#files.shorten(this.#countsBelow(this.#lacksFrom))
     this.#unflushed = this.#noBlocks(false)
-    this.#base = this.#takeSnapshot()
+    this.#base = new StoreBase(parts.store)
   }
 
   /**
@@ -278,7 +277,7 @@ export class IndexDatabase {
       this.#past.forget()
       this.#unflushed = this.#noBlocks(true)
       this.#flushedHeight = to.height
-      this.#moveBase()
+      this.#base.move()
       return { from, to, touched }
     })
   }
@@ -341,14 +340,13 @@ export class IndexDatabase {
       if (this.#gate.failure === undefined) await this.flush()
     } finally {
       this.#gate.close()
-      this.#base.release()
       await this.#closeFiles()
     }
   }
 
   /** Closes what is open; of several failures the first is thrown. */
   async #closeFiles(): Promise<void> {
-    const closings = await Promise.allSettled(this.#closings)
+    const closings = await this.#base.close()
     closings.push(...(await Promise.allSettled([this.#files.close(), this.#writer.close()])))
     closings.push(...(await Promise.allSettled([this.#store.close()])))
     for (const closing of closings) if (closing.status === 'rejected') throw storageErrorOf(closing.reason, 'close')
@@ -432,7 +430,7 @@ export class IndexDatabase {
     this.#flushing = undefined
     this.#unflushed.rows.standOnStore()
     this.#flushedHeight = tip.height
-    this.#moveBase()
+    this.#base.move()
     this.#layers.giveBack(layer)
     this.flushSeconds.observe((this.#clock.monotonic() - begun) / 1000)
   }
@@ -453,7 +451,7 @@ export class IndexDatabase {
     batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(this.#tip, this.#inputCount(this.#tip.height))))
     await this.#gate.durably(() => batch.write())
     this.#unflushed = this.#noBlocks(this.#unflushed.revocable)
-    this.#moveBase()
+    this.#base.move()
   }
 
   #countsBelow(height: number): FileCounts {
@@ -473,24 +471,6 @@ export class IndexDatabase {
       inputCount,
       listsOutputs: this.#listsOutputs ? 1 : 0,
     }
-  }
-
-  /** Views from now on stand on the store as it is now. */
-  #moveBase(): void {
-    const before = this.#base
-    this.#base = this.#takeSnapshot()
-    before.release()
-  }
-
-  #takeSnapshot(): SharedSnapshot {
-    return new SharedSnapshot(this.#store.snapshot(), (closed) => {
-      this.#closings.add(closed)
-      // One that fails stays, and close() throws what it failed with.
-      closed.then(
-        () => this.#closings.delete(closed),
-        () => this.#closings.size,
-      )
-    })
   }
 }
 
