@@ -14,15 +14,16 @@ import {
   type TransportKind,
 } from './connection.ts'
 import { FlowControl, type FlowHandlers, reasonOf } from './flow.ts'
+import { Leftover, type LeftoverHandlers } from './leftover.ts'
 import { LineFramer, type LineHandlers } from './lines.ts'
 import { type ListenerOptions, SocketListener } from './listener.ts'
-import { Turns, type Unfinished } from './turns.ts'
+import { Turns } from './turns.ts'
 
 /** More than this does not wait for the end of the tick. */
 const JOIN_LIMIT = 256 * 1024
 
 /** Lines over TCP or TLS. */
-export class LineConnection implements Connection, FlowHandlers, LineHandlers, Unfinished {
+export class LineConnection implements Connection, FlowHandlers, LineHandlers, LeftoverHandlers<Uint8Array> {
   readonly kind: TransportKind
   readonly remote: RemoteAddress
   handler: ConnectionHandler = NOBODY
@@ -31,11 +32,8 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers, U
   readonly #socket: Socket
   readonly #flow: FlowControl
   readonly #framer: LineFramer
-  readonly #turns: Turns
-  /** Of a chunk that was more than could be begun at once; nothing is read meanwhile. */
-  #unread: Uint8Array | undefined
-  /** The socket has closed; what the client had sent before is told first. */
-  #gone = false
+  /** Of a chunk that was more than could be begun at once. */
+  readonly #leftover: Leftover<Uint8Array>
   #outgoing: Message[] = []
   #outgoingBytes = 0
   #scheduled = false
@@ -51,13 +49,14 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers, U
     this.remote = remote
     this.#limits = limits
     this.#socket = socket
-    this.#turns = turns
     this.#flow = new FlowControl(limits, socket, this)
+    this.#leftover = new Leftover(this.#flow, turns, this)
     this.#framer = new LineFramer(limits.maxReceive, this)
     socket.on('data', (chunk) => {
       if (this.#reason !== undefined) return
       this.handler.onReceived?.(chunk.length)
-      this.#push(chunk)
+      const rest = this.tell(chunk)
+      if (rest !== undefined && this.#reason === undefined) this.#leftover.keep(rest)
     })
     socket.on('error', (error) => {
       this.#reason ??= reasonOf(error)
@@ -68,13 +67,11 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers, U
       clearTimeout(this.#cutTimer)
       this.#outgoing = []
       this.#outgoingBytes = 0
-      this.#gone = true
-      // Who does not take its answers and goes does not wait for more of them.
-      if (this.#reason !== undefined || this.#unread === undefined || this.#flow.congested) this.#ended('client closed')
+      if (this.#leftover.end()) this.#ended('client closed')
     })
   }
 
-  // What the framer, the flow control and the turns tell and ask.
+  // What the framer, the flow control and what is left of a chunk tell and ask.
 
   onLine(line: Uint8Array): void {
     if (this.#reason === undefined) this.handler.onMessage?.(line)
@@ -85,9 +82,23 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers, U
   }
 
   goesOn(): boolean {
-    // Only now, for nearly every chunk has one line.
-    this.#turns.begin(this)
-    return this.#reason === undefined && !this.#flow.stopped && !this.#turns.isOver
+    return this.#leftover.goesOn()
+  }
+
+  get closed(): boolean {
+    return this.#reason !== undefined
+  }
+
+  tell(chunk: Uint8Array): Uint8Array | undefined {
+    return this.#framer.push(chunk)
+  }
+
+  readOn(): void {
+    this.#socket.resume()
+  }
+
+  onAllTold(): void {
+    this.#ended('client closed')
   }
 
   stopReading(): void {
@@ -95,18 +106,7 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers, U
   }
 
   goOnReading(): void {
-    if (this.#unread === undefined) this.#socket.resume()
-    else this.#turns.wait(this)
-  }
-
-  goOn(): void {
-    const unread = this.#unread
-    if (unread === undefined || this.#flow.stopped) return
-    this.#unread = undefined
-    this.#push(unread)
-    if (this.#unread !== undefined || this.#reason !== undefined) return
-    if (this.#gone) this.#ended('client closed')
-    else if (!this.#flow.stopped) this.#socket.resume()
+    this.#leftover.proceed()
   }
 
   onDrain(): void {
@@ -144,10 +144,10 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers, U
 
   close(reason: CloseReason): void {
     if (this.#reason !== undefined) return
-    if (this.#gone) return this.#ended(reason)
+    if (this.#leftover.gone) return this.#ended(reason)
     if (this.#socket.destroyed) return
     this.#reason = reason
-    this.#forgetUnread()
+    this.#leftover.forget()
     this.#flush()
     this.#socket.end()
     // What still comes is read and thrown away; otherwise the end of the client's side would never be seen.
@@ -164,22 +164,8 @@ export class LineConnection implements Connection, FlowHandlers, LineHandlers, U
     this.#flow.unhold()
   }
 
-  #push(chunk: Uint8Array): void {
-    const rest = this.#framer.push(chunk)
-    // Closed meanwhile: nobody hears of the rest.
-    if (rest === undefined || this.#reason !== undefined) return
-    this.#unread = rest
-    this.#socket.pause()
-    if (!this.#flow.stopped) this.#turns.wait(this)
-  }
-
-  #forgetUnread(): void {
-    this.#unread = undefined
-    this.#turns.leave(this)
-  }
-
   #ended(reason: CloseReason): void {
-    this.#forgetUnread()
+    this.#leftover.forget()
     this.#reason ??= reason
     this.handler.onClose?.(this.#reason)
   }

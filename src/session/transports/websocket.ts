@@ -18,9 +18,10 @@ import {
   type TransportKind,
 } from './connection.ts'
 import { FlowControl, type FlowHandlers, reasonOf } from './flow.ts'
+import { Leftover, type LeftoverHandlers } from './leftover.ts'
 import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
 import { NO_PROXIES } from './proxies.ts'
-import { Turns, type Unfinished } from './turns.ts'
+import { Turns } from './turns.ts'
 
 /** Bytes of a masked frame's header; what a frame costs besides its payload. */
 const FRAME_OVERHEAD = 6
@@ -28,7 +29,7 @@ const MAX_HEADER_BYTES = 8192
 const TEXT = { binary: false }
 
 /** One message a frame over a WebSocket; text and binary frames mean the same, answers are text. */
-export class WebSocketConnection implements Connection, FlowHandlers, Unfinished {
+export class WebSocketConnection implements Connection, FlowHandlers, LeftoverHandlers<Uint8Array[]> {
   readonly kind: TransportKind
   readonly remote: RemoteAddress
   handler: ConnectionHandler = NOBODY
@@ -37,14 +38,8 @@ export class WebSocketConnection implements Connection, FlowHandlers, Unfinished
   readonly #ws: WebSocket
   readonly #socket: Socket
   readonly #flow: FlowControl
-  readonly #turns: Turns
-  /**
-   * What could not be told at once: `ws` gives all messages of a chunk in a row, also after pause(). No more than that
-   * are ever here.
-   */
-  #untold: Uint8Array[] | undefined
-  /** The client has closed; what it had sent before is told first. */
-  #gone = false
+  /** `ws` gives all messages of a chunk in a row, also after pause(): no more than those are ever here. */
+  readonly #leftover: Leftover<Uint8Array[]>
   #corked = false
   #reason: CloseReason | undefined
   #cutTimer: NodeJS.Timeout | undefined
@@ -59,8 +54,8 @@ export class WebSocketConnection implements Connection, FlowHandlers, Unfinished
     this.#limits = limits
     this.#ws = ws
     this.#socket = socket
-    this.#turns = turns
     this.#flow = new FlowControl(limits, socket, this)
+    this.#leftover = new Leftover(this.#flow, turns, this)
     ws.on('message', (data) => this.#message(bytesOf(data)))
     ws.on('ping', (data) => this.#pinged(data.length))
     ws.on('pong', (data) => this.#control(data.length))
@@ -71,42 +66,38 @@ export class WebSocketConnection implements Connection, FlowHandlers, Unfinished
     })
     ws.once('close', () => {
       clearTimeout(this.#cutTimer)
-      this.#gone = true
-      // Who does not take its answers and goes does not wait for more of them.
-      if (this.#reason !== undefined || this.#untold === undefined || this.#flow.congested) this.#ended('client closed')
+      if (this.#leftover.end()) this.#ended('client closed')
     })
   }
 
-  // What the flow control and the turns tell.
+  // What the flow control and what is left of a chunk tell and ask.
 
   stopReading(): void {
     this.#ws.pause()
   }
 
   goOnReading(): void {
-    if (this.#untold === undefined) this.#ws.resume()
-    else this.#turns.wait(this)
+    this.#leftover.proceed()
   }
 
-  goOn(): void {
-    if (this.#reason !== undefined) return
-    const untold = this.#untold ?? []
-    let told = 0
-    for (const message of untold) {
-      // At least one, whatever the time.
-      if (this.#flow.stopped || (told > 0 && this.#turns.isOver)) break
-      told++
+  get closed(): boolean {
+    return this.#reason !== undefined
+  }
+
+  tell(messages: Uint8Array[]): Uint8Array[] | undefined {
+    for (const [told, message] of messages.entries()) {
+      if (told > 0 && !this.#leftover.goesOn()) return messages.slice(told)
       this.handler.onMessage?.(message)
-      if (this.#reason !== undefined) return
     }
-    if (told < untold.length) {
-      this.#untold = untold.slice(told)
-      if (!this.#flow.stopped) this.#turns.wait(this)
-      return
-    }
-    this.#untold = undefined
-    if (this.#gone) this.#ended('client closed')
-    else if (!this.#flow.stopped) this.#ws.resume()
+    return undefined
+  }
+
+  readOn(): void {
+    this.#ws.resume()
+  }
+
+  onAllTold(): void {
+    this.#ended('client closed')
   }
 
   onDrain(): void {
@@ -141,10 +132,10 @@ export class WebSocketConnection implements Connection, FlowHandlers, Unfinished
 
   close(reason: CloseReason): void {
     if (this.#reason !== undefined) return
-    if (this.#gone) return this.#ended(reason)
+    if (this.#leftover.gone) return this.#ended(reason)
     if (this.#ws.readyState > this.#ws.OPEN) return
     this.#reason = reason
-    this.#forgetUntold()
+    this.#leftover.forget()
     this.#uncork()
     this.#ws.close(CLOSE_CODES[reason], reason)
     this.#flow.unhold()
@@ -165,27 +156,14 @@ export class WebSocketConnection implements Connection, FlowHandlers, Unfinished
     this.handler.onReceived?.(data.length + FRAME_OVERHEAD)
     // Clients that were written for lines send a line feed here too.
     const message = data.subarray(0, data.at(-1) === 0x0a ? data.length - 1 : data.length)
-    if (this.#untold !== undefined) {
-      this.#untold.push(message)
-      return
-    }
-    this.#turns.begin(this)
-    if (!this.#flow.stopped && !this.#turns.isOver) {
-      this.handler.onMessage?.(message)
-      return
-    }
-    this.#untold = [message]
-    this.#ws.pause()
-    if (!this.#flow.stopped) this.#turns.wait(this)
-  }
-
-  #forgetUntold(): void {
-    this.#untold = undefined
-    this.#turns.leave(this)
+    const { rest } = this.#leftover
+    if (rest !== undefined) rest.push(message)
+    else if (this.#leftover.goesOn()) this.handler.onMessage?.(message)
+    else this.#leftover.keep([message])
   }
 
   #ended(reason: CloseReason): void {
-    this.#forgetUntold()
+    this.#leftover.forget()
     this.#reason ??= reason
     this.handler.onClose?.(this.#reason)
   }
