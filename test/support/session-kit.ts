@@ -165,15 +165,23 @@ export class Held {
   }
 }
 
-const anything = z.unknown()
 const since: ProtocolVersion = [1, 0, 0]
+
+/** What methods for tests have in common, unless they say otherwise: without parameters, for everybody, free of charge. */
+export const KIT_METHOD = {
+  summary: 'test',
+  params: z.object({}),
+  result: z.unknown(),
+  cost: () => 0,
+  since,
+  example: { params: [], result: null },
+}
 
 /** A small table of methods that shows what sessions do. */
 export function kitMethods(held: Held): RpcMethod[] {
-  const base = { summary: 'test', result: anything, cost: () => 0, since, example: { params: [], result: null } }
   return [
     defineMethod({
-      ...base,
+      ...KIT_METHOD,
       name: 'server.version',
       params: z.object({ name: z.string(), version: z.array(z.number()).optional() }),
       extraParams: 'ignored',
@@ -182,42 +190,45 @@ export function kitMethods(held: Held): RpcMethod[] {
         return ['kit', ctx.client.identify(name, { min: wanted, max: wanted }).join('.')]
       },
     }),
-    defineMethod({ ...base, name: 'protocol', params: z.object({}), handler: (ctx) => ctx.client.protocol.join('.') }),
-    defineMethod({ ...base, name: 'echo', params: z.object({ text: z.string() }), handler: (_ctx, { text }) => text }),
+    defineMethod({ ...KIT_METHOD, name: 'protocol', handler: (ctx) => ctx.client.protocol.join('.') }),
     defineMethod({
-      ...base,
+      ...KIT_METHOD,
+      name: 'echo',
+      params: z.object({ text: z.string() }),
+      handler: (_ctx, { text }) => text,
+    }),
+    defineMethod({
+      ...KIT_METHOD,
       name: 'spend',
       params: z.object({ cost: z.number() }),
       cost: ({ cost }) => cost,
       handler: () => 'spent',
     }),
     defineMethod({
-      ...base,
+      ...KIT_METHOD,
       name: 'big',
       params: z.object({ bytes: z.number() }),
       handler: (_ctx, { bytes }) => 'x'.repeat(bytes),
     }),
-    defineMethod({ ...base, name: 'hold', params: z.object({}), handler: (ctx) => held.wait(ctx.signal) }),
+    defineMethod({ ...KIT_METHOD, name: 'hold', handler: (ctx) => held.wait(ctx.signal) }),
     defineMethod({
-      ...base,
+      ...KIT_METHOD,
       name: 'fail',
-      params: z.object({}),
       handler: () => {
         throw new Error('a secret')
       },
     }),
     defineMethod({
-      ...base,
+      ...KIT_METHOD,
       name: 'blockchain.headers.subscribe',
       over: 'stream',
-      params: z.object({}),
       handler: async (ctx) => {
         ctx.client.subscribeHeaders()
         return { height: ctx.moment.tip.height }
       },
     }),
     defineMethod({
-      ...base,
+      ...KIT_METHOD,
       name: 'blockchain.scripthash.subscribe',
       over: 'stream',
       params: z.object({ script: z.string(), wait: z.boolean().optional() }),
@@ -230,7 +241,7 @@ export function kitMethods(held: Held): RpcMethod[] {
       },
     }),
     defineMethod({
-      ...base,
+      ...KIT_METHOD,
       name: 'blockchain.scripthash.unsubscribe',
       over: 'stream',
       params: z.object({ script: z.string() }),

@@ -2,42 +2,37 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { RpcError } from '../../../src/errors.ts'
-import { defineMethod, type ProtocolVersion } from '../../../src/rpc/method.ts'
+import { defineMethod } from '../../../src/rpc/method.ts'
 import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { type HttpAsk, HttpClientOf } from '../../support/http-client.ts'
-import { HandMoments, type KitOptions, SessionKit } from '../../support/session-kit.ts'
+import { HandMoments, KIT_METHOD, type KitOptions, SessionKit } from '../../support/session-kit.ts'
 import { LIMITS } from '../../support/transport-kit.ts'
 
-const since: ProtocolVersion = [1, 0, 0]
-const base = { summary: 'test', result: z.unknown(), cost: () => 0, since, example: { params: [], result: null } }
 let worked = 0
 const methods = [
   defineMethod({
-    ...base,
+    ...KIT_METHOD,
     name: 'rule',
-    params: z.object({}),
     handler: () => {
       throw new RpcError(800_422, 'this would burn an atomical')
     },
   }),
-  defineMethod({ ...base, name: 'shape', params: z.object({}), handler: (ctx) => ctx.client.shape ?? 'server' }),
-  defineMethod({ ...base, name: 'nothing', params: z.object({}), handler: () => undefined }),
+  defineMethod({ ...KIT_METHOD, name: 'shape', handler: (ctx) => ctx.client.shape ?? 'server' }),
+  defineMethod({ ...KIT_METHOD, name: 'nothing', handler: () => undefined }),
   defineMethod({
-    ...base,
+    ...KIT_METHOD,
     name: 'deep',
-    params: z.object({}),
     handler: () => ({ list: [1, 2n ** 60n], empty: {}, none: [], text: 'a "b": {[,' }),
   }),
   defineMethod({
-    ...base,
+    ...KIT_METHOD,
     name: 'nested',
     params: z.object({ depth: z.number(), width: z.number() }),
     handler: (_ctx, { depth, width }) => nested(depth, width),
   }),
   defineMethod({
-    ...base,
+    ...KIT_METHOD,
     name: 'block',
-    params: z.object({}),
     followsFrom: 'tip',
     handler: (ctx) => {
       worked++
@@ -45,13 +40,12 @@ const methods = [
     },
   }),
   defineMethod({
-    ...base,
+    ...KIT_METHOD,
     name: 'timed',
-    params: z.object({}),
     handler: () => ({ global: { server_time: String(++worked) }, result: 1 }),
   }),
   defineMethod({
-    ...base,
+    ...KIT_METHOD,
     name: 'echoes',
     params: z.object({ a: z.unknown(), b: z.unknown() }),
     handler: (_c, p) => p,

@@ -4,10 +4,9 @@ import { request as httpsRequest } from 'node:https'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
-import { z } from 'zod'
 import { defineMethod } from '../../../src/rpc/method.ts'
 import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
-import { HandMoments, type KitOptions, SessionKit } from '../../support/session-kit.ts'
+import { HandMoments, KIT_METHOD, type KitOptions, SessionKit } from '../../support/session-kit.ts'
 import { awaited, LIMITS, testCertificate } from '../../support/transport-kit.ts'
 
 const HOST = '127.0.0.1'
@@ -301,13 +300,8 @@ describe('HTTP', () => {
   it('does not take a client for slow whose first answer has left and whose second is being worked out', async () => {
     const later = awaited<string>()
     const method = defineMethod({
+      ...KIT_METHOD,
       name: 'later',
-      summary: 'test',
-      params: z.object({}),
-      result: z.unknown(),
-      cost: () => 0,
-      since: [1, 0, 0],
-      example: { params: [], result: null },
       handler: () => later.promise,
     })
     await start({ methods: [method], manager: { connection: { ...LIMITS, sendTimeout: 100 } } })

@@ -1,11 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { z } from 'zod'
 import { HASHX_SIZE } from '../../../src/chain/script.ts'
 import { RpcError } from '../../../src/errors.ts'
 import { defineMethod, type RpcMethod } from '../../../src/rpc/method.ts'
 import type { Topic } from '../../../src/rpc/topic.ts'
 import { DEFAULT_COSTS } from '../../../src/session/cost.ts'
-import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
+import { KIT_METHOD, type KitOptions, SessionKit } from '../../support/session-kit.ts'
 import { awaited, LIMITS } from '../../support/transport-kit.ts'
 import type { WireClient } from '../../support/wire-client.ts'
 
@@ -28,17 +27,9 @@ const TOPIC: Topic = {
     return { status: '"found"', settledAt: 0 }
   },
 }
-const topicMethod = {
-  summary: 'test',
-  params: z.object({}),
-  result: z.unknown(),
-  cost: () => 0,
-  since: [1, 0, 0],
-  example: { params: [], result: null },
-} as const
 const TOPIC_METHODS: readonly RpcMethod[] = [
   defineMethod({
-    ...topicMethod,
+    ...KIT_METHOD,
     name: 'topic.subscribe',
     handler: async ({ client, moment, signal }) => {
       const found = await client.subscribeTopic(TOPIC, () => TOPIC.find({ moment, signal, charge: () => {} }))
@@ -46,7 +37,7 @@ const TOPIC_METHODS: readonly RpcMethod[] = [
     },
   }),
   defineMethod({
-    ...topicMethod,
+    ...KIT_METHOD,
     name: 'topic.unsubscribe',
     handler: ({ client }) => client.unsubscribeTopic(TOPIC.key),
   }),

@@ -4,7 +4,7 @@ import { defineMethod } from '../../../src/rpc/method.ts'
 import { type CostMeter, DEFAULT_COSTS } from '../../../src/session/cost.ts'
 import { DEFAULT_GROUPS } from '../../../src/session/groups.ts'
 import { TURN_MS } from '../../../src/session/transports/turns.ts'
-import { type KitOptions, SessionKit } from '../../support/session-kit.ts'
+import { KIT_METHOD, type KitOptions, SessionKit } from '../../support/session-kit.ts'
 import { LIMITS } from '../../support/transport-kit.ts'
 
 /** No limits, so that nothing has to wait for the clock. */
@@ -118,13 +118,8 @@ describe('requests of a session', () => {
   /** Answered at once with 100,000 characters. */
   function longAnswer(begun: () => void) {
     return defineMethod({
+      ...KIT_METHOD,
       name: 'long',
-      summary: 'test',
-      params: z.object({}),
-      result: z.unknown(),
-      cost: () => 0,
-      since: [1, 0, 0],
-      example: { params: [], result: null },
       handler: () => {
         begun()
         return 'x'.repeat(100_000)
@@ -302,13 +297,9 @@ describe('requests of a session', () => {
       const ran: { readonly number: number; readonly turn: number }[] = []
       let turn = 0
       const work = defineMethod({
+        ...KIT_METHOD,
         name: 'work',
-        summary: 'takes a millisecond',
         params: z.object({ number: z.number() }),
-        result: z.number(),
-        cost: () => 0,
-        since: [1, 0, 0],
-        example: { params: [1], result: 1 },
         handler: (_ctx, { number }) => {
           kit!.clock.advance(1)
           ran.push({ number, turn })
@@ -351,13 +342,8 @@ describe('requests of a session', () => {
 
   it('of which many wait for their turn in a batch are all ended when the client goes', async () => {
     const work = defineMethod({
+      ...KIT_METHOD,
       name: 'work',
-      summary: 'takes a millisecond',
-      params: z.object({}),
-      result: z.number(),
-      cost: () => 0,
-      since: [1, 0, 0],
-      example: { params: [], result: 1 },
       handler: () => {
         kit!.clock.advance(1)
         return ++ran
