@@ -9,7 +9,10 @@ const TXID_SIZE = 32
 const NO_BYTES = new Uint8Array(0)
 /** Rows between two turns: a few milliseconds. */
 const ROWS_PER_TURN = 4000
-/** Transactions in one row of a history: so many are read at least where some are asked for. */
+/**
+ * Transactions in one row of a history that is written for many blocks: so many are read at least where some are asked for.
+ * A block that can be taken back has one row for each script, however long, since that is what takes it back.
+ */
 const LONGEST_HISTORY = 1000
 /** Runs of equal keys that are put in order by insertion; longer ones by the library. */
 const SHORT_RUN = 40
@@ -201,6 +204,7 @@ class HistoryWriter {
   readonly #data: LayerData
   readonly #sink: RowSink
   readonly #writer = new RowWriter()
+  readonly #longest: number
   #key: Uint8Array | undefined
   #length = 0
   /** The first transaction that is not to be in the row under way. */
@@ -209,11 +213,12 @@ class HistoryWriter {
   constructor(data: LayerData, sink: RowSink) {
     this.#data = data
     this.#sink = sink
+    this.#longest = data.perBlock ? Number.POSITIVE_INFINITY : LONGEST_HISTORY
   }
 
   add(hashXAt: number, tx: number, same: boolean): void {
     const txNum = this.#data.firstTxNum + tx
-    if (same && tx < this.#end && this.#length < LONGEST_HISTORY) {
+    if (same && tx < this.#end && this.#length < this.#longest) {
       this.#writer.historyAdd(txNum)
       this.#length += 1
       return

@@ -530,6 +530,21 @@ describe('rolling back', () => {
       expect(await undoHeights(directory)).toEqual([])
     }))
 
+  it('leaves nothing in the history of a script that a block touched more than a thousand times', () =>
+    withDirectory(async (directory) => {
+      const chain = chainOf(3)
+      const { height } = chain
+      chain.mine({ txs: 1100, scripts: 1 })
+      await withIndex(indexOptions(directory, chain), async (db) => {
+        await advanceTo(db, chain.blocks)
+        await db.flush()
+        await db.rollBack()
+        const view = db.acquireView()
+        await expectViewIs(view, new ChainModel(chain.blocks.slice(0, height + 1)), chain.blocks)
+        view.release()
+      })
+    }))
+
   it('leaves no node of the lost chain in proofs of headers', () =>
     withDirectory(async (directory) => {
       const chain = new RandomChain(seededRandom(8))
