@@ -5,8 +5,8 @@ import { type BlockDelta, PLACE_SIZE } from './block-delta.ts'
 import { decode, encode, sized, struct } from './codec.ts'
 import { RowWriter, readUnspent } from './keys.ts'
 import type { Layer } from './layer.ts'
-import type { RowSink } from './layer-rows.ts'
 import { HISTORY, TXID_KEY_SIZE } from './layout.ts'
+import type { RowSink } from './row-order.ts'
 import type { StoreReader } from './store.ts'
 
 const TXID_SIZE = 32

@@ -1,27 +1,14 @@
 import { HASHX_SIZE } from '../chain/script.ts'
 import { PLACE_SIZE } from './block-delta.ts'
+import { historyRows } from './history-rows.ts'
 import { RowWriter } from './keys.ts'
 import type { LayerData } from './layer.ts'
 import { TXID_KEY_SIZE } from './layout.ts'
 import { radixOrder } from './radix.ts'
+import { blockOf, endOfRun, leadingBytes, ROWS_PER_TURN, type RowSink, sortRun, viewOf } from './row-order.ts'
 
 const TXID_SIZE = 32
 const NO_BYTES = new Uint8Array(0)
-/** Rows between two turns: a few milliseconds. */
-const ROWS_PER_TURN = 4000
-/**
- * Transactions in one row of a history that is written for many blocks: so many are read at least where some are asked for.
- * A block that can be taken back has one row for each script, however long, since that is what takes it back.
- */
-const LONGEST_HISTORY = 1000
-/** Runs of equal keys that are put in order by insertion; longer ones by the library. */
-const SHORT_RUN = 40
-
-/** Takes rows; keys and values are copied at once. */
-export interface RowSink {
-  put(key: Uint8Array, value: Uint8Array): void
-  del(key: Uint8Array): void
-}
 
 /**
  * Puts the rows that a layer changes into a sink, each key space in the order of its keys as far as their first bytes:
@@ -170,119 +157,4 @@ class OutputEvents {
     const tx = outs.txs[out] ?? 0
     return blockStarts[blockOf(blockStarts, tx)] === tx
   }
-}
-
-function* historyRows(data: LayerData, sink: RowSink): Generator<void> {
-  const { hashXs, txs } = data.touches
-  const view = viewOf(hashXs)
-  const { numbers: order, keys } = radixOrder(leadingBytes(hashXs, HASHX_SIZE))
-  const rest = (a: number, b: number): number =>
-    view.getUint32(a * HASHX_SIZE + 4) - view.getUint32(b * HASHX_SIZE + 4) ||
-    view.getUint32(a * HASHX_SIZE + 7) - view.getUint32(b * HASHX_SIZE + 7)
-  const compare = (a: number, b: number): number => rest(a, b) || a - b
-  const writer = new HistoryWriter(data, sink)
-  for (let start = 0; start < order.length; ) {
-    const end = endOfRun(keys, start)
-    sortRun(order, start, end, compare)
-    for (let at = start; at < end; at++) {
-      const touch = order[at] ?? 0
-      const same = at > start && rest(order[at - 1] ?? 0, touch) === 0
-      writer.add(touch * HASHX_SIZE, txs[touch] ?? 0, same)
-    }
-    start = end
-    if (writer.rows >= ROWS_PER_TURN) {
-      writer.rows = 0
-      yield
-    }
-  }
-  writer.finish()
-}
-
-/** Puts touches, in the order of scripts and then of transactions, together to rows. */
-class HistoryWriter {
-  rows = 0
-  readonly #data: LayerData
-  readonly #sink: RowSink
-  readonly #writer = new RowWriter()
-  readonly #longest: number
-  #key: Uint8Array | undefined
-  #length = 0
-  /** The first transaction that is not to be in the row under way. */
-  #end = 0
-
-  constructor(data: LayerData, sink: RowSink) {
-    this.#data = data
-    this.#sink = sink
-    this.#longest = data.perBlock ? Number.POSITIVE_INFINITY : LONGEST_HISTORY
-  }
-
-  add(hashXAt: number, tx: number, same: boolean): void {
-    const txNum = this.#data.firstTxNum + tx
-    if (same && tx < this.#end && this.#length < this.#longest) {
-      this.#writer.historyAdd(txNum)
-      this.#length += 1
-      return
-    }
-    this.finish()
-    this.#key = this.#writer.historyKey(this.#data.touches.hashXs, hashXAt, txNum)
-    this.#length = 1
-    this.#end = this.#data.perBlock ? this.#endOfBlock(tx) : Number.POSITIVE_INFINITY
-  }
-
-  finish(): void {
-    if (this.#key === undefined) return
-    this.#sink.put(this.#key, this.#writer.historyValue())
-    this.#key = undefined
-    this.rows += 1
-  }
-
-  #endOfBlock(tx: number): number {
-    const { blockStarts } = this.#data
-    return blockStarts[blockOf(blockStarts, tx) + 1] ?? Number.POSITIVE_INFINITY
-  }
-}
-
-/** Number of the last block that begins at or before `tx`. */
-function blockOf(starts: Uint32Array, tx: number): number {
-  let low = 0
-  let high = starts.length - 1
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1
-    if ((starts[middle] ?? 0) <= tx) low = middle
-    else high = middle - 1
-  }
-  return low
-}
-
-/** The first four bytes of each row as a number that sorts as they do. */
-function leadingBytes(rows: Uint8Array, rowSize: number): Uint32Array {
-  const view = viewOf(rows)
-  const keys = new Uint32Array(rows.length / rowSize)
-  for (let i = 0; i < keys.length; i++) keys[i] = view.getUint32(i * rowSize)
-  return keys
-}
-
-/** Where the keys end that are the same as the one at `start`. */
-function endOfRun(keys: Uint32Array, start: number): number {
-  const key = keys[start]
-  let end = start + 1
-  while (end < keys.length && keys[end] === key) end += 1
-  return end
-}
-
-function sortRun(order: Uint32Array, start: number, end: number, compare: (a: number, b: number) => number): void {
-  if (end - start > SHORT_RUN) {
-    order.subarray(start, end).sort(compare)
-    return
-  }
-  for (let i = start + 1; i < end; i++) {
-    const event = order[i] ?? 0
-    let at = i
-    for (; at > start && compare(order[at - 1] ?? 0, event) > 0; at--) order[at] = order[at - 1] ?? 0
-    order[at] = event
-  }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -1,6 +1,6 @@
 import { asBuffer } from '../lib/bytes.ts'
-import type { RowSink } from './layer-rows.ts'
 import type { RowWrite } from './layout.ts'
+import type { RowSink } from './row-order.ts'
 
 /** Stands where the length of a value would: the row is taken away. */
 const REMOVED = 0xffff_ffff

@@ -1,7 +1,7 @@
 import { ChainError } from '../errors.ts'
 import { equalBytes, toDisplayHex } from '../lib/bytes.ts'
-import type { RowSink } from './layer-rows.ts'
 import { UNDO, type UndoRow } from './layout.ts'
+import type { RowSink } from './row-order.ts'
 import type { Store, StoreReader } from './store.ts'
 import type { Tip } from './view.ts'
 
