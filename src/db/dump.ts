@@ -1,35 +1,65 @@
+import { HASHX_SIZE } from '../chain/script.ts'
 import { toDisplayHex, toHex } from '../lib/bytes.ts'
 import type { FilesReader } from './files.ts'
 import type { HeaderList } from './header-table.ts'
-import { readHistory } from './keys.ts'
-import { HISTORY, UNDO } from './layout.ts'
-import type { StoreReader } from './store.ts'
+import { readHead, readHistory } from './keys.ts'
+import { GATHERED, HEADS, HISTORY, type KeyRange, UNDO } from './layout.ts'
+import type { Row, StoreReader } from './store.ts'
 
 /**
- * Every row of the store by its meaning, as lines in the order of keys: history as the transaction numbers of each
- * script however they are packed into rows. Undo rows are left out: they say how the tip was reached, not what it is.
+ * Every row of the store by its meaning, as lines in the order of keys: history as the transaction numbers of each script
+ * however they are packed into rows. Undo rows and the mark of gathered histories are left out: they say how the tip was
+ * reached, not what it is. `isGathered`: rows of histories that nobody reads, since no head names them, are lines of their own.
  */
-export async function* dumpRows(store: StoreReader): AsyncGenerator<string> {
-  let script = ''
-  let txNums: number[] = []
-  const everything = { gte: new Uint8Array(0), lt: new Uint8Array(64).fill(0xff) }
-  for await (const rows of store.scan(everything)) {
-    for (const [key, value] of rows) {
-      if (key[0] === UNDO.prefix) continue
-      const owner = key[0] === HISTORY.prefix ? toHex(key.subarray(1, 12)) : ''
-      if (owner !== script) {
-        if (script !== '') yield `history ${script} ${txNums.join(' ')}`
-        script = owner
-        txNums = []
-      }
-      if (owner === '') {
-        yield `row ${toHex(key)} ${toHex(value)}`
-        continue
-      }
-      readHistory(key, value, txNums)
-    }
+export async function* dumpRows(store: StoreReader, isGathered: boolean): AsyncGenerator<string> {
+  const [heads, rows] = [HEADS.range(), HISTORY.range()]
+  yield* plainRows(store, { gte: new Uint8Array(0), lt: heads.gte })
+  yield* histories(store, isGathered)
+  yield* plainRows(store, { gte: rows.lt, lt: new Uint8Array(64).fill(0xff) })
+}
+
+async function* plainRows(store: StoreReader, range: KeyRange): AsyncGenerator<string> {
+  for await (const [key, value] of each(store, range)) {
+    if (key[0] !== UNDO.prefix && key[0] !== GATHERED.prefix) yield plainRow([key, value])
   }
-  if (script !== '') yield `history ${script} ${txNums.join(' ')}`
+}
+
+const plainRow = ([key, value]: Row): string => `row ${toHex(key)} ${toHex(value)}`
+
+/** Heads and rows stand next to each other, both in the order of scripts. */
+async function* histories(store: StoreReader, isGathered: boolean): AsyncGenerator<string> {
+  const heads = each(store, HEADS.range())
+  const rows = each(store, HISTORY.range())
+  let head = await heads.next()
+  let row = await rows.next()
+  while (head.done !== true || row.done !== true) {
+    const script = [head, row]
+      .flatMap((next) => (next.done === true ? [] : [toHex(scriptOf(next.value))]))
+      .reduce((first, other) => (other < first ? other : first))
+    const isNext = (next: IteratorResult<Row, void>): next is IteratorYieldResult<Row> =>
+      next.done !== true && toHex(scriptOf(next.value)) === script
+    const txNums: number[] = []
+    let hasRows = !isGathered
+    if (isNext(head)) {
+      hasRows = readHead(head.value[1], txNums) || hasRows
+      head = await heads.next()
+    }
+    const strays: string[] = []
+    for (; isNext(row); row = await rows.next()) {
+      if (hasRows) readHistory(...row.value, txNums)
+      else strays.push(plainRow(row.value))
+    }
+    if (txNums.length > 0) yield `history ${script} ${txNums.join(' ')}`
+    yield* strays
+  }
+}
+
+function scriptOf([key]: Row): Uint8Array {
+  return key.subarray(1, 1 + HASHX_SIZE)
+}
+
+async function* each(store: StoreReader, range: KeyRange): AsyncGenerator<Row, void> {
+  for await (const rows of store.scan(range)) yield* rows
 }
 
 /** The rows of the flat files, block by block up to `height`, in the same manner. */

@@ -1,6 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { compareBytes } from '../lib/bytes.ts'
+import { gatherSome } from './gather.ts'
+import { ALL_GATHERED } from './history-rows.ts'
 import type { LayerData } from './layer.ts'
 import { layerRows } from './layer-rows.ts'
+import { GATHERED } from './layout.ts'
 import { unpackRows } from './packed-rows.ts'
 import type { Store, StoreBatch } from './store.ts'
 
@@ -8,6 +12,8 @@ import type { Store, StoreBatch } from './store.ts'
 export interface FlushJob {
   readonly layer: LayerData
   readonly listsOutputs: boolean
+  /** Scripts whose histories are gathered: see GatheredHistories. */
+  readonly gatheredBelow: Uint8Array
   /** Every other row: see PackedRows. */
   readonly rows: Uint8Array
 }
@@ -19,9 +25,11 @@ export interface PreparedFlush {
   discard(): Promise<void>
 }
 
-/** Makes the batches of flushes. One at a time. */
+/** Makes the batches of flushes, and gathers histories between them. One thing at a time. */
 export interface FlushWriter {
   prepare(job: FlushJob): Promise<PreparedFlush>
+  /** See gatherSome. */
+  gather(from: Uint8Array): Promise<Uint8Array>
   /** Before the store is closed. */
   close(): Promise<void>
 }
@@ -30,7 +38,9 @@ export interface FlushWriter {
 export async function stageFlush(store: Store, job: FlushJob): Promise<StoreBatch> {
   const batch = store.batch()
   try {
-    for (const _turn of layerRows(job.layer, job.listsOutputs, batch)) await nextTurn()
+    const gathered = { below: job.gatheredBelow, get: (key: Uint8Array) => store.getSync(key) }
+    for (const _turn of layerRows(job.layer, job.listsOutputs, gathered, batch)) await nextTurn()
+    if (compareBytes(job.gatheredBelow, ALL_GATHERED) < 0) batch.del(GATHERED.keyBytes({}))
     for (const _turn of unpackRows(job.rows, batch)) await nextTurn()
     return batch
   } catch (error) {
@@ -49,6 +59,10 @@ export class StoreWriter implements FlushWriter {
 
   prepare(job: FlushJob): Promise<PreparedFlush> {
     return stageFlush(this.#store, job)
+  }
+
+  gather(from: Uint8Array): Promise<Uint8Array> {
+    return gatherSome(this.#store, from)
   }
 
   close(): Promise<void> {

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import type { ParsedBlock } from '../chain/block.ts'
 import { ChainError, InvariantError, invariant, StorageError } from '../errors.ts'
 import { equalBytes, toDisplayHex } from '../lib/bytes.ts'
@@ -11,6 +12,7 @@ import type { FileCounts, IndexFiles } from './files.ts'
 import type { FlushWriter } from './flush-writer.ts'
 import { HeaderProofs } from './header-proofs.ts'
 import type { HeaderList, HeaderTable } from './header-table.ts'
+import { HistoryGathering } from './history-gathering.ts'
 import type { BlockChange, IndexCollaborators, IndexOptions, KnownBlock } from './index-options.ts'
 import { type IndexParts, openParts } from './index-parts.ts'
 import { IndexView } from './index-view.ts'
@@ -73,6 +75,9 @@ export class IndexDatabase {
   #untidy = false
   #views = 0
   readonly #gate = new WriteGate()
+  /** Lets one after the other change what is in the store: batches that are made of what they have read there. */
+  readonly #inTurn = pLimit(1)
+  readonly #gathering: HistoryGathering
   /** What warm() began; never rejects. */
   #warming: Promise<unknown> = Promise.resolve()
   readonly #closing = new AbortController()
@@ -96,6 +101,8 @@ export class IndexDatabase {
     if (this.#lacksFrom !== undefined) this.#files.shorten(this.#countsBelow(this.#lacksFrom))
     this.#unflushed = this.#noBlocks(false)
     this.#base = new StoreBase(parts.store)
+    const { store, writer } = parts
+    this.#gathering = new HistoryGathering({ store, writer, base: this.#base, gate: this.#gate, inTurn: this.#inTurn })
   }
 
   /**
@@ -263,21 +270,24 @@ export class IndexDatabase {
         inputCount: this.#inputCount(from.height) - undo.baseInputCount,
       }
       const lost = await this.#files.lastRows(counts)
-      const batch = this.#store.batch()
       const [txids, listsOutputs] = [lost.txids, this.#listsOutputs]
       const block = { height: from.height, txids, firstTxNum: to.txCount, listsOutputs, undo }
-      const touched = await takeBack(block, batch, this.#coinIndexes)
-      batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(to, undo.baseInputCount)))
-      await this.#gate.durably(() => batch.write())
-      // From here on nothing waits: a view sees all of it or nothing.
-      this.#files.cut(lost)
-      this.#proofs.cut(to.height + 1)
-      this.#headers.cut(to.height + 1)
-      this.#tip = to
-      this.#past.forget()
-      this.#unflushed = this.#noBlocks(true)
-      this.#flushedHeight = to.height
-      this.#base.move()
+      const touched = await this.#inTurn(async () => {
+        const batch = this.#store.batch()
+        const scripts = await takeBack(block, this.#store, batch, this.#coinIndexes)
+        batch.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(to, undo.baseInputCount)))
+        await this.#gate.durably(() => batch.write())
+        // From here on nothing waits: a view sees all of it or nothing.
+        this.#files.cut(lost)
+        this.#proofs.cut(to.height + 1)
+        this.#headers.cut(to.height + 1)
+        this.#tip = to
+        this.#past.forget()
+        this.#unflushed = this.#noBlocks(true)
+        this.#flushedHeight = to.height
+        this.#base.move()
+        return scripts
+      })
       return { from, to, touched }
     })
   }
@@ -303,14 +313,26 @@ export class IndexDatabase {
   }
 
   /**
-   * Gives back the disk that rows which came and went still take; for after a long catch-up. Other calls go on meanwhile.
-   * Settles early, and without an error, if `signal` aborts.
+   * Puts the histories that blocks too deep to be taken back have left in many rows under one key each, where one look
+   * finds them, and gives back the disk that those rows took. Other calls go on meanwhile. `renew`: is called when a part is
+   * done, and had better replace views that are kept for long, since the disk waits for them. Gives the share that is done,
+   * again and again; ends early, and without an error, if `signal` aborts. Throws StorageError, after which nothing is
+   * written any more.
+   */
+  gatherHistories(renew: () => void, signal: AbortSignal): AsyncGenerator<number> {
+    return this.#gathering.run(renew, signal)
+  }
+
+  /**
+   * Gives back the disk that outputs which came and went still take; for after a long catch-up, and as soon as all views
+   * that were taken before the last write are released. Other calls go on meanwhile. Settles early, and without an error,
+   * if `signal` aborts.
    */
   async tidy(signal: AbortSignal): Promise<void> {
     if (!this.#untidy) return
     this.#untidy = false
     for (const range of await slicesOf(this.#store, UTXOS.range())) {
-      if (signal.aborted || this.#gate.closed) return
+      if (!(await this.#base.isAlone(signal)) || this.#gate.closed) return
       await this.#store.compact(range)
     }
   }
@@ -322,7 +344,7 @@ export class IndexDatabase {
     const files = this.#files.reader()
     const snapshot = this.#base.retain()
     try {
-      yield* dumpRows(snapshot.reader)
+      yield* dumpRows(snapshot.reader, snapshot.isGathered)
       yield* dumpFiles(files, this.#headers.list(), view.tip.height)
     } finally {
       snapshot.release()
@@ -340,7 +362,7 @@ export class IndexDatabase {
       if (this.#gate.failure === undefined) await this.flush()
     } finally {
       this.#gate.close()
-      await this.#closeFiles()
+      await this.#inTurn(() => this.#closeFiles())
     }
   }
 
@@ -401,7 +423,7 @@ export class IndexDatabase {
     if (blocks.count === 0) return
     this.#unflushed = this.#noBlocks(blocks.revocable, blocks.rows)
     // Never rejects: the gate is where its failure is kept, since nobody need be waiting.
-    const done = this.#write(blocks).catch((error: unknown) => this.#gate.fail(error))
+    const done = this.#inTurn(() => this.#write(blocks)).catch((error: unknown) => this.#gate.fail(error))
     this.#flushing = { blocks, done }
   }
 
@@ -414,7 +436,14 @@ export class IndexDatabase {
     const begun = this.#clock.monotonic()
     const rows = await blocks.packRows(this.#base.reader, this.#undo)
     rows.put(STATE.keyBytes({}), STATE.valueBytes(this.#stateAt(tip, this.#inputCount(tip.height))))
-    const job = { layer: layer.data(), listsOutputs: this.#listsOutputs, rows: rows.bytes }
+    // Where there are many blocks it takes less to gather what they leave than to look for each script.
+    if (!layer.perBlock) this.#gathering.startOver()
+    const job = {
+      layer: layer.data(),
+      listsOutputs: this.#listsOutputs,
+      gatheredBelow: this.#gathering.below,
+      rows: rows.bytes,
+    }
     // A log that lost its end could take a rollback back, to rows that are no more there once others are in their place.
     if (this.#files.overwrites) await this.#store.settle()
     const [written, prepared] = await Promise.allSettled([this.#files.write(), this.#writer.prepare(job)])

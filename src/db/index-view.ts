@@ -247,7 +247,7 @@ export class IndexView implements ChainView {
 
   #histories(): HistoryReader {
     this.#checkOpen()
-    return new HistoryReader(this.#parts.snapshot.reader, this.#parts.layers)
+    return new HistoryReader(this.#parts.snapshot, this.#parts.layers)
   }
 
   #position(txNum: number): TxPosition {

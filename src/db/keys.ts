@@ -4,7 +4,7 @@
  */
 import { HASHX_SIZE } from '../chain/script.ts'
 import { readUint32LE } from '../lib/bytes.ts'
-import { HISTORY, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
+import { HEADS, HISTORY, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
 
 const TX_NUM_SIZE = 5
 const ORDERED_LONG = 0xf8
@@ -67,7 +67,21 @@ export class RowWriter {
     return this.#keyTo(writeUint40(this.#key, first, 1 + HASHX_SIZE))
   }
 
-  /** One more transaction of the row that historyKey has begun. */
+  /** HEADS key. */
+  headKey(hashXs: Uint8Array, hashXAt: number): Uint8Array {
+    this.#key[0] = HEADS.prefix
+    copy(this.#key, 1, hashXs, hashXAt, HASHX_SIZE)
+    return this.#keyTo(1 + HASHX_SIZE)
+  }
+
+  /** Begins the value of a HEADS row, see historyAdd. `more`: HISTORY rows go on from there. */
+  beginHead(more: boolean): void {
+    this.#history[0] = more ? 1 : 0
+    this.#historyEnd = 1
+    this.#last = 0
+  }
+
+  /** One more transaction of the row that was begun. */
   historyAdd(txNum: number): void {
     if (this.#historyEnd + 8 > this.#history.length) {
       const larger = new Uint8Array(2 * this.#history.length)
@@ -78,7 +92,7 @@ export class RowWriter {
     this.#last = txNum
   }
 
-  /** Value of the row that historyKey has begun. */
+  /** Value of the row that historyKey or beginHead has begun. */
   historyValue(): Uint8Array {
     const end = this.#historyEnd
     if (end > LONGEST) return this.#history.subarray(0, end)
@@ -149,9 +163,21 @@ export function readHistory(key: Uint8Array, value: Uint8Array, found: number[])
   let txNum = 0
   for (let i = 1 + HASHX_SIZE; i < key.length; i++) txNum = txNum * 256 + (key[i] ?? 0)
   found.push(txNum)
+  readDeltas(value, 0, txNum, found)
+}
+
+/** Appends the transaction numbers of a HEADS row to `found`; true if HISTORY rows go on from there. */
+export function readHead(value: Uint8Array, found: number[]): boolean {
+  readDeltas(value, 1, 0, found)
+  return value[0] === 1
+}
+
+function readDeltas(value: Uint8Array, start: number, before: number, found: number[]): void {
+  let txNum = before
   let unit = 1
   let delta = 0
-  for (const byte of value) {
+  for (let i = start; i < value.length; i++) {
+    const byte = value[i] ?? 0
     delta += (byte & 127) * unit
     unit *= 128
     if (byte >= 128) continue

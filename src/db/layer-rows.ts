@@ -1,6 +1,6 @@
 import { HASHX_SIZE } from '../chain/script.ts'
 import { PLACE_SIZE } from './block-delta.ts'
-import { historyRows } from './history-rows.ts'
+import { type GatheredHistories, historyRows } from './history-rows.ts'
 import { RowWriter } from './keys.ts'
 import type { LayerData } from './layer.ts'
 import { TXID_KEY_SIZE } from './layout.ts'
@@ -15,10 +15,15 @@ const NO_BYTES = new Uint8Array(0)
  * sorted rows are written faster. Yields after some thousands of them. Outputs that are made and spent inside the layer
  * leave no rows.
  */
-export function* layerRows(data: LayerData, listsOutputs: boolean, sink: RowSink): Generator<void, void, undefined> {
+export function* layerRows(
+  data: LayerData,
+  listsOutputs: boolean,
+  gathered: GatheredHistories,
+  sink: RowSink,
+): Generator<void, void, undefined> {
   yield* txRows(data, sink)
   yield* outputRows(data, listsOutputs, sink)
-  yield* historyRows(data, sink)
+  yield* historyRows(data, gathered, sink)
 }
 
 function* txRows({ txids, firstTxNum }: LayerData, sink: RowSink): Generator<void> {

@@ -274,7 +274,32 @@ export const HISTORY = new KeySpace<{ readonly hashX: Uint8Array; readonly first
   prefix: 'h',
   key: struct({ hashX: bytes(11), first: u40 }),
   value: struct({ deltas: listToEnd(varint) }),
-  sentence: 'Numbers of the transactions that pay to or spend from a script; a row for each block or for each flush.',
+  sentence:
+    'Numbers of the transactions that pay to or spend from a script; a row for each block or for each flush, until gathered.',
+})
+
+export interface HeadRow {
+  /** 1 if HISTORY rows go on from here. */
+  readonly more: number
+  /** Distance of each transaction number to the one before, and of the first to zero. */
+  readonly deltas: readonly number[]
+}
+
+export const HEADS = new KeySpace<{ readonly hashX: Uint8Array }, HeadRow>({
+  name: 'history heads',
+  prefix: 'g',
+  key: struct({ hashX: bytes(11) }),
+  value: struct({ more: u8, deltas: listToEnd(varint) }),
+  sentence:
+    'What a script has done, under a key that is known beforehand: all of it, or what comes before its rows of `history`.',
+})
+
+export const GATHERED = new KeySpace<Record<never, never>, Record<never, never>>({
+  name: 'gathered',
+  prefix: 'G',
+  key: struct({}),
+  value: struct({}),
+  sentence: 'One row, there while scripts have rows of `history` only where their heads say so.',
 })
 
 /** One write of a row: `value` undefined takes it away. Key and value have one character a byte. */
@@ -312,7 +337,7 @@ export const UNDO = new KeySpace<{ readonly height: number }, UndoRow>({
 })
 
 /** Every key space of the index without those that a coin adds. */
-export const KEY_SPACES: readonly AnyKeySpace[] = [STATE, HEADERS, TXS, OUTPUTS, UTXOS, HISTORY, UNDO]
+export const KEY_SPACES: readonly AnyKeySpace[] = [STATE, HEADERS, TXS, OUTPUTS, UTXOS, HISTORY, HEADS, GATHERED, UNDO]
 
 /** The body of docs/SCHEMA.md. */
 export function describeSchema(spaces: readonly AnyKeySpace[] = KEY_SPACES): string {

@@ -87,6 +87,10 @@ class LevelReader implements StoreReader {
     return attempt(() => plain(this.#level.getSync(key, this.#options)))
   }
 
+  get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    return this.#getAside(key)
+  }
+
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     if (keys.length === 0) return []
     try {
@@ -140,6 +144,11 @@ class LevelReader implements StoreReader {
     }
   }
 
+  async #getAside(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const [value] = await this.getMany([key])
+    return value
+  }
+
   #over({ gte, lt, reverse = false, limit = Number.POSITIVE_INFINITY }: RangeOptions) {
     return { gte, lt, reverse, limit, ...this.#options }
   }
@@ -163,6 +172,10 @@ class LevelSnapshot extends LevelReader implements StoreSnapshot {
     this.#snapshot = snapshot
     this.#pace = pace
     this.#bursts = bursts
+  }
+
+  override get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    return this.#pace.mayBlock ? this.#pace.blocking(() => this.getSync(key)) : super.get(key)
   }
 
   override async rows(range: RangeOptions): Promise<Row[]> {

@@ -27,6 +27,10 @@ class MemoryReader implements StoreReader {
     return value === undefined ? undefined : copyOf(value)
   }
 
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.getSync(key)
+  }
+
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     return Promise.resolve().then(() => keys.map((key) => this.getSync(key)))
   }

@@ -4,7 +4,7 @@ import { RowCursor, u16 } from './codec.ts'
 import { STATE, type StateRow } from './layout.ts'
 
 /** Version of everything in layout.ts. Raised by a commit that changes what rows mean. */
-export const SCHEMA_VERSION = 3
+export const SCHEMA_VERSION = 4
 
 /** What a database is made for: it serves nothing else. */
 export interface DatabaseIdentity {

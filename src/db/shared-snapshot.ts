@@ -1,8 +1,11 @@
 import { InvariantError } from '../errors.ts'
+import { GATHERED } from './layout.ts'
 import type { StoreReader, StoreSnapshot } from './store.ts'
 
 /** A snapshot with several owners: closed when the last of them lets go. */
 export class SharedSnapshot {
+  /** Scripts have HISTORY rows only where their heads say so. */
+  readonly isGathered: boolean
   readonly #snapshot: StoreSnapshot
   readonly #closing: (closed: Promise<void>) => void
   #owners = 1
@@ -10,6 +13,7 @@ export class SharedSnapshot {
   /** Whoever makes it is the first owner. `closing` hears of the end. */
   constructor(snapshot: StoreSnapshot, closing: (closed: Promise<void>) => void) {
     this.#snapshot = snapshot
+    this.isGathered = snapshot.getSync(GATHERED.keyBytes({})) !== undefined
     this.#closing = closing
   }
 

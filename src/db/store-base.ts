@@ -1,3 +1,5 @@
+import { isAbort } from '../errors.ts'
+import { untilAborted } from '../lib/abort.ts'
 import { SharedSnapshot } from './shared-snapshot.ts'
 import type { Store, StoreReader } from './store.ts'
 
@@ -7,6 +9,9 @@ export class StoreBase {
   /** Of snapshots that nobody needs any more. */
   readonly #closings = new Set<Promise<void>>()
   #snapshot: SharedSnapshot
+  /** Earlier snapshots that somebody still has. */
+  #earlier = 0
+  readonly #waiting: (() => void)[] = []
 
   constructor(store: Store) {
     this.#store = store
@@ -15,6 +20,11 @@ export class StoreBase {
 
   get reader(): StoreReader {
     return this.#snapshot.reader
+  }
+
+  /** See SharedSnapshot. */
+  get isGathered(): boolean {
+    return this.#snapshot.isGathered
   }
 
   /** For one more owner, who releases it. */
@@ -26,7 +36,22 @@ export class StoreBase {
   move(): void {
     const before = this.#snapshot
     this.#snapshot = this.#take()
+    this.#earlier += 1
     before.release()
+  }
+
+  /**
+   * Waits until nobody has an earlier snapshot any more: what was taken away since keeps its place on disk till then. False
+   * if the signal has come first.
+   */
+  async isAlone(signal: AbortSignal): Promise<boolean> {
+    const alone = this.#earlier === 0 ? Promise.resolve() : new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      await untilAborted(alone, signal)
+    } catch (error) {
+      if (!isAbort(error)) throw error
+    }
+    return !signal.aborted
   }
 
   /** Lets go of the store; what came of it, and of earlier snapshots whose closing failed. */
@@ -38,11 +63,17 @@ export class StoreBase {
   #take(): SharedSnapshot {
     return new SharedSnapshot(this.#store.snapshot(), (closed) => {
       this.#closings.add(closed)
-      // One that fails stays, and close() tells of it.
       closed.then(
-        () => this.#closings.delete(closed),
+        () => this.#closed(closed),
+        // It stays, and close() tells of it.
         () => {},
       )
     })
+  }
+
+  #closed(closing: Promise<void>): void {
+    this.#closings.delete(closing)
+    this.#earlier -= 1
+    if (this.#earlier === 0) for (const go of this.#waiting.splice(0)) go()
   }
 }

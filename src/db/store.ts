@@ -13,6 +13,8 @@ export interface RangeOptions extends KeyRange {
 /** Reads of a store or of a snapshot of it. All of them can throw StorageError. */
 export interface StoreReader {
   getSync(key: Uint8Array): Uint8Array | undefined
+  /** At once as long as rows come from memory, else without holding anybody up. */
+  get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>
   /** Values in the order of the keys. */
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>
   /** All rows of a range, in order. */

@@ -2,8 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { toLatin1 } from '../lib/bytes.ts'
 import { undoRows } from './base-undo.ts'
 import type { CoinIndexes } from './coin-indexes.ts'
+import { cutHeads } from './gather.ts'
 import { HEADERS, UNDO, type UndoRow } from './layout.ts'
-import type { StoreBatch } from './store.ts'
+import type { StoreBatch, StoreReader } from './store.ts'
 
 /** Rows between two turns. */
 const SCRIPTS_PER_TURN = 1000
@@ -22,13 +23,19 @@ export interface TakenBlock {
  * Puts all into a batch that takes a block back, but for the state of the index, and tells the coin's indexes. Gives the
  * touched hashXs (Latin-1).
  */
-export async function takeBack(block: TakenBlock, batch: StoreBatch, coinIndexes: CoinIndexes): Promise<Set<string>> {
+export async function takeBack(
+  block: TakenBlock,
+  store: StoreReader,
+  batch: StoreBatch,
+  coinIndexes: CoinIndexes,
+): Promise<Set<string>> {
   const { height, undo } = block
   const touched = new Set<string>()
   for (const hashX of undoRows(undo.base, block, batch)) {
     touched.add(toLatin1(hashX))
     if (touched.size % SCRIPTS_PER_TURN === 0) await nextTurn()
   }
+  await cutHeads(touched, block.firstTxNum, store, batch)
   for (const { key, value } of undo.writes) {
     if (value === undefined) batch.del(Buffer.from(key, 'latin1'))
     else batch.put(Buffer.from(key, 'latin1'), Buffer.from(value, 'latin1'))

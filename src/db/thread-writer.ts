@@ -9,10 +9,14 @@ import type { FlushJob, FlushWriter, PreparedFlush } from './flush-writer.ts'
 export type WriterOrder =
   | { readonly kind: 'open' | 'write' | 'discard' | 'close' }
   | { readonly kind: 'prepare'; readonly job: FlushJob }
+  | { readonly kind: 'gather'; readonly from: Uint8Array }
 
 export type WriterAnswer =
-  | { readonly done: true }
+  /** `gathered`: what gatherSome gives, of that order only. */
+  | { readonly done: true; readonly gathered?: Uint8Array }
   | { readonly done: false; readonly code: StorageCode; readonly message: string }
+
+type Done = Extract<WriterAnswer, { readonly done: true }>
 
 /** A batch makes millions of objects that live for a moment. */
 const SEMI_SPACE_MB = 4
@@ -21,7 +25,7 @@ const SEMI_SPACE_MB = 4
 export class ThreadWriter implements FlushWriter {
   readonly #worker: Worker
   readonly #disk: Disk
-  #waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined
+  #waiting: { readonly resolve: (answer: Done) => void; readonly reject: (error: unknown) => void } | undefined
   /** Why the thread is no more. */
   #ended: StorageError | undefined
 
@@ -29,7 +33,7 @@ export class ThreadWriter implements FlushWriter {
     this.#worker = worker
     this.#disk = disk
     worker.on('message', (answer: WriterAnswer) => {
-      if (answer.done) this.#settle()?.resolve()
+      if (answer.done) this.#settle()?.resolve(answer)
       else this.#settle()?.reject(new StorageError(answer.code, answer.message))
     })
     worker.on('error', (error) => this.#end(new StorageError('io', 'the writing thread failed', { cause: error })))
@@ -55,17 +59,27 @@ export class ThreadWriter implements FlushWriter {
   async prepare(job: FlushJob): Promise<PreparedFlush> {
     await this.#order({ kind: 'prepare', job })
     return {
-      write: () => this.#write(),
-      discard: () => this.#order({ kind: 'discard' }),
+      write: async () => void (await this.#commit({ kind: 'write' })),
+      discard: async () => void (await this.#order({ kind: 'discard' })),
     }
   }
 
-  async #write(): Promise<void> {
+  async gather(from: Uint8Array): Promise<Uint8Array> {
+    const { gathered } = await this.#commit({ kind: 'gather', from })
+    if (gathered === undefined) throw new InvariantError('the writing thread does not say how far it has gathered')
+    return gathered
+  }
+
+  async #commit(order: WriterOrder): Promise<Done> {
+    let done: Done = { done: true }
     try {
-      await this.#disk.commit(() => this.#order({ kind: 'write' }))
+      await this.#disk.commit(async () => {
+        done = await this.#order(order)
+      })
     } catch (error) {
       throw storageErrorOf(error, 'write')
     }
+    return done
   }
 
   async close(): Promise<void> {
@@ -76,7 +90,7 @@ export class ThreadWriter implements FlushWriter {
     await exited
   }
 
-  #order(order: WriterOrder): Promise<void> {
+  #order(order: WriterOrder): Promise<Done> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) reject(this.#ended)
       else if (this.#waiting !== undefined) reject(new InvariantError('two orders at a time'))

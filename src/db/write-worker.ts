@@ -5,6 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { InvariantError } from '../errors.ts'
 import { realDisk, storageErrorOf } from './disk.ts'
 import { type FlushJob, stageFlush } from './flush-writer.ts'
+import { gatherSome } from './gather.ts'
 import { openLevelStore } from './level-store.ts'
 import type { Store, StoreBatch } from './store.ts'
 import type { WriterAnswer, WriterOrder } from './thread-writer.ts'
@@ -21,11 +22,13 @@ const CACHE_BYTES = 1 << 20
 let store: Store | undefined
 let batch: StoreBatch | undefined
 
-async function carryOut(order: WriterOrder): Promise<void> {
+async function carryOut(order: WriterOrder): Promise<Uint8Array | undefined> {
   if (order.kind === 'open') {
     store = await openLevelStore(directory, { cacheBytes: CACHE_BYTES, mustExist: true, shared: true }, realDisk)
   } else if (order.kind === 'prepare') {
     await prepare(order.job)
+  } else if (order.kind === 'gather') {
+    return gather(order.from)
   } else if (order.kind === 'write') {
     await batch?.write()
     batch = undefined
@@ -36,6 +39,7 @@ async function carryOut(order: WriterOrder): Promise<void> {
   } else {
     await store?.close()
   }
+  return undefined
 }
 
 /**
@@ -52,10 +56,15 @@ async function prepare(job: FlushJob): Promise<void> {
   batch = await stageFlush(store, job)
 }
 
+function gather(from: Uint8Array): Promise<Uint8Array> {
+  if (store === undefined || batch !== undefined) throw new InvariantError('histories are gathered out of turn')
+  return gatherSome(store, from)
+}
+
 async function answer(order: WriterOrder): Promise<WriterAnswer> {
   try {
-    await carryOut(order)
-    return { done: true }
+    const gathered = await carryOut(order)
+    return gathered === undefined ? { done: true } : { done: true, gathered }
   } catch (error) {
     const { code, message } = storageErrorOf(error, 'write')
     return { done: false, code, message }

@@ -42,6 +42,9 @@ const WARM_BLOCKS = 8
 /** Bytes of a block that takes longer to parse than to send to a thread and back. */
 const WORTH_A_THREAD = 10_000
 
+/** Between two lines on how far histories are gathered: for hundreds of millions of scripts it takes hours. */
+const TOLD_EVERY_MS = 60_000
+
 /** Scripts that a block touched, counted between two turns. */
 const TOUCHED_AT_ONCE = 2000
 
@@ -93,10 +96,10 @@ export class BlockProcessor implements ChainSync {
     return this.#db.acquireView(this.#outputs)
   }
 
-  /** Settles once everything that was applied is on disk. Throws StorageError, or ChainError for what cannot be right. */
-  async persist(): Promise<void> {
+  /** Throws StorageError, or ChainError for what cannot be right. */
+  async persist(reordered: () => void = () => {}): Promise<void> {
     await this.#db.flush()
-    this.#tidying ??= this.#tidy()
+    this.#tidying ??= this.#tidy(reordered)
   }
 
   async stop(): Promise<void> {
@@ -108,14 +111,28 @@ export class BlockProcessor implements ChainSync {
   }
 
   /** After a long catch-up; beside everything else. */
-  async #tidy(): Promise<void> {
+  async #tidy(reordered: () => void): Promise<void> {
     try {
+      await this.#gatherHistories(reordered)
       await this.#db.tidy(this.#stopping.signal)
     } catch (error) {
       // Nothing depends on it; whatever is wrong with the disk is found by the next write.
-      this.#log.warn({ err: error }, 'disk that is no longer needed could not be given back')
+      this.#log.warn({ err: error }, 'the index could not be put in order after the catch-up')
     }
     this.#tidying = undefined
+  }
+
+  async #gatherHistories(reordered: () => void): Promise<void> {
+    const begun = this.#clock.monotonic()
+    let told = begun
+    let share: number | undefined
+    for await (share of this.#db.gatherHistories(reordered, this.#stopping.signal)) {
+      if (this.#clock.monotonic() - told < TOLD_EVERY_MS) continue
+      told = this.#clock.monotonic()
+      this.#log.info({ percent: Math.floor(share * 100) }, 'gathering histories')
+    }
+    if (share === undefined || this.#stopping.signal.aborted) return
+    this.#log.info({ ms: Math.round(this.#clock.monotonic() - begun) }, 'histories gathered')
   }
 
   /**

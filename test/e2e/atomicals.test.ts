@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ATOMICALS, LOCATIONS } from '../../src/atomicals/layout.ts'
 import { realDisk } from '../../src/db/disk.ts'
-import { HISTORY } from '../../src/db/layout.ts'
+import { HEADS, HISTORY } from '../../src/db/layout.ts'
 import { openLevelStore } from '../../src/db/level-store.ts'
 import { fromHex, fromLatin1 } from '../../src/lib/bytes.ts'
 import { sha256d } from '../../src/lib/hash.ts'
@@ -104,7 +104,9 @@ describe('the server with Atomicals', () => {
     const [atomical] = await store.rows({ ...ATOMICALS.range(), limit: 1 })
     const hashX = sha256d(fromLatin1(ATOMICALS.readKey(atomical![0]).id)).subarray(0, 11)
     batch.del(location![0])
-    for (const [key] of await store.rows(HISTORY.range(hashX))) batch.del(key)
+    for (const space of [HISTORY, HEADS]) {
+      for (const [key] of await store.rows(space.range(hashX))) batch.del(key)
+    }
     await batch.write()
     await store.close()
     const bad = await index('killed', 'check')

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BLOCKS as ATOMICALS_BLOCKS } from '../../src/atomicals/layout.ts'
 import { realDisk } from '../../src/db/disk.ts'
-import { HEADERS, HISTORY, type KeySpace, OUTPUTS, TXS, UTXOS } from '../../src/db/layout.ts'
+import { HEADERS, HEADS, HISTORY, type KeySpace, OUTPUTS, TXS, UTXOS } from '../../src/db/layout.ts'
 import { openLevelStore } from '../../src/db/level-store.ts'
 import type { Store } from '../../src/db/store.ts'
 import { RegtestNode } from '../../src/regtest/node.ts'
@@ -167,6 +167,14 @@ const FAULTS: readonly Fault[] = [
     spoil: () => {
       const key = HISTORY.keyBytes({ hashX: new Uint8Array(11).fill(0xab), first: 3 })
       return Promise.resolve({ key, value: HISTORY.valueBytes({ deltas: [] }), was: undefined })
+    },
+  },
+  {
+    what: 'the head of a history has one transaction too many',
+    told: /: history\n {2}in excess: (ab){11} 3$/m,
+    spoil: () => {
+      const key = HEADS.keyBytes({ hashX: new Uint8Array(11).fill(0xab) })
+      return Promise.resolve({ key, value: HEADS.valueBytes({ more: 0, deltas: [3] }), was: undefined })
     },
   },
   {

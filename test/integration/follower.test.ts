@@ -767,6 +767,46 @@ describe('Follower', () => {
     expect(world.published[before]?.touched.has(toLatin1(A))).toBe(true)
   })
 
+  it('publishes the same tip in another view once the index was put in order, and not while the next one is under way', async () => {
+    const world = await begin(new World())
+    let reordered = (): void => undefined
+    world.index.persist = (told) => {
+      reordered = told
+      return Promise.resolve()
+    }
+    world.node.connect([])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    const [count, held] = [world.published.length, world.index.heldViews()]
+    const current = world.index.views.findLast(({ released }) => released === 0)!
+    reordered()
+    await world.idle()
+    expect(world.published.slice(count)).toMatchObject([{ newTip: false, height: 13 }])
+    expect(world.published[count]?.touched.size).toBe(0)
+    expect(current.released).toBe(1)
+    expect(world.index.heldViews()).toEqual(held)
+    // The other branch is applied, and not published before its mempool is known.
+    const during: number[] = []
+    world.index.settle = () => {
+      if (world.index.height === 14) {
+        const before = world.published.length
+        reordered()
+        during.push(world.published.length - before)
+      }
+      return Promise.resolve()
+    }
+    world.node.disconnect()
+    world.node.connect([])
+    world.node.connect([])
+    world.daemon.notify({ kind: 'block-connected', hash })
+    await world.idle()
+    expect(during[0]).toBe(0)
+    expect(world.published.at(-1)).toMatchObject({ height: 14 })
+    await world.follower.stop()
+    reordered()
+    expect(world.index.heldViews()).toEqual([])
+  })
+
   it('publishes a block before the disk has it, and stops when the disk will not take it', async () => {
     const world = await begin(new World())
     const error = new StorageError('full', 'the disk is full')

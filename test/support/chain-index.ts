@@ -80,6 +80,17 @@ export async function advanceTo(
   }
 }
 
+/** Gathers all histories, whatever views are held; how many steps that took. */
+export async function gather(db: IndexDatabase): Promise<number> {
+  let steps = 0
+  for await (const share of db.gatherHistories(() => undefined, new AbortController().signal)) {
+    steps += 1
+    // What is left is to give disk back, for which it would wait for the views.
+    if (share === 1) break
+  }
+  return steps
+}
+
 export async function dumpOf(db: IndexDatabase): Promise<string[]> {
   const lines: string[] = []
   for await (const line of db.canonicalDump()) lines.push(line)

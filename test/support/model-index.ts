@@ -55,7 +55,7 @@ export class ModelIndex implements ChainSync {
     this.expected.push(hash)
   }
 
-  persist(): Promise<void> {
+  persist(_reordered: () => void): Promise<void> {
     this.persisted++
     return Promise.resolve()
   }

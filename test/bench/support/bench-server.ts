@@ -43,11 +43,12 @@ export class BenchServer {
   ): Promise<BenchServer> {
     note('a server indexes the chain')
     const before = await BenchServer.start({ ...options, profile: undefined }, node)
+    await settledSizeOf(before.database)
     await before.#end()
     before.#forget()
     note('the server that is measured starts')
     const server = await BenchServer.start(options, node, settings, before.database)
-    // It compacts what the other one left, which takes processor time and replaces files that are mapped into memory.
+    // Files that were mapped into memory may be replaced at the start.
     await settledSizeOf(server.database)
     return server
   }

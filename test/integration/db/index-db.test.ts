@@ -28,6 +28,7 @@ import {
   advanceTo,
   dumpOf,
   expectViewIs,
+  gather,
   indexOptions,
   viewOf,
   withDirectory,
@@ -536,12 +537,15 @@ describe('rolling back', () => {
       const { height } = chain
       chain.mine({ txs: 1100, scripts: 1 })
       await withIndex(indexOptions(directory, chain), async (db) => {
-        await advanceTo(db, chain.blocks)
-        await db.flush()
-        await db.rollBack()
-        const view = db.acquireView()
-        await expectViewIs(view, new ChainModel(chain.blocks.slice(0, height + 1)), chain.blocks)
-        view.release()
+        for (const gathers of [false, true]) {
+          await advanceTo(db, chain.blocks)
+          await db.flush()
+          if (gathers) await gather(db)
+          await db.rollBack()
+          const view = db.acquireView()
+          await expectViewIs(view, new ChainModel(chain.blocks.slice(0, height + 1)), chain.blocks)
+          view.release()
+        }
       })
     }))
 

@@ -20,9 +20,11 @@ import {
   u40,
   varint,
 } from '../../../src/db/codec.ts'
-import { RowWriter, readHistory, readUnspent } from '../../../src/db/keys.ts'
+import { RowWriter, readHead, readHistory, readUnspent } from '../../../src/db/keys.ts'
 import {
+  GATHERED,
   HEADERS,
+  HEADS,
   HISTORY,
   KEY_SPACES,
   type KeySpace,
@@ -144,6 +146,8 @@ const spaces = [
     value: fc.maxSafeNat(),
   }),
   space(HISTORY, fc.record({ hashX: blob(11), first: uint(40) }), { deltas: fc.array(uint(40)) }),
+  space(HEADS, fc.record({ hashX: blob(11) }), { more: fc.nat(1), deltas: fc.array(uint(40)) }),
+  space(GATHERED, fc.record({}), {}),
   space(UNDO, fc.record({ height: uint(32) }), {
     hash: blob(32),
     baseHash: blob(32),
@@ -258,6 +262,22 @@ describe('rows made by hand', () => {
         expect(rows.historyValue()).toEqual(HISTORY.valueBytes({ deltas }))
         const found: number[] = []
         readHistory(HISTORY.keyBytes({ hashX, first }), HISTORY.valueBytes({ deltas }), found)
+        expect(found).toEqual(txNums)
+      }),
+    )
+  })
+
+  it('write and read heads of histories as the codecs do', () => {
+    fc.assert(
+      fc.property(blob(11), fc.boolean(), fc.array(uint(30), { maxLength: 60 }), (hashX, more, deltas) => {
+        const txNums: number[] = []
+        for (const delta of deltas) txNums.push((txNums.at(-1) ?? 0) + delta)
+        expect(rows.headKey(hashX, 0)).toEqual(HEADS.keyBytes({ hashX }))
+        rows.beginHead(more)
+        for (const txNum of txNums) rows.historyAdd(txNum)
+        expect(rows.historyValue()).toEqual(HEADS.valueBytes({ more: more ? 1 : 0, deltas }))
+        const found: number[] = []
+        expect(readHead(HEADS.valueBytes({ more: more ? 1 : 0, deltas }), found)).toBe(more)
         expect(found).toEqual(txNums)
       }),
     )

@@ -7,6 +7,7 @@ import {
   advanceTo,
   dumpOf,
   expectViewIs,
+  gather,
   indexOptions,
   inMemory,
   type Spends,
@@ -29,7 +30,8 @@ describe('the index', () => {
         fc.nat(9),
         spending,
         fc.constantFrom(0, 1000),
-        async (start, plans, flushAt, spends, beyond) => {
+        fc.boolean(),
+        async (start, plans, flushAt, spends, beyond, gathers) => {
           const chain = new RandomChain(seededRandom(start))
           for (const each of plans) chain.mine(each)
           await withDirectory((directory) =>
@@ -37,12 +39,17 @@ describe('the index', () => {
               const nodeHeight = chain.height + beyond
               await advanceTo(db, chain.blocks.slice(0, flushAt), nodeHeight, spends)
               await db.flush()
+              if (gathers) await gather(db)
               await advanceTo(db, chain.blocks, nodeHeight, spends)
               const view = viewOf(db, new ChainModel(chain.blocks))
               await expectViewIs(view, new ChainModel(chain.blocks), chain.blocks)
               await db.flush()
               const later = viewOf(db, new ChainModel(chain.blocks))
               await expectViewIs(later, new ChainModel(chain.blocks), chain.blocks)
+              if (gathers) await gather(db)
+              const last = viewOf(db, new ChainModel(chain.blocks))
+              await expectViewIs(last, new ChainModel(chain.blocks), chain.blocks)
+              last.release()
               await expectViewIs(view, new ChainModel(chain.blocks), chain.blocks)
               view.release()
               later.release()
@@ -62,7 +69,8 @@ describe('the index', () => {
         fc.array(plan, { minLength: 1, maxLength: 6 }),
         fc.boolean(),
         spending,
-        async (start, below, above, flushEach, spends) => {
+        fc.constantFrom('never', 'before', 'after'),
+        async (start, below, above, flushEach, spends, gathers) => {
           const chain = new RandomChain(seededRandom(start))
           for (const each of below) chain.mine(each)
           await withDirectory((directory) =>
@@ -72,6 +80,7 @@ describe('the index', () => {
                 const advance = () => advanceTo(db, chain.blocks, chain.height, spends)
                 await advance()
                 const before = await dumpOf(db)
+                if (gathers === 'before') await gather(db)
                 const height = db.tip.height
                 for (const each of above) {
                   chain.mine(each)
@@ -79,6 +88,7 @@ describe('the index', () => {
                   if (flushEach) await db.flush()
                 }
                 const after = await dumpOf(db)
+                if (gathers === 'after') await gather(db)
                 expect(after).not.toEqual(before)
                 while (db.tip.height > height) await db.rollBack()
                 expect(await dumpOf(db)).toEqual(before)
@@ -98,35 +108,42 @@ describe('the index', () => {
 
   it('has the same rows by meaning however blocks were flushed and whether or not they can be taken back', async () => {
     await fc.assert(
-      fc.asyncProperty(seed, fc.array(plan, { minLength: 2, maxLength: 10 }), fc.nat(10), async (start, plans, cut) => {
-        const chain = new RandomChain(seededRandom(start))
-        for (const each of plans) chain.mine(each)
-        const dumps: string[][] = []
-        for (const [nodeHeight, flushEach, spends, pendingBytes] of [
-          [chain.height, true, 'looked up', 64 << 20],
-          [chain.height + 1_000, false, 'looked up', 64 << 20],
-          [chain.height + cut, false, 'looked up', 64 << 20],
-          [chain.height + cut, true, 'told', 64 << 20],
-          [chain.height + cut, false, 'told', 9_000],
-          [chain.height + 1_000, false, 'told', 9_000],
-        ] as const) {
-          await withDirectory((directory) =>
-            withIndex(
-              indexOptions(directory, chain, { reorgLimit: 5, pendingBytes }),
-              async (db) => {
-                for (let count = 1; count <= chain.blocks.length; count++) {
-                  await advanceTo(db, chain.blocks.slice(0, count), nodeHeight, spends)
-                  if (flushEach) await db.flush()
-                }
-                await db.listOutputs()
-                dumps.push(await dumpOf(db))
-              },
-              inMemory(),
-            ),
-          )
-        }
-        for (const dump of dumps) expect(dump).toEqual(dumps[0])
-      }),
+      fc.asyncProperty(
+        seed,
+        fc.array(plan, { minLength: 2, maxLength: 10 }),
+        fc.nat(10),
+        fc.nat(10),
+        async (start, plans, cut, gathers) => {
+          const chain = new RandomChain(seededRandom(start))
+          for (const each of plans) chain.mine(each)
+          const dumps: string[][] = []
+          for (const [nodeHeight, flushEach, spends, pendingBytes] of [
+            [chain.height, true, 'looked up', 64 << 20],
+            [chain.height + 1_000, false, 'looked up', 64 << 20],
+            [chain.height + cut, false, 'looked up', 64 << 20],
+            [chain.height + cut, true, 'told', 64 << 20],
+            [chain.height + cut, false, 'told', 9_000],
+            [chain.height + 1_000, false, 'told', 9_000],
+          ] as const) {
+            await withDirectory((directory) =>
+              withIndex(
+                indexOptions(directory, chain, { reorgLimit: 5, pendingBytes }),
+                async (db) => {
+                  for (let count = 1; count <= chain.blocks.length; count++) {
+                    await advanceTo(db, chain.blocks.slice(0, count), nodeHeight, spends)
+                    if (flushEach) await db.flush()
+                    if (count === gathers) await gather(db)
+                  }
+                  await db.listOutputs()
+                  dumps.push(await dumpOf(db))
+                },
+                inMemory(),
+              ),
+            )
+          }
+          for (const dump of dumps) expect(dump).toEqual(dumps[0])
+        },
+      ),
       { numRuns: 25 },
     )
   })
@@ -140,6 +157,7 @@ describe('the index', () => {
       },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('flush' as const) }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
+      { weight: 2, arbitrary: fc.record({ kind: fc.constant('gather' as const) }) },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('view' as const) }) },
     )
     await fc.assert(
@@ -173,6 +191,8 @@ describe('the index', () => {
                   chain = chain.fork(height)
                 } else if (each.kind === 'flush') {
                   await db.flush()
+                } else if (each.kind === 'gather') {
+                  await gather(db)
                 } else if (each.kind === 'reopen') {
                   await settle()
                   await db.close()

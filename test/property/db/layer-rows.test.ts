@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { PLACE_SIZE } from '../../../src/db/block-delta.ts'
+import { NONE_GATHERED } from '../../../src/db/history-rows.ts'
 import { RowWriter } from '../../../src/db/keys.ts'
 import { Layer } from '../../../src/db/layer.ts'
 import { layerRows } from '../../../src/db/layer-rows.ts'
@@ -103,7 +104,7 @@ describe('the rows of a layer', () => {
           if (key[0] === UTXOS.prefix) found.push([toHex(key), what])
         }
         const sink = { put: (key: Uint8Array) => note(key, 'put'), del: (key: Uint8Array) => note(key, 'del') }
-        for (const _turn of layerRows(layer.data(), false, sink));
+        for (const _turn of layerRows(layer.data(), false, { below: NONE_GATHERED, get: () => undefined }, sink));
         expect(found).toEqual([...expected].sort(([a], [b]) => (a < b ? -1 : 1)))
       }),
       { numRuns: 300 },
