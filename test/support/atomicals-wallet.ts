@@ -118,6 +118,9 @@ export interface Operation {
   readonly revealTxid: string
 }
 
+/** What a wallet needs of the world around it. */
+export type AtomicalsWorld = Pick<WalletWorld, 'api' | 'give' | 'until'>
+
 /** The methods that show an atomical, by what the command line of atomicals-js calls them. */
 export const VIEWS = {
   get: 'get',
@@ -136,9 +139,9 @@ export class AtomicalsWallet {
   readonly owner: TaprootKey
   readonly funding: TaprootKey
   readonly api: ProxyClient
-  readonly #world: WalletWorld
+  readonly #world: AtomicalsWorld
 
-  constructor(world: WalletWorld, name: string, api = world.api) {
+  constructor(world: AtomicalsWorld, name: string, api = world.api) {
     this.#world = world
     this.api = api
     this.owner = new TaprootKey(`${name} owner`)

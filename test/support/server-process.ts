@@ -6,6 +6,17 @@ import { callAdmin } from '../../src/rpc-client.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../dist/main.js')
 
+export interface ServerProcessOptions {
+  /** Another build. */
+  readonly main?: string
+  /** Flags of Node besides those of `npm start`. */
+  readonly flags?: readonly string[]
+  /** Given each line of the log in place of `log`, which then keeps the last few only: for those who run for hours. */
+  readonly onLine?: (line: LogLine) => void
+}
+
+const KEPT_LINES = 200
+
 export interface LogLine {
   readonly msg?: string
   readonly [key: string]: unknown
@@ -15,23 +26,28 @@ export interface LogLine {
 export class ServerProcess {
   readonly log: LogLine[] = []
   readonly #child: ChildProcess
+  readonly #onLine: ((line: LogLine) => void) | undefined
   readonly #ports = new Map<string, number>()
   readonly #watchers = new Set<() => void>()
   #errors = ''
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, onLine: ServerProcessOptions['onLine']) {
     this.#child = child
+    this.#onLine = onLine
     createInterface({ input: child.stdout! }).on('line', (line) => this.#read(line))
     child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (this.#errors += chunk))
     child.on('exit', () => this.#changed())
   }
 
-  static start(environment: Readonly<Record<string, string>>): ServerProcess {
-    const child = spawn(process.execPath, ['--expose-gc', '--max-semi-space-size=32', MAIN], {
+  static start(
+    environment: Readonly<Record<string, string>>,
+    { main = MAIN, flags = [], onLine }: ServerProcessOptions = {},
+  ): ServerProcess {
+    const child = spawn(process.execPath, ['--expose-gc', '--max-semi-space-size=32', ...flags, main], {
       env: { PATH: process.env['PATH'] ?? '', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    return new ServerProcess(child)
+    return new ServerProcess(child, onLine)
   }
 
   get pid(): number {
@@ -103,6 +119,10 @@ export class ServerProcess {
   #read(line: string): void {
     const entry = parseLine(line)
     this.log.push(entry)
+    if (this.#onLine !== undefined) {
+      this.#onLine(entry)
+      if (this.log.length > KEPT_LINES) this.log.shift()
+    }
     if (entry.msg === 'listening') this.#ports.set(String(entry['kind']), Number(entry['port']))
     this.#changed()
   }

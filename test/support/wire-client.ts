@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
@@ -8,6 +9,10 @@ export interface WireTarget {
   readonly kind: WireKind
   readonly port: number
   readonly host?: string
+  /** Address and port that a proxy in front of the server would tell of this client. */
+  readonly from?: { readonly host: string; readonly port: number }
+  /** Given what nobody waits for; nothing is kept then, neither in `unread` nor in `received`. */
+  readonly onMessage?: (message: WireMessage) => void
 }
 
 export interface WireMessage {
@@ -60,7 +65,10 @@ export class WireClient {
   #nextId = 1
   #gone = false
 
-  private constructor(open: (handlers: Handlers) => Pipe) {
+  readonly #onMessage: WireTarget['onMessage']
+
+  private constructor(open: (handlers: Handlers) => Pipe, onMessage: WireTarget['onMessage']) {
+    this.#onMessage = onMessage
     let settle: () => void = () => {}
     this.closed = new Promise((resolve) => {
       settle = resolve
@@ -78,10 +86,10 @@ export class WireClient {
   }
 
   /** Settles once a message can be sent. */
-  static connect({ kind, port, host = '127.0.0.1' }: WireTarget): Promise<WireClient> {
-    return kind === 'tcp' || kind === 'ssl'
-      ? WireClient.#overSocket(kind, host, port)
-      : WireClient.#overWebSocket(kind, host, port)
+  static async connect(target: WireTarget): Promise<WireClient> {
+    const { kind } = target
+    const open = kind === 'tcp' || kind === 'ssl' ? await overSocket(kind, target) : await overWebSocket(kind, target)
+    return new WireClient(open, target.onMessage)
   }
 
   /** The result. Rejects with WireError for an error. */
@@ -141,36 +149,41 @@ export class WireClient {
 
   #message(text: string): void {
     const value: unknown = JSON.parse(text)
-    this.received.push(value)
+    if (this.#onMessage === undefined) this.received.push(value)
     for (const message of (Array.isArray(value) ? value : [value]) as WireMessage[]) {
       const at = this.#waiting.findIndex(({ matches }) => matches(message))
-      if (at === -1) this.#unread.push(message)
-      else this.#waiting.splice(at, 1)[0]!.resolve(message)
+      if (at !== -1) this.#waiting.splice(at, 1)[0]!.resolve(message)
+      else if (this.#onMessage === undefined) this.#unread.push(message)
+      else this.#onMessage(message)
     }
-  }
-
-  static #overSocket(kind: 'tcp' | 'ssl', host: string, port: number): Promise<WireClient> {
-    return new Promise((resolve, reject) => {
-      const socket: Socket =
-        kind === 'tcp' ? connectTcp({ host, port }) : connectTls({ host, port, rejectUnauthorized: false })
-      socket.setNoDelay(true)
-      socket.once('error', reject)
-      socket.once(kind === 'tcp' ? 'connect' : 'secureConnect', () => resolve(new WireClient(lines(socket))))
-    })
-  }
-
-  static #overWebSocket(kind: 'ws' | 'wss', host: string, port: number): Promise<WireClient> {
-    return new Promise((resolve, reject) => {
-      const ws = new WebSocket(`${kind}://${host}:${port}/`, { rejectUnauthorized: false, perMessageDeflate: false })
-      ws.once('error', reject)
-      ws.once('open', () => resolve(new WireClient(frames(ws))))
-    })
   }
 }
 
 interface Handlers {
   readonly message: (text: string) => void
   readonly closed: (code?: number) => void
+}
+
+async function overSocket(kind: 'tcp' | 'ssl', target: WireTarget): Promise<(handlers: Handlers) => Pipe> {
+  const { host = '127.0.0.1', port, from } = target
+  const raw = connectTcp({ host, port })
+  raw.setNoDelay(true)
+  await once(raw, 'connect')
+  if (from !== undefined) raw.write(`PROXY TCP4 ${from.host} ${host} ${from.port} ${port}\r\n`)
+  if (kind === 'tcp') return lines(raw)
+  raw.on('error', () => {}) // The one above it says so as well.
+  const secure = connectTls({ socket: raw, rejectUnauthorized: false })
+  await once(secure, 'secureConnect')
+  return lines(secure)
+}
+
+async function overWebSocket(kind: 'ws' | 'wss', target: WireTarget): Promise<(handlers: Handlers) => Pipe> {
+  const { host = '127.0.0.1', port, from } = target
+  const headers: Record<string, string> = from === undefined ? {} : { 'x-forwarded-for': from.host }
+  const options = { rejectUnauthorized: false, perMessageDeflate: false, headers }
+  const ws = new WebSocket(`${kind}://${host}:${port}/`, options)
+  await once(ws, 'open')
+  return frames(ws)
 }
 
 function lines(socket: Socket): (handlers: Handlers) => Pipe {
@@ -184,6 +197,7 @@ function lines(socket: Socket): (handlers: Handlers) => Pipe {
     })
     socket.on('error', () => closed())
     socket.once('close', () => closed())
+    if (socket.destroyed) closed() // Before anybody listened.
     return {
       send: (text) => socket.write(typeof text === 'string' ? `${text}\n` : Buffer.concat([text, Buffer.from('\n')])),
       close: () => socket.end(),
@@ -199,6 +213,7 @@ function frames(ws: WebSocket): (handlers: Handlers) => Pipe {
     ws.on('message', (data) => message(textOf(data)))
     ws.on('error', () => {}) // A close follows.
     ws.once('close', (code) => closed(code))
+    if (ws.readyState === WebSocket.CLOSED) closed()
     return {
       send: (text) => ws.send(text),
       close: () => ws.close(1000),

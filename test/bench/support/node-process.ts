@@ -23,12 +23,27 @@ export interface NodeProcess {
 
 const START_LIMIT_MS = 600_000
 
-/** Starts a node on a directory; `bitcoind` is its program, or undefined for the built-in one, which has every index. */
-export function startNode(
+/** Where a node is to be reached on 127.0.0.1. */
+export interface NodePorts {
+  readonly port: number
+  readonly zmqPort: number
+}
+
+export async function freePorts(): Promise<NodePorts> {
+  return { port: await freePort(), zmqPort: await freePort() }
+}
+
+/**
+ * Starts a node on a directory; `bitcoind` is its program, or undefined for the built-in one, which has every index. Give
+ * the ports to one that is to be found again after it was started anew.
+ */
+export async function startNode(
   { bitcoind, txIndex }: Pick<BenchOptions, 'bitcoind' | 'txIndex'>,
   directory: string,
+  ports?: NodePorts,
 ): Promise<NodeProcess> {
-  return bitcoind === undefined ? startBuiltIn(directory) : startBitcoind(bitcoind, directory, txIndex)
+  const at = ports ?? (await freePorts())
+  return bitcoind === undefined ? startBuiltIn(directory, at) : startBitcoind(bitcoind, directory, txIndex, at)
 }
 
 /** What a server's environment needs to find a node. */
@@ -36,10 +51,10 @@ export function environmentFor(node: NodeProcess): Record<string, string> {
   return { NET: 'regtest', DAEMON_URL: node.url, DAEMON_COOKIE_FILE: node.cookieFile, DAEMON_ZMQ: node.zmqEndpoint }
 }
 
-async function startBuiltIn(directory: string): Promise<NodeProcess> {
+async function startBuiltIn(directory: string, ports: NodePorts): Promise<NodeProcess> {
   const child = new Child(new URL('regtest-child.ts', import.meta.url), ['--max-old-space-size=6000'])
   try {
-    const addresses = await child.ask<RegtestAddresses>(directory, START_LIMIT_MS)
+    const addresses = await child.ask<RegtestAddresses>({ directory, ...ports }, START_LIMIT_MS)
     return nodeOf(child.pid, addresses, { end: () => child.stop(), kill: () => child.kill() })
   } catch (error) {
     await child.stop()
@@ -47,9 +62,13 @@ async function startBuiltIn(directory: string): Promise<NodeProcess> {
   }
 }
 
-async function startBitcoind(program: string, directory: string, txIndex: boolean): Promise<NodeProcess> {
+async function startBitcoind(
+  program: string,
+  directory: string,
+  txIndex: boolean,
+  { port, zmqPort }: NodePorts,
+): Promise<NodeProcess> {
   await mkdir(directory, { recursive: true })
-  const [port, zmqPort] = [await freePort(), await freePort()]
   const zmqEndpoint = `tcp://127.0.0.1:${zmqPort}`
   // The blocks carry times of 2023, their scripts are not standard, regtest checks itself slowly, and many requests may
   // come at a time.

@@ -23,8 +23,16 @@ export interface BenchOptions {
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** Settings of the server that benches take over from their own environment. */
-const PASSED_ON = ['ATOMICALS', 'CACHE_MB', 'TABLE_MB', 'LOG_LEVEL'] as const
+/** Settings of the server, and of its malloc, that benches take over from their own environment. */
+const PASSED_ON = [
+  'ATOMICALS',
+  'CACHE_MB',
+  'TABLE_MB',
+  'LOG_LEVEL',
+  'MALLOC_ARENA_MAX',
+  'MALLOC_MMAP_THRESHOLD_',
+  'MALLOC_TRIM_THRESHOLD_',
+] as const
 
 const NODE_FLAGS = '--expose-gc --max-semi-space-size=32'
 

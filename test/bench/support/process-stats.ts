@@ -12,10 +12,18 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS
 }
 
+/** Seconds for which a process's first thread was ready to run and had no processor. */
+export function starvedSeconds(pid: number): number {
+  const [, waiting = '0'] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ')
+  return Number(waiting) / 1e9
+}
+
 export interface Memory {
   readonly resident: number
   /** Of it, pages of mapped files, those of LevelDB and the program's own among them: the system's cache. */
   readonly mapped: number
+  /** Of it, what no file stands for: what the process itself takes. */
+  readonly anonymous: number
   readonly peak: number
 }
 
@@ -23,7 +31,12 @@ export interface Memory {
 export function memory(pid: number): Memory {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1')
   const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024
-  return { resident: kilobytes('VmRSS'), mapped: kilobytes('RssFile'), peak: kilobytes('VmHWM') }
+  return {
+    resident: kilobytes('VmRSS'),
+    mapped: kilobytes('RssFile'),
+    anonymous: kilobytes('RssAnon'),
+    peak: kilobytes('VmHWM'),
+  }
 }
 
 /** Processor seconds that the whole machine has used. */
