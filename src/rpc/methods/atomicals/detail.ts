@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type WireObject, wireOf } from '../../../atomicals/format/values.ts'
+import { type AtomicalsRules, rulesAt } from '../../../atomicals/height-rules.ts'
 import { compactOfIdText, idText } from '../../../atomicals/id-text.ts'
 import { ACTIVITY_CODES, type ActivityRow, type HeldKind, type PayloadRow } from '../../../atomicals/layout.ts'
 import { argsOf } from '../../../atomicals/mint/request.ts'
@@ -137,8 +138,7 @@ function outputsOf(
   { op, inputIndex }: Content,
   activity: ActivityRow | undefined,
 ) {
-  const byInput = height >= answers.settings.heights.dmint
-  const order = outputOrder(inputIndex === 0 ? op : undefined, byInput)
+  const order = outputOrder(inputIndex === 0 ? op : undefined, rulesAt(answers.settings.heights, height))
   return grouped(
     inOrder(activity?.outputs ?? [], activity, order).map(({ output, id, kind, value }) => ({
       address: answers.address(answers.queries.location(idText(txid, output))?.script ?? new Uint8Array(0)),
@@ -155,9 +155,15 @@ type MovementOrder = (kind: HeldKind) => 'by id' | 'by input'
 
 const INPUT_ORDER: MovementOrder = () => 'by input'
 
-/** Split and custom colours go by id, splat does with NFTs; tokens moved otherwise go by input from DMINT on. */
-function outputOrder(op: string | undefined, byInput: boolean): MovementOrder {
-  if (op === 'z') return () => 'by id'
+/**
+ * Split and custom colours go by id, splat does with NFTs; tokens moved otherwise go by input from DMINT on. What asks for
+ * custom colours before there are any is moved as otherwise.
+ */
+function outputOrder(
+  op: string | undefined,
+  { byInput, partial }: Pick<AtomicalsRules, 'byInput' | 'partial'>,
+): MovementOrder {
+  if (op === 'z' && partial) return () => 'by id'
   return (kind) => {
     if (kind !== 'token') return op === 'x' ? 'by id' : 'by input'
     return op === 'y' || !byInput ? 'by id' : 'by input'

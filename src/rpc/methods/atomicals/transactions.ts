@@ -126,6 +126,22 @@ function partOf({ limit = { asked: 10, limit: 10 }, offset = 0, op_type: op, rev
   return { first: Math.max(0, offset), limit: limit.limit, reverse, op, echo: { limit: limit.asked, offset } }
 }
 
+/** Words for operations that the reference knows, and never gives to a transaction. */
+const NEVER_GIVEN: ReadonlySet<string> = new Set([
+  'mint-ft-failed',
+  'mint-nft-failed',
+  'mint-nft-realm-failed',
+  'mint-nft-subrealm-failed',
+  'mint-nft-container-failed',
+  'mint-nft-dmitem-failed',
+  'invalid-mint',
+  'burn',
+])
+
+function isOperationWord(word: string): boolean {
+  return (Object.hasOwn(ACTIVITY_CODES, word) && word !== 'none') || NEVER_GIVEN.has(word)
+}
+
 /** The part of a list of transactions that have an operation. */
 async function pageOf(
   answers: AtomicalsAnswers,
@@ -202,7 +218,7 @@ async function historyPage(answers: AtomicalsAnswers, hashX: Uint8Array, part: P
     for (const item of some) if ((answers.queries.activity(item.txNum)?.op ?? 'none') !== 'none') named.push(item)
   }
   // As the reference counts: a word that names no operation does not narrow the total, but nothing has it.
-  if (part.op !== undefined && !(part.op in ACTIVITY_CODES)) return { result: [], total: named.length, ...part.echo }
+  if (part.op !== undefined && !isOperationWord(part.op)) return { result: [], total: named.length, ...part.echo }
   return pageOf(answers, named, part)
 }
 
