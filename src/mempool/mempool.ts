@@ -29,8 +29,8 @@ import { MempoolSnapshot, RECENT_KEPT } from './snapshot.ts'
 const TXID_SIZE = 32
 /** Ids of a list that are looked at before others get a turn. */
 const COMPARED_AT_ONCE = 10_000
-/** The same of transactions that are taken in. */
-const ACCEPTED_AT_ONCE = 250
+/** The same of transactions that are taken in, or dropped. */
+const CHANGED_AT_ONCE = 250
 
 export interface MempoolOptions {
   /** Transactions that are asked for in one call. */
@@ -281,7 +281,7 @@ export class Mempool {
       }
       waiting = []
       // Together, so that nobody sees a transaction gone and the one that replaces it not yet there.
-      if (from === 0) for (const txid of gone) this.#drop(txid, touched)
+      if (from === 0) await this.#dropAll(gone, touched)
       await this.#accept(candidates, touched)
       if (from + size < fresh.length) {
         if (step(touched) === 'pause') return { outcome: 'paused', touched: new Set(), changed }
@@ -321,6 +321,14 @@ export class Mempool {
     return { gone, fresh }
   }
 
+  /** Lets others have a turn as accept() does: a node that was started without its mempool lacks all that it had. */
+  async #dropAll(txids: readonly string[], touched: Set<string>): Promise<void> {
+    for (const [i, txid] of txids.entries()) {
+      if (i % CHANGED_AT_ONCE === CHANGED_AT_ONCE - 1) await nextTurn()
+      this.#drop(txid, touched)
+    }
+  }
+
   /**
    * Takes in the candidates whose inputs are all known, parents first; the others wait. Lets others have a turn now and
    * then, who see nothing of it: they have snapshots.
@@ -329,7 +337,7 @@ export class Mempool {
     const work = [...candidates].reverse()
     let looked = 0
     for (let candidate = work.pop(); candidate !== undefined; candidate = work.pop()) {
-      if (++looked % ACCEPTED_AT_ONCE === 0) await nextTurn()
+      if (++looked % CHANGED_AT_ONCE === 0) await nextTurn()
       if (this.#graph.has(candidate.txid)) continue
       const missing = this.#fillFromMempool(candidate)
       if (missing !== undefined) {
@@ -399,7 +407,7 @@ export class Mempool {
     if (!this.#interestStale) return
     let looked = 0
     for (const txid of this.#graph.txids()) {
-      if (++looked % ACCEPTED_AT_ONCE === 0) await nextTurn()
+      if (++looked % CHANGED_AT_ONCE === 0) await nextTurn()
       const entry = this.#graph.get(txid)
       if (entry !== undefined && !this.#kept.has(txid) && this.#spendsCarrier(entry, view)) this.#keep(entry)
     }

@@ -319,6 +319,34 @@ describe('Mempool', () => {
     expect(mempool.snapshot().complete).toBe(true)
   })
 
+  it('lets others have turns while it drops what left the node at once', async () => {
+    const { node, mempool, coin, refresh } = world()
+    const count = 800
+    const fan = makeTx(
+      [coin(1)],
+      Array.from({ length: count }, () => ({ script: 11, value: 5_000n })),
+    )
+    node.accept(fan)
+    for (let vout = 0; vout < count; vout++) {
+      node.accept(makeTx([{ txid: fan.txid, vout }], [{ script: 12, value: 4_000n }]))
+    }
+    await refresh()
+    expect(mempool.size).toBe(count + 1)
+    node.evict(fan)
+    let turns = 0
+    let isOver = false
+    const turn = (): void => {
+      turns += 1
+      if (!isOver) setImmediate(turn)
+    }
+    setImmediate(turn)
+    const { touched } = await refresh()
+    isOver = true
+    expect(mempool.size).toBe(0)
+    expect(touched.has(toLatin1(B))).toBe(true)
+    expect(turns).toBeGreaterThanOrEqual(3)
+  })
+
   it('is not misled by an id that the node lists twice', async () => {
     const { node, daemon, mempool, coin, refresh } = world()
     const tx = makeTx([coin(1)], [{ script: 11, value: COIN }])
