@@ -84,6 +84,13 @@ describe('answers that take long', () => {
     expect(turns).toBeGreaterThanOrEqual(10)
   })
 
+  it('count all transactions of an atomical where nobody can have done what is asked for, whatever the word', async () => {
+    for (const word of ['no operation', 'toString']) {
+      const { result, total } = await ask('transaction_by_atomical_id', [id, 10, 0, word])
+      expect([result, total]).toEqual([[], MOVES + 1])
+    }
+  })
+
   it('let others have turns while blocks are passed over that have no transactions to be shown', async () => {
     const { result, total, turns } = await ask('transaction_global', [1])
     expect([result, total]).toEqual([[], 0])
