@@ -257,9 +257,9 @@ export class AtomicalsQueries {
   async subname(kind: SubName, parent: IdText, name: string): Promise<NameAnswer<SubCandidate>> {
     const claims = await this.#past.claims(kind, parent, name)
     const candidates: SubCandidate[] = []
-    for (const claim of claims) {
-      const rule = await this.ruleFor(kind, parent, name, claim.commitHeight - RULES_DELAY)
-      candidates.push({ ...claim, payment: this.#past.payment(claim.id), rule })
+    for (const { id, txNum, commitHeight } of claims) {
+      const rule = await this.ruleFor(kind, parent, name, commitHeight - RULES_DELAY)
+      candidates.push({ id, txNum, commitHeight, payment: this.#past.payment(id), rule })
     }
     return { candidates, holder: subnameHolder(claims, this.#height) }
   }
@@ -277,7 +277,10 @@ export class AtomicalsQueries {
 
   /** The same of a name below a parent: claims() that reads nothing but payments. */
   claimHolderAmong(candidates: readonly Candidate[]): NameStatus {
-    const claims = candidates.map((claim) => ({ ...claim, isPaid: this.#past.payment(claim.id) !== undefined }))
+    const claims = candidates.map(({ id, txNum, commitHeight }) => {
+      const isPaid = this.#past.payment(id) !== undefined
+      return { id, txNum, commitHeight, isPaid }
+    })
     return subnameHolder(claims, this.#height)
   }
 

@@ -99,7 +99,8 @@ export class MempoolSnapshot implements MempoolView {
     const entry = this.#graph.spenderOf(key)
     if (entry === undefined) return undefined
     const input = entry.inputValues.findIndex((_, i) => prevoutAt(entry.prevouts, i) === key)
-    return { ...this.#item(entry), hashX: keyBytes(hashXAt(entry.inputHashXs, input)) }
+    const { txid, height, fee } = this.#item(entry)
+    return { txid, height, fee, hashX: keyBytes(hashXAt(entry.inputHashXs, input)) }
   }
 
   output(txid: string, vout: number): MempoolOutput | undefined {

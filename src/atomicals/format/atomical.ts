@@ -160,15 +160,19 @@ export class AtomicalFormat {
     if (request === undefined || name === undefined) return {}
     const { kind } = request
     const holds = request.status?.status === 'verified'
-    return {
-      ...(kind === 'ticker' ? {} : { subtype: holds ? kind : `request_${kind}` }),
+    const own: WireObject = {
       [`$${kind}_candidates`]: this.#candidates(request),
       [`$request_${kind}_status`]: wireOfStatus(request, id),
       [`$request_${kind}`]: name,
       [`$${kind}`]: holds ? name : undefined,
-      ...(await this.#parentFields(id, row, args)),
-      ...(kind === 'realm' && holds ? { $full_realm_name: name } : {}),
     }
+    return extend<WireObject>(
+      // That of a ticker is the one that its token has.
+      kind === 'ticker' ? {} : { subtype: holds ? kind : `request_${kind}` },
+      own,
+      await this.#parentFields(id, row, args),
+      kind === 'realm' && holds ? { $full_realm_name: name } : {},
+    )
   }
 
   /** What blocks will say of those that are not in one is null here too. */
@@ -243,12 +247,11 @@ function mapOrEmpty(value: MaybeValue): CborMap {
 
 /** What the mint asked for; parents as it spelled them. */
 function requestFields({ type, immutable, request }: AtomicalRow, args: CborMap): WireObject {
-  return {
-    ...(request === undefined ? {} : { [`$request_${request.kind}`]: request.name }),
+  return extend<WireObject>(request === undefined ? {} : { [`$request_${request.kind}`]: request.name }, {
     $parent_realm: request?.kind === 'subrealm' ? textOf(args.get('parent_realm')) : undefined,
     $parent_container: request?.kind === 'dmitem' ? textOf(args.get('parent_container')) : undefined,
     $immutable: type === 'nft' ? immutable : undefined,
-  }
+  })
 }
 
 /** Units that there can be at most; -1 of a perpetual token without an end. */

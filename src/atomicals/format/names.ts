@@ -7,7 +7,7 @@ import { isSubRequest, type RequestAnswer } from '../queries.ts'
 import type { Rule } from '../rules.ts'
 import { isMintInitiated, type RequestStatus, type SubCandidate, type SubRequestStatus } from '../statuses.ts'
 import type { IdText } from '../transfer/holding.ts'
-import { type ShownValues, type WireObject, wireOf } from './values.ts'
+import { extend, type ShownValues, type WireObject, wireOf } from './values.ts'
 
 /** Where rows of atomicals come from: see AtomicalsQueries. */
 export type AtomicalSource = (id: IdText) => Pick<AtomicalRow, 'height'> | undefined
@@ -45,14 +45,13 @@ export function wireOfSubCandidate(
         make_payment_from_height: commitHeight + MAX_NAME_REVEAL_DELAY,
         payment_due_no_later_than_height: commitHeight + MAX_PAYMENT_DELAY,
       }
-  return {
-    ...wireOfCandidate(candidate, atomical),
+  const payments = {
     payment: payment === undefined ? null : compactOfIdText(payment.location),
     payment_type: initiated ? 'mint_initiated' : 'applicable_rule',
     payment_subtype: initiated ? (payment?.kind === 'parent' ? 'parent' : 'bitwork') : null,
-    ...window,
-    applicable_rule: rule === undefined ? null : { matched_rule: wireOfRule(rule, shown) },
   }
+  const applicable = { applicable_rule: rule === undefined ? null : { matched_rule: wireOfRule(rule, shown) } }
+  return extend(wireOfCandidate(candidate, atomical), payments, window, applicable)
 }
 
 /** A rule without what is in its entry besides. */

@@ -40,11 +40,9 @@ export function wireOfName(
   type: string,
   { candidates, holder }: NameAnswer<CandidateRow>,
 ) {
-  return {
-    ...wireOfHolder(holder),
-    candidates: candidates.map((candidate) => wireOfCandidate(candidate, (id) => queries.atomical(id))),
-    type,
-  }
+  const { status, candidate_atomical_id, atomical_id } = wireOfHolder(holder)
+  const asking = candidates.map((candidate) => wireOfCandidate(candidate, (id) => queries.atomical(id)))
+  return { status, candidate_atomical_id, atomical_id, candidates: asking, type }
 }
 
 /** A member of the same answers for claims whose reveals are in the mempool, in the order in which they would stand. */

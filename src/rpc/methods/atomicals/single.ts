@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { MAX_MAX_MINTS } from '../../../atomicals/constants.ts'
 import { maxSupply, scriptHashText } from '../../../atomicals/format/atomical.ts'
-import type { WireObject } from '../../../atomicals/format/values.ts'
-import { wireOf } from '../../../atomicals/format/values.ts'
+import { extend, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
 import { compactOfIdText, idTextOfCompact, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
 import { atomicalRef } from '../../../atomicals/ids.ts'
 import type { HeldRow } from '../../../atomicals/layout.ts'
@@ -138,8 +137,9 @@ function detailMethod(kit: AtomicalsKit, { name, summary, example, add }: Detail
       if (answers.queries.atomical(id) === undefined) {
         return { global: answers.global(), result: await pendingMint(answers, id, add) }
       }
-      const wire = { ...(await answers.wireOf(id)), ...(await add(answers, id)) }
-      return { global: answers.global(), result: { ...wire, ...(await pendingChange(answers, id, add)) } }
+      const wire = await answers.wireOf(id)
+      const result = extend(wire, await add(answers, id), await pendingChange(answers, id, add))
+      return { global: answers.global(), result }
     },
   })
 }
