@@ -31,14 +31,6 @@ const NAMES: readonly (readonly [OperationName, Buffer])[] = OPERATION_NAMES.map
   Buffer.from(`${String.fromCharCode(op.length)}${op}`, 'latin1'),
 ])
 
-/**
- * False if there is no operation in `bytes`, which may be a transaction or a block in full: a search that costs a
- * fraction of reading them. True says nothing yet.
- */
-export function mayHaveEnvelope(bytes: Uint8Array): boolean {
-  return asBuffer(bytes).includes(START)
-}
-
 /** The operation of an input: in its first witness item that has one. Undefined if there is none. */
 export function findEnvelope(witness: readonly Uint8Array[]): Envelope | 'truncated' | undefined {
   for (const item of witness) {

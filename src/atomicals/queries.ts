@@ -53,8 +53,7 @@ export type RequestAnswer =
   | { readonly kind: TopName; readonly name: NameAnswer<Candidate>; readonly status: RequestStatus | undefined }
   | { readonly kind: SubName; readonly name: NameAnswer<SubCandidate>; readonly status: SubRequestStatus }
 
-export type TopRequest = Extract<RequestAnswer, { readonly kind: TopName }>
-export type SubRequest = Extract<RequestAnswer, { readonly kind: SubName }>
+type SubRequest = Extract<RequestAnswer, { readonly kind: SubName }>
 
 export function isSubRequest(request: RequestAnswer): request is SubRequest {
   return request.kind === 'subrealm' || request.kind === 'dmitem'
@@ -323,21 +322,7 @@ export class AtomicalsQueries {
     return path
   }
 
-  /** Names that begin with `prefix`, by name and then by commit. */
-  async names(kind: TopName, prefix: string): Promise<readonly NameEntry[]> {
-    const key = NAMES.keyText({ kind, name: prefix, txNum: 0 })
-    const rows = await this.#rows.rows(NAMES, startOfNames(key))
-    return rows.map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
-  }
-
-  /** Names below a parent that begin with `prefix`, by name and then by commit. */
-  async subnames(kind: SubName, parent: IdText, prefix: string): Promise<readonly NameEntry[]> {
-    const key = SUBNAMES.keyText({ kind, parent, name: prefix, txNum: 0 })
-    const rows = await this.#rows.rows(SUBNAMES, startOfNames(key))
-    return rows.map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
-  }
-
-  /** Some of the names that begin with `prefix`. */
+  /** Some of the names that begin with `prefix`, by name and then by commit. */
   async namesPage(kind: TopName, prefix: string, { limit, reverse, beyond }: NamesPage): Promise<readonly NameEntry[]> {
     const start = startOfNames(NAMES.keyText({ kind, name: prefix, txNum: 0 }))
     const key = beyond === undefined ? undefined : NAMES.keyBytes({ kind, ...beyond }).subarray(1)
@@ -345,7 +330,7 @@ export class AtomicalsQueries {
     return rows.map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
   }
 
-  /** Some of the names below a parent that begin with `prefix`. */
+  /** Some of the names below a parent that begin with `prefix`, by name and then by commit. */
   async subnamesPage(
     kind: SubName,
     parent: IdText,

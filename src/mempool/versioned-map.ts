@@ -26,10 +26,6 @@ export class VersionedMap<V> implements MapReader<V> {
     return this.#entries.has(key)
   }
 
-  values(): MapIterator<V> {
-    return this.#entries.values()
-  }
-
   keys(): MapIterator<string> {
     return this.#entries.keys()
   }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { mayHaveEnvelope } from '../../../src/atomicals/envelope.ts'
+import { AtomicalsInterest } from '../../../src/atomicals/interest.ts'
 import { findOperation } from '../../../src/atomicals/operation.ts'
 import { parseBlock, txAt, txidAt, txRawAt } from '../../../src/chain/block.ts'
 import { fromHex, toDisplayHex } from '../../../src/lib/bytes.ts'
@@ -36,7 +36,7 @@ describe('hostile transactions', () => {
     expect(index).toBeDefined()
     const operation = findOperation(txAt(block, index ?? 0), { argsMayHaveBytes: true })
     expect(operation === undefined).toBe(NONE.has(label) || PAYMENT.test(label))
-    if (operation !== undefined) expect(mayHaveEnvelope(txRawAt(block, index ?? 0))).toBe(true)
+    if (operation !== undefined) expect(new AtomicalsInterest().marks(txRawAt(block, index ?? 0))).toBe(true)
   })
 
   it('has every case that is listed here', () => {

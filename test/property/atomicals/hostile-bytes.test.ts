@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { findEnvelope, mayHaveEnvelope } from '../../../src/atomicals/envelope.ts'
+import { findEnvelope } from '../../../src/atomicals/envelope.ts'
 import { compactId, idOf, parseCompactId } from '../../../src/atomicals/ids.ts'
+import { AtomicalsInterest } from '../../../src/atomicals/interest.ts'
 import { findOperation } from '../../../src/atomicals/operation.ts'
 import { compilePattern } from '../../../src/atomicals/pattern.ts'
 import { parsePayload } from '../../../src/atomicals/payload.ts'
@@ -111,10 +112,11 @@ describe('hostile bytes', () => {
     const item = fc
       .array(part, { maxLength: 12 })
       .map((parts) => concat(fromHex(`20${'33'.repeat(32)}`), fromHex(parts.join(''))))
+    const interest = new AtomicalsInterest()
     fc.assert(
       fc.property(fc.array(item, { maxLength: 3 }), (witness) => {
         const found = findEnvelope(witness)
-        if (found !== undefined) expect(witness.some(mayHaveEnvelope)).toBe(true)
+        if (found !== undefined) expect(witness.some((bytes) => interest.marks(bytes))).toBe(true)
         const input = { prevTxid: new Uint8Array(32), prevIndex: 0, witness }
         const operation = findOperation({ inputs: [input] }, { argsMayHaveBytes: true })
         if (operation !== undefined) expect(found).toMatchObject({ op: operation.op })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findEnvelope, mayHaveEnvelope, OPERATION_NAMES } from '../../../src/atomicals/envelope.ts'
+import { findEnvelope, OPERATION_NAMES } from '../../../src/atomicals/envelope.ts'
 import { concat, fromHex, toHex } from '../../../src/lib/bytes.ts'
 import { operationScript, push, pushText, scriptOf } from '../../support/envelopes.ts'
 
@@ -66,16 +66,4 @@ describe('findEnvelope', () => {
       expect(found(scriptOf(pushText('dat'), fromHex(bytes)))).toBe('truncated')
     },
   )
-})
-
-describe('mayHaveEnvelope', () => {
-  it('is true for whatever findEnvelope finds, wherever it stands', () => {
-    expect(mayHaveEnvelope(concat(new Uint8Array(1000), operationScript('ft', 'a0'), new Uint8Array(1000)))).toBe(true)
-  })
-
-  it('is false without OP_IF right before the marker', () => {
-    expect(mayHaveEnvelope(concat(fromHex('64'), pushText('atom')))).toBe(false)
-    expect(mayHaveEnvelope(fromHex('6a0461746f6d0170'))).toBe(false)
-    expect(mayHaveEnvelope(new Uint8Array(0))).toBe(false)
-  })
 })
