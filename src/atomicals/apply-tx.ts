@@ -1,3 +1,4 @@
+import { toLatin1 } from '../lib/bytes.ts'
 import type { AtomicalsRules } from './height-rules.ts'
 import type { ActivityName, ActivityRow } from './layout.ts'
 import type { Ledger, PlacedTx } from './ledger.ts'
@@ -72,7 +73,7 @@ export async function applyTx(
     const payment = await pay(ledger, placed, marker, operation, coloured.blueprint.tokens)
     if (payment !== undefined) ledger.record([payment], placed, operation)
     names.push(paymentName(marker, payment !== undefined))
-    listed.add(String.fromCharCode(...placed.txid))
+    listed.add(toLatin1(placed.txid))
   }
 
   const hasWork = operation !== undefined && declaresMetWork(placed, operation)

@@ -1,20 +1,18 @@
 import { type ParsedBlock, txAt, txidAt } from '../chain/block.ts'
 import type { BlockContext } from '../db/indexer.ts'
 import { TXID_KEY_SIZE } from '../db/layout.ts'
-import { asBuffer, fromLatin1, readUint32LE, toLatin1 } from '../lib/bytes.ts'
-import { sha256d } from '../lib/hash.ts'
+import { asBuffer, readUint32LE, toLatin1 } from '../lib/bytes.ts'
 import { applyTx } from './apply-tx.ts'
 import type { AtomicalsHeights } from './constants.ts'
 import type { PlaceFilter } from './filter.ts'
 import { type AtomicalsRules, rulesAt } from './height-rules.ts'
+import { historyKey } from './id-text.ts'
 import { MARKER } from './interest.ts'
 import { ACTIVITY, LOCATIONS, type PlaceKey } from './layout.ts'
 import { type Ledger, type PlacedTx, placeText } from './ledger.ts'
 import { findOperation } from './operation.ts'
 import type { TickerMemory } from './steps/distribute.ts'
 import { type CommitPlace, knownCommit } from './steps/mint.ts'
-
-const HASHX_SIZE = 11
 
 /** One block on its way through the rules: only the transactions that can matter are looked at. */
 export class BlockRun {
@@ -95,9 +93,9 @@ export class BlockRun {
     return true
   }
 
-  /** Lists a transaction in the ordinary history as if the id were a script that hashes to its sha256d. */
+  /** Lists a transaction in the ordinary history: see historyKey. */
   #list(id: string, txNum: number): void {
-    const hashX = toLatin1(sha256d(fromLatin1(id)).subarray(0, HASHX_SIZE))
+    const hashX = toLatin1(historyKey(id))
     this.#context.list(hashX, txNum)
     this.#context.touched.add(hashX)
   }

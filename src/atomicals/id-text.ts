@@ -1,4 +1,6 @@
+import { HASHX_SIZE } from '../chain/script.ts'
 import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
+import { sha256d } from '../lib/hash.ts'
 import { compactId, idOf, indexOfId, parseCompactId } from './ids.ts'
 import type { IdText } from './transfer/holding.ts'
 
@@ -26,4 +28,12 @@ export function txidOfIdText(id: IdText): Uint8Array {
 /** The output index of an id. */
 export function indexOfIdText(id: IdText): number {
   return indexOfId(fromLatin1(id))
+}
+
+/**
+ * The hashX that transactions are listed under in the ordinary history: those of an atomical by its id, one that pays by
+ * its txid (one character a byte), as if either were a script that hashes to its sha256d.
+ */
+export function historyKey(id: string): Uint8Array {
+  return sha256d(fromLatin1(id)).subarray(0, HASHX_SIZE)
 }

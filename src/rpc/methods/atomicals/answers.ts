@@ -3,7 +3,7 @@ import type { AtomicalsHeights } from '../../../atomicals/constants.ts'
 import type { DeploySource } from '../../../atomicals/deploys.ts'
 import { AtomicalFormat, type AtomicalWire, scriptHashText } from '../../../atomicals/format/atomical.ts'
 import { ShownValues, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
-import { compactOfIdText, idText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
+import { compactOfIdText, historyKey, idText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
 import { idOf as idBytes } from '../../../atomicals/ids.ts'
 import {
   ATOMICALS,
@@ -24,9 +24,8 @@ import { hashXOf } from '../../../chain/script.ts'
 import { type KeySpace, TXID_KEY_SIZE } from '../../../db/layout.ts'
 import type { ChainView, PastRows, Tip, Utxo } from '../../../db/view.ts'
 import { ERROR_CODES, RpcError } from '../../../errors.ts'
-import { equalBytes, fromDisplayHex, fromLatin1, toDisplayHex, toHex } from '../../../lib/bytes.ts'
+import { equalBytes, fromDisplayHex, toDisplayHex, toHex } from '../../../lib/bytes.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { sha256d } from '../../../lib/hash.ts'
 import type { MempoolUtxo } from '../../../mempool/moment.ts'
 import { clip } from '../../failure.ts'
 import type { AtomicalsShape, RpcContext } from '../../method.ts'
@@ -72,7 +71,6 @@ const MOST_HASHES = 100
 const LISTED_LOCATIONS = 50
 /** Outputs that are looked at before others get their turn. */
 const OUTPUTS_PER_TURN = 200
-const HASHX_SIZE = 11
 
 function notFound({ text }: AtomicalRef): RpcError {
   return badRequest(`"${clip(text)}" is not found`)
@@ -399,11 +397,6 @@ export interface OutputChanges {
   readonly made: readonly ColouredUtxo[]
   /** Confirmed outputs by the id, as displayed, of what spends them. */
   readonly spent: ReadonlyMap<ColouredUtxo, string>
-}
-
-/** The hashX that the transactions of an atomical are listed under. */
-export function historyKey(id: IdText): Uint8Array {
-  return sha256d(fromLatin1(id)).subarray(0, HASHX_SIZE)
 }
 
 /** Units at an output by id. */

@@ -8,11 +8,11 @@ import { findOperation } from '../../../atomicals/operation.ts'
 import { type PaymentMarker, paymentMarker } from '../../../atomicals/payments.ts'
 import { textOf } from '../../../atomicals/python.ts'
 import { byText, type IdText } from '../../../atomicals/transfer/holding.ts'
-import { HEADER_SIZE, headerHash } from '../../../chain/headers.ts'
 import { parseWholeTx, type Tx } from '../../../chain/tx.ts'
 import { toDisplayHex } from '../../../lib/bytes.ts'
 import type { CborMap } from '../../../lib/cbor/values.ts'
 import { Hash } from '../../schemas.ts'
+import { blockHashOf } from '../../transaction-place.ts'
 import type { AtomicalsAnswers } from './answers.ts'
 import type { CountedTx } from './lists.ts'
 import { topName } from './names.ts'
@@ -88,8 +88,8 @@ async function contentOf(
 /** A confirmed transaction from bitcoind, which needs no index of its own. */
 async function transactionOf({ view, ctx }: AtomicalsAnswers, { txid, height }: CountedTx): Promise<Tx> {
   ctx.charge(NODE_COST)
-  const header = view.header(height)?.subarray(0, HEADER_SIZE)
-  const block = header === undefined ? undefined : toDisplayHex(headerHash(header))
+  const header = view.header(height)
+  const block = header === undefined ? undefined : blockHashOf(header)
   return parseWholeTx(await ctx.daemon.rawTransaction(toDisplayHex(txid), block, ctx.signal))
 }
 

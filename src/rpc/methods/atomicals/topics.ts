@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Candidate } from '../../../atomicals/candidates.ts'
 import { MAX_PAYMENT_DELAY } from '../../../atomicals/constants.ts'
 import { wireOfHolder, wireOfStatus } from '../../../atomicals/format/names.ts'
-import { compactOfIdText, idText } from '../../../atomicals/id-text.ts'
+import { compactOfIdText, historyKey, idText } from '../../../atomicals/id-text.ts'
 import { AtomicalsQueries, isSubRequest, type RequestAnswer } from '../../../atomicals/queries.ts'
 import { ViewRows } from '../../../atomicals/rows.ts'
 import type { SubRequestStatus } from '../../../atomicals/statuses.ts'
@@ -12,7 +12,7 @@ import { ERROR_CODES, RpcError } from '../../../errors.ts'
 import { toDisplayHex, toHex, toLatin1 } from '../../../lib/bytes.ts'
 import { sha256 } from '../../../lib/hash.ts'
 import type { Topic, TopicSources } from '../../topic.ts'
-import { historyKey, ROW_COST } from './answers.ts'
+import { OUTPUT_COST, ROW_COST } from './answers.ts'
 
 /*
  * What of Atomicals clients can follow. Statuses are of confirmed data alone: SHA-256, as hex in its own order, of a text
@@ -23,8 +23,6 @@ import { historyKey, ROW_COST } from './answers.ts'
 /** Outputs that are looked at for the status of a script. */
 const MOST_OUTPUTS = 10_000
 const OUTPUTS_PER_TURN = 200
-/** Cost of an output, as of those that listunspent reads. */
-const OUTPUT_COST = 1 / 50
 /** Blocks after which one that has a payment is not expected to be lost: payments touch no atomical and no name. */
 const PAYMENT_SETTLED = 100
 /** After so many blocks from its commit on nothing of a claim changes by time alone, and its payment stays. */

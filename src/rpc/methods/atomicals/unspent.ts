@@ -12,13 +12,12 @@ import { type AtomicalsShape, defineMethod, type RpcContext, type RpcMethod } fr
 import { Hash, Satoshis, ScriptHash, ScriptPubKey, type ScriptRef } from '../../schemas.ts'
 import { BEFORE_1_7, V1_7 } from '../../versions.ts'
 import { confirmedText, listText, type OutputForm } from '../output-rows.ts'
-import { type AtomicalsAnswers, ROW_COST } from './answers.ts'
+import { type AtomicalsAnswers, OUTPUT_COST, ROW_COST } from './answers.ts'
 import type { AtomicalsKit } from './kit.ts'
 import { EXAMPLE_ID, EXAMPLE_SCRIPTHASH, EXAMPLE_TXID } from './results.ts'
 import { HeldAmounts, MayCarryIds, mayCarryIds, shapedAmounts, shapeFor } from './shape.ts'
 
 const OUTPUTS_COST = 1
-const OUTPUT_COST = 1 / 50
 /** Outputs that are looked up before others get their turn. */
 const OUTPUTS_AT_ONCE = 200
 
