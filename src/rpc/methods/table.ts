@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { CacheTallies } from '../../metrics.ts'
 import { BlockProofs } from '../block-proofs.ts'
 import type { RpcMethod } from '../method.ts'
+import { broadcastMethods } from './broadcast.ts'
 import { type HeaderPresenter, headerMethods } from './headers.ts'
 import { mempoolMethods } from './mempool.ts'
 import { outpointMethods } from './outpoint.ts'
@@ -40,6 +41,7 @@ export function electrumMethods(
     ...scriptpubkeyMethods,
     ...outpointMethods,
     ...transactionMethods({ proofs, cacheBytes, tally: caches.of('transactions') }),
+    ...broadcastMethods,
     ...mempoolMethods({ clock, tally: caches.of('node facts') }),
   ]
 }
