@@ -4,6 +4,7 @@ import { defineMethod, type RpcMethod } from '../../method.ts'
 import { AtomicalsAnswers, type AtomicalsSettings } from './answers.ts'
 import { broadcastMethods } from './broadcast.ts'
 import { containerMethods } from './containers.ts'
+import { holderMethods } from './holders.ts'
 import type { AtomicalsKit } from './kit.ts'
 import { listMethods } from './lists.ts'
 import { nameMethods } from './names.ts'
@@ -49,6 +50,7 @@ export function atomicalsMethods(
     info,
     ...unspentMethods(kit),
     ...singleMethods(kit),
+    ...holderMethods(kit),
     ...listMethods(kit),
     ...scriptMethods(kit),
     ...nameMethods(kit),
