@@ -252,6 +252,15 @@ describe('subscriptions to Atomicals', () => {
     expect(await response.json()).toMatchObject({ error: { code: expect.any(Number) as number } })
   })
 
+  it('are asked for and ended by what notifications call them, null for the parent that a name does not have', async () => {
+    await serverWith(blocks.length)
+    const client = await station!.client()
+    const { params, told: called } = subjects.find((subject) => subject.told.includes(null))!
+    expect(await client.request(`${NAME}.subscribe`, called)).toBe(await client.request(`${NAME}.subscribe`, params))
+    expect(await client.request(`${NAME}.unsubscribe`, called)).toBe(true)
+    expect(await client.request(`${NAME}.unsubscribe`, params)).toBe(false)
+  })
+
   it('refuse names that nobody can ask for and parents that do not belong there', async () => {
     await serverWith(blocks.length)
     const client = await station!.client()
@@ -261,6 +270,7 @@ describe('subscriptions to Atomicals', () => {
       ['realm', 'é'],
       ['realm', 'a'.repeat(66)],
       ['subrealm', 'a'],
+      ['subrealm', 'a', null],
       ['realm', 'a', ...params],
     ]) {
       await expect(client.request(`${NAME}.subscribe`, bad)).rejects.toMatchObject({ code: 1 })

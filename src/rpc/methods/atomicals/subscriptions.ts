@@ -71,11 +71,14 @@ const KindParam = lenient((value) => KINDS.find((kind) => kind === value), `shou
 const nameParams = z.object({
   type: KindParam,
   name: NameParam,
-  parent: AtomicalRefParam.optional().meta({
-    type: 'string',
-    description:
-      'Id or number of the realm or container that a subrealm or an item (`dmitem`) is below; of these only.',
-  }),
+  parent: z
+    .preprocess((value) => value ?? undefined, AtomicalRefParam.optional())
+    .optional()
+    .meta({
+      type: 'string',
+      description:
+        'Id or number of the realm or container that a subrealm or an item (`dmitem`) is below; of others null, or nothing.',
+    }),
 })
 
 /** The name that a request means. Throws RpcError 1 for what nobody can ask for. */
@@ -90,10 +93,7 @@ function askedName(answers: AtomicalsAnswers, { type: kind, name, parent }: z.ou
   return { kind, name }
 }
 
-/**
- * Subscriptions to what is confirmed of Atomicals: by script, by atomical, by name, and to every tip. `null` behind a
- * parameter that may be left out is not needed.
- */
+/** Subscriptions to what is confirmed of Atomicals: by script, by atomical, by name, and to every tip. */
 export function subscriptionMethods(kit: AtomicalsKit): readonly RpcMethod[] {
   return [
     ...pairOf({
