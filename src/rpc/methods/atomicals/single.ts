@@ -3,7 +3,7 @@ import { scriptHashText } from '../../../atomicals/format/atomical.ts'
 import { extend, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
 import { compactOfIdText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
 import { atomicalRef } from '../../../atomicals/ids.ts'
-import type { HeldRow } from '../../../atomicals/layout.ts'
+import type { HeldRow, LocationRow } from '../../../atomicals/layout.ts'
 import type { Ramp } from '../../../atomicals/mint/dft.ts'
 import { rampedWork } from '../../../atomicals/mint/distributed.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
@@ -224,41 +224,51 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
         atomicals: [{ ...exampleAtomical, value: 1000 }],
       },
     },
-    handler: async (ctx, { location: { id: location } }) => {
-      const answers = kit.answers(ctx)
-      const { mempool } = ctx.moment
-      const made = mempool.has(toDisplayHex(txidOfIdText(location)))
-      const spender = mempool.spenderOf(fromLatin1(location))
-      if (made) answers.requireRegained()
-      const pending = made ? await answers.unconfirmed() : undefined
-      const { queries } = pending ?? answers
-      const row = queries.location(location)
-      const held = row?.held ?? []
-      const mayHold = pending?.mayHoldAt(txidOfIdText(location), indexOfIdText(location)) ?? []
-      // The reference takes an output of 0 satoshis for one that is not there.
-      const isShown = row !== undefined && held.length > 0 && row.satoshis > 0
-      const info = isShown
-        ? {
-            location: compactOfIdText(location),
-            txid: toDisplayHex(txidOfIdText(location)),
-            index: indexOfIdText(location),
-            scripthash: scriptHashText(row.script),
-            script: toHex(row.script),
-            value: row.satoshis,
-          }
-        : {}
-      const wireOf = ({ id, kind, value }: HeldRow) => ({
-        atomical_id: compactOfIdText(id),
-        atomical_number: answers.queries.atomical(id)?.number ?? -1,
-        atomical_ref: atomicalRef(txidOfIdText(id)),
-        type: kind === 'token' ? ('FT' as const) : ('NFT' as const),
-        value,
-      })
-      const atomicals = [...held.map(wireOf), ...mayHold.map((row) => ({ ...wireOf(row), may_carry: true as const }))]
-      const unconfirmed = { made, spent_by: spender?.txid ?? null }
-      return { location_info: info, atomicals, ...(made || spender !== undefined ? { unconfirmed } : {}) }
-    },
+    handler: (ctx, { location: { id } }) => sittingAt(kit.answers(ctx), id),
   })
+}
+
+async function sittingAt(answers: AtomicalsAnswers, location: IdText) {
+  const [txid, vout] = [txidOfIdText(location), indexOfIdText(location)]
+  const { mempool } = answers.ctx.moment
+  const made = mempool.has(toDisplayHex(txid))
+  const spender = mempool.spenderOf(fromLatin1(location))
+  if (made) answers.requireRegained()
+  const pending = made ? await answers.unconfirmed() : undefined
+  const row = (pending ?? answers).queries.location(location)
+  const mayHold = pending?.mayHoldAt(txid, vout) ?? []
+  const held = (row?.held ?? []).map((entry) => heldWire(answers, entry))
+  const mayCarry = mayHold.map((entry) => ({ ...heldWire(answers, entry), may_carry: true as const }))
+  const unconfirmed = { made, spent_by: spender?.txid ?? null }
+  return {
+    location_info: row === undefined ? {} : locationWire(location, row),
+    atomicals: [...held, ...mayCarry],
+    ...(made || spender !== undefined ? { unconfirmed } : {}),
+  }
+}
+
+/** The reference takes an output of 0 satoshis for one that is not there. */
+function locationWire(location: IdText, { held, satoshis, script }: LocationRow) {
+  if (held.length === 0 || satoshis <= 0) return {}
+  return {
+    location: compactOfIdText(location),
+    txid: toDisplayHex(txidOfIdText(location)),
+    index: indexOfIdText(location),
+    scripthash: scriptHashText(script),
+    script: toHex(script),
+    value: satoshis,
+  }
+}
+
+/** -1 is the number of what is not in a block. */
+function heldWire({ queries }: AtomicalsAnswers, { id, kind, value }: HeldRow) {
+  return {
+    atomical_id: compactOfIdText(id),
+    atomical_number: queries.atomical(id)?.number ?? -1,
+    atomical_ref: atomicalRef(txidOfIdText(id)),
+    type: kind === 'token' ? ('FT' as const) : ('NFT' as const),
+    value,
+  }
 }
 
 /** Methods about one atomical or one place. */
