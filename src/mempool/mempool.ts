@@ -120,6 +120,8 @@ export class Mempool {
   #nodeLoads = false
   /** False from a block that was taken back until a refresh has gone through. */
   #regained = true
+  /** False before the first load is done, and while some of many that have come at once are still to be fetched. */
+  #whole = false
 
   constructor(options: Partial<MempoolOptions>, collaborators: MempoolCollaborators) {
     this.#options = { ...MEMPOOL_DEFAULTS, ...options }
@@ -140,7 +142,7 @@ export class Mempool {
     return this.#virtualBytes
   }
 
-  /** True once a refresh has gone through. */
+  /** True once a refresh has gone through of a node that had loaded its own mempool. */
   get complete(): boolean {
     return this.#complete
   }
@@ -165,6 +167,7 @@ export class Mempool {
     const facts = {
       complete: this.#complete,
       regained: this.#regained,
+      whole: this.#whole,
       histogram: this.#histogram,
       recent: this.#recent(),
       kept: this.#kept.list(),
@@ -211,10 +214,12 @@ export class Mempool {
     if (!standsOn(view, node) || daemon.turn !== turn) return behind(node)
     await this.#renewInterest(view, signal)
     const { gone, fresh } = await this.#compare(txids, signal)
-    const loading = (gone.length > 0 || this.#nodeLoads) && (await this.#isLoading(daemon, signal))
+    const mayLoad = gone.length > 0 || this.#nodeLoads || !this.#complete
+    const loading = mayLoad && (await this.#isLoading(daemon, signal))
     listed()
     const result = await this.#takeIn(loading ? [] : gone, fresh, { view, daemon, signal, step })
-    if (result.outcome === 'current') this.#complete = this.#regained = true
+    if (result.outcome === 'current') this.#regained = true
+    if (result.outcome === 'current' && !loading) this.#complete = this.#whole = true
     return { ...result, loading, node, sequence, waited }
   }
 
@@ -241,7 +246,9 @@ export class Mempool {
     }
     const gone = news.removed.filter((txid) => this.#graph.has(txid))
     const fresh = news.added.filter((txid) => !this.#isKnown(txid))
+    const before = this.#whole
     const result = await this.#takeIn(gone, fresh, { view, daemon, signal, step })
+    if (result.outcome === 'current') this.#whole = before
     return { ...result, loading: false, node, sequence: undefined, waited: 0 }
   }
 
@@ -284,6 +291,7 @@ export class Mempool {
       if (from === 0) await this.#dropAll(gone, touched)
       await this.#accept(candidates, touched)
       if (from + size < fresh.length) {
+        this.#whole = false
         if (step(touched) === 'pause') return { outcome: 'paused', touched: new Set(), changed }
         touched = new Set()
       }

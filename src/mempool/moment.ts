@@ -44,6 +44,11 @@ export interface MempoolView {
    * are not back yet, and which others matter was found out on the branch that is lost.
    */
   readonly regained: boolean
+  /**
+   * False while the node has transactions that are not here: before the first load is done, and where many have come at
+   * once. What those that are here do to an index that the coin adds may depend on them.
+   */
+  readonly whole: boolean
   readonly size: number
   has(txid: string): boolean
   /** Transactions that matter to an index that the coin adds. */

@@ -11,6 +11,7 @@ export const RECENT_KEPT = 10
 export interface SnapshotFacts {
   readonly complete: boolean
   readonly regained: boolean
+  readonly whole: boolean
   readonly histogram: CompactHistogram
   /** Newest first. */
   readonly recent: readonly MempoolEntry[]
@@ -21,6 +22,7 @@ export interface SnapshotFacts {
 export class MempoolSnapshot implements MempoolView {
   readonly complete: boolean
   readonly regained: boolean
+  readonly whole: boolean
   readonly size: number
   readonly kept: KeptList
   readonly #graph: GraphReader
@@ -30,6 +32,7 @@ export class MempoolSnapshot implements MempoolView {
   constructor(facts: SnapshotFacts, graph: GraphReader) {
     this.complete = facts.complete
     this.regained = facts.regained
+    this.whole = facts.whole
     this.size = graph.size
     this.kept = facts.kept
     this.#graph = graph

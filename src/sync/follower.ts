@@ -344,7 +344,7 @@ export class Follower implements Service {
     this.#schedule.done(result, news === undefined, { begun, listed, now })
     // Its notices tell what comes, not what it had before and will never have again.
     if (result.loading) this.#schedule.startOver(now + this.#options.mempoolPollMs)
-    if (!wasComplete) this.#log.info({ transactions: this.#mempool.size }, 'mempool loaded')
+    if (!wasComplete && this.#mempool.complete) this.#log.info({ transactions: this.#mempool.size }, 'mempool loaded')
   }
 
   /** Publishes what has come so far, and lets blocks go first. */

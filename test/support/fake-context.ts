@@ -169,6 +169,7 @@ function fakeMempool(moment: FakeMoment): MempoolView {
   return {
     complete: true,
     regained: true,
+    whole: true,
     size: 0,
     has: (txid) => moment.mempoolOutputs.has(txid),
     items: (hashX) => moment.script(hashX).mempool ?? [],

@@ -188,6 +188,51 @@ describe('Mempool', () => {
     expect(daemon.calls).not.toContain('mempoolInfo')
   })
 
+  it('is whole only when everything is here that the node has', async () => {
+    const { node, daemon, mempool, coin, refresh } = world({ batch: 1, inFlight: 1 })
+    const isWhole = () => mempool.snapshot().whole
+    const steps: boolean[] = []
+    const step = (): 'continue' => {
+      steps.push(isWhole())
+      return 'continue'
+    }
+    const accept = (...heights: readonly number[]): string[] =>
+      heights.map((height) => {
+        const tx = makeTx([coin(height)], [{ script: 11, value: COIN }])
+        node.accept(tx)
+        return idOf(tx)
+      })
+    expect(isWhole()).toBe(false)
+    // A node that was started with a mempool of its own, and has not loaded all of it.
+    accept(1, 2)
+    daemon.loaded = false
+    expect(await refresh()).toMatchObject({ outcome: 'current', loading: true })
+    expect([mempool.size, mempool.complete, isWhole()]).toEqual([2, false, false])
+    daemon.loaded = true
+    await refresh()
+    expect(await refresh()).toMatchObject({ loading: false })
+    expect([mempool.complete, isWhole()]).toEqual([true, true])
+    // Many at once, by its list and by its notices.
+    accept(3, 4)
+    await mempool.refresh(node.view(), daemon, signal, step)
+    expect(isWhole()).toBe(true)
+    await mempool.update({ added: accept(5, 6), removed: [] }, node.view(), daemon, signal, step)
+    expect(isWhole()).toBe(true)
+    expect(steps).toEqual([false, false])
+    // What was interrupted is so until the next list has been taken over, whatever notices tell meanwhile.
+    accept(7, 8)
+    await mempool.refresh(node.view(), daemon, signal, () => 'pause')
+    await mempool.update({ added: accept(9), removed: [] }, node.view(), daemon, signal)
+    expect([mempool.size, isWhole()]).toEqual([8, false])
+    await refresh()
+    expect([mempool.size, isWhole()]).toEqual([9, true])
+    // A node that is started anew later has told before what it has.
+    daemon.loaded = false
+    node.mempool.clear()
+    expect(await refresh()).toMatchObject({ loading: true })
+    expect(isWhole()).toBe(true)
+  })
+
   it('holds a transaction back until its parent is known, and fetches it only once', async () => {
     const { node, daemon, mempool, coin, refresh } = world()
     const parent = makeTx([coin(1)], [{ script: 11, value: COIN }])

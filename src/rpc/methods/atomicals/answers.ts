@@ -348,10 +348,27 @@ export class AtomicalsAnswers {
     throw new RpcError(ERROR_CODES.busy.code, message)
   }
 
-  /** Outputs that the mempool makes with what sits at each. Rejects with RpcError -102 as requireRegained() throws. */
-  async made(utxos: readonly MempoolUtxo[]): Promise<ColouredUtxo[]> {
-    if (utxos.length > 0) this.requireRegained()
+  /**
+   * The same, and throws RpcError -102 too while the mempool is loaded: a token may be deployed by a transaction that is
+   * not here yet, and what mints of it came before would be told as plain.
+   */
+  requireWhole(): void {
+    this.requireRegained()
+    if (this.ctx.moment.mempool.whole) return
+    throw new RpcError(ERROR_CODES.busy.code, 'the mempool is still being loaded: ask again')
+  }
+
+  /** Throws RpcError -102 where it is not known yet what sits at outputs of these transactions of the mempool. */
+  requireKnown(txids: readonly string[]): void {
     const { kept } = this.ctx.moment.mempool
+    if (txids.some((txid) => kept.has(txid))) this.requireWhole()
+    else if (txids.length > 0) this.requireRegained()
+  }
+
+  /** Outputs that the mempool makes with what sits at each. Rejects with RpcError -102 as requireKnown() throws. */
+  async made(utxos: readonly MempoolUtxo[]): Promise<ColouredUtxo[]> {
+    const { kept } = this.ctx.moment.mempool
+    this.requireKnown(utxos.map(({ txid }) => txid))
     // Nothing sits at outputs of others.
     const pending = utxos.some(({ txid }) => kept.has(txid)) ? await this.unconfirmed() : undefined
     return utxos.map(({ txid, vout, value }) => {

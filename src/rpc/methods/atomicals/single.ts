@@ -233,7 +233,7 @@ async function sittingAt(answers: AtomicalsAnswers, location: IdText) {
   const { mempool } = answers.ctx.moment
   const made = mempool.has(toDisplayHex(txid))
   const spender = mempool.spenderOf(fromLatin1(location))
-  if (made) answers.requireRegained()
+  if (made) answers.requireKnown([toDisplayHex(txid)])
   const pending = made ? await answers.unconfirmed() : undefined
   const row = (pending ?? answers).queries.location(location)
   const mayHold = pending?.mayHoldAt(txid, vout) ?? []

@@ -59,7 +59,7 @@ async function inTrial<T>(
   const parents = await unconfirmedParents(ctx, txs)
   // What a mint is of may be a transaction of the mempool that it does not stand on.
   const minting = [...parents, ...txs].some((tx) => isTokenMint(tx, rulesAt(heights, view.tip.height + 1)))
-  if (minting) answers.requireRegained()
+  if (minting) answers.requireWhole()
   const deploys = new Deploys(minting ? (await answers.unconfirmed())?.deploys : undefined)
   const run = async (known: Deploys): Promise<T> => {
     const trial = new Trial({ heights }, { view, rows, deploys: known })
