@@ -123,6 +123,10 @@ export class Bitcoind implements Daemon, Service {
     return this.#pool.turn
   }
 
+  get trouble(): string | undefined {
+    return this.#pool.trouble
+  }
+
   preferBest(signal?: AbortSignal): Promise<boolean> {
     return this.#pool.preferBest(signal)
   }

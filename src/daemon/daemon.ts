@@ -10,6 +10,8 @@ export interface Daemon {
   readonly address: string
   /** Another number whenever calls go to another node than before: answers of two nodes do not belong together. */
   readonly turn: number
+  /** What is wrong with that node since it was asked last, as far as it is found out while others wait; for getinfo. */
+  readonly trouble?: string | undefined
   /**
    * Looks at once which of several nodes has the most work, and goes on with that one. True if it is another than
    * before. Throws nothing but AbortError.

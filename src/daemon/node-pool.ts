@@ -81,6 +81,11 @@ export class NodePool {
     return this.#node(this.#current)
   }
 
+  /** What is wrong with the current node since it was asked last; undefined if nothing is. */
+  get trouble(): string | undefined {
+    return this.#troubles.get(this.current)
+  }
+
   /** Another number whenever another node has become the current one. */
   get turn(): number {
     return this.#turn

@@ -47,6 +47,6 @@ export interface FollowerStatus {
   readonly lastRefresh: number | undefined
   readonly mempoolComplete: boolean
   readonly mempoolSize: number
-  /** Why the node is not reached at the moment. */
+  /** Why the node is not reached, or cannot be followed, at the moment. */
   readonly outage: string | undefined
 }

@@ -18,6 +18,7 @@ import {
   type FollowerStatus,
 } from './follower-options.ts'
 import { MempoolSchedule } from './mempool-schedule.ts'
+import { Outage } from './outage.ts'
 
 /** What the follower has to know of a block that was applied to the index. */
 export interface AppliedBlock {
@@ -90,6 +91,7 @@ export class Follower implements Service {
   readonly #told: (() => Promise<void>) | undefined
   readonly #nap: Nap
   readonly #schedule: MempoolSchedule
+  readonly #outage: Outage
   readonly #stopping = new AbortController()
 
   #loop: Promise<void> | undefined
@@ -103,7 +105,6 @@ export class Follower implements Service {
   #published: { readonly height: number; readonly hash: string } | undefined
   #daemonHeight: number | undefined
   #lastRefresh: number | undefined
-  #outage: string | undefined
 
   /** hashXs of changes that are not published yet. */
   #touched = new Set<string>()
@@ -130,6 +131,7 @@ export class Follower implements Service {
     this.#clock = collaborators.clock
     this.#nap = new Nap(collaborators.clock)
     this.#log = collaborators.log
+    this.#outage = new Outage(collaborators)
     this.#fatal = collaborators.fatal
     this.#told = collaborators.told
   }
@@ -142,7 +144,7 @@ export class Follower implements Service {
       lastRefresh: this.#lastRefresh,
       mempoolComplete: this.#mempool.complete,
       mempoolSize: this.#mempool.size,
-      outage: this.#outage,
+      outage: this.#outage.reason ?? this.#daemon.trouble,
     }
   }
 
@@ -184,7 +186,7 @@ export class Follower implements Service {
       try {
         await this.#round(signal)
         backOff = waits(BACK_OFF)
-        this.#recovered()
+        this.#outage.recovered()
         const wait = Math.min(this.#blocksAt, this.#mempoolDue(), this.#histogramDue()) - this.#now
         if (wait > 0 && !signal.aborted) await this.#nap.take(wait)
       } catch (error) {
@@ -429,15 +431,7 @@ export class Follower implements Service {
     // Whatever was under way is to be done again from its beginning.
     this.#blocksAt = this.#now
     this.#schedule.startOver(this.#now)
-    const first = this.#outage === undefined
-    this.#outage = messageOf(error)
-    if (first) this.#log.warn({ reason: this.#outage }, 'the node does not answer; trying again')
-  }
-
-  #recovered(): void {
-    if (this.#outage === undefined) return
-    this.#outage = undefined
-    this.#log.info('the node answers again')
+    this.#outage.failed(error)
   }
 }
 

@@ -94,7 +94,8 @@ describe.each(NODE_KINDS)('the server with two nodes in DAEMON_URL, each of them
     const status = await client.request('blockchain.scripthash.subscribe', [OP_TRUE])
     await first.line.close()
     const { reason } = await server.until(
-      ({ msg, reason: why }) => msg === 'the node does not answer; trying again' && String(why).includes('catch up'),
+      ({ msg, reason: why }) =>
+        String(msg).startsWith('the node cannot be followed') && String(why).includes('catch up'),
     )
     expect(reason).toBe('the node is at height 20 and has to catch up with the index at 24')
     expect(await tip()).toBe(24)

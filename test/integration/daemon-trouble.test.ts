@@ -294,6 +294,23 @@ describe('patience', () => {
     await Promise.allSettled([daemon.height(), daemon.height(), daemon.height()])
     expect(log.filter(({ kind }) => kind === 'warm-up')).toHaveLength(1)
   })
+
+  it('says it to whoever asks as soon as a try has failed, and no longer than until one succeeds', async () => {
+    const node = await fakeNode()
+    const { daemon, clock } = await started([node])
+    expect(daemon.trouble).toBeUndefined()
+    for (const _try of [1, 2]) node.misbehave({ kind: 'stall' })
+    const before = node.requests.length
+    const height = daemon.height()
+    await node.requested(before + 1)
+    expect(daemon.trouble).toBeUndefined()
+    clock.advance(TIMES.call)
+    await node.requested(before + 2)
+    expect(daemon.trouble).toMatch(/did not answer within \d+ ms$/)
+    clock.advance(TIMES.call)
+    expect(await height).toBe(123)
+    expect(daemon.trouble).toBeUndefined()
+  })
 })
 
 describe('size', () => {

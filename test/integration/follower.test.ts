@@ -41,7 +41,7 @@ class World {
   readonly follower: Follower
   readonly published: Published[] = []
   readonly failures: unknown[] = []
-  readonly logged: { readonly level: number; readonly msg: string }[] = []
+  readonly logged: { readonly level: number; readonly msg: string; readonly reason?: string }[] = []
   readonly #reading: Promise<void>[] = []
   #failed: () => void = () => undefined
   readonly failed = new Promise<void>((resolve) => {
@@ -717,7 +717,9 @@ describe('Follower', () => {
     const waits = world.clock.slept.slice(-7)
     expect(waits.at(-1)).toBeGreaterThan(waits[0]!)
     expect(Math.max(...waits)).toBeLessThanOrEqual(10_000)
-    expect(world.logged.filter(({ level }) => level >= 40)).toHaveLength(1)
+    const reasons = world.logged.filter(({ level }) => level >= 40).map(({ reason }) => reason)
+    expect(reasons[0]).toContain('no answer')
+    expect(new Set(reasons).size).toBe(reasons.length)
     const tx = world.pay(1)
     world.node.connect([tx])
     world.daemon.away = false
@@ -727,6 +729,14 @@ describe('Follower', () => {
     expect(world.published.at(-1)).toMatchObject({ height: 13, history: '1/0' })
     expect(world.logged.at(-1)?.msg).toContain('again')
     expect(world.failures).toEqual([])
+  })
+
+  it('tells of a trouble of the node while it still waits for an answer', async () => {
+    const world = await begin(new World())
+    world.daemon.trouble = 'did not answer'
+    expect(world.follower.status().outage).toBe('did not answer')
+    world.daemon.trouble = undefined
+    expect(world.follower.status().outage).toBeUndefined()
   })
 
   it('takes an error that the node answers for passing, not for fatal', async () => {

@@ -18,6 +18,7 @@ export class ScriptedDaemon implements Daemon, DaemonNotices {
   readonly abilities: DaemonAbilities = { rest: false, spentTxOuts: false, zmq: undefined }
   readonly address = 'scripted'
   turn = 0
+  trouble: string | undefined
   readonly node: ModelNode
   /** Names of the calls made, in order. */
   readonly calls: string[] = []
