@@ -149,6 +149,9 @@ export class ChainError extends Error {
   override readonly name = 'ChainError'
 }
 
+/** The fork from the node's chain is deeper than can be taken back: until a person has changed one of the two it stays so. */
+export class ForkTooDeepError extends ChainError {}
+
 /** What is wrong with the database; docs/OPERATIONS.md says what to do about each. */
 export const STORAGE_CODES = ['locked', 'foreign', 'version', 'network', 'settings', 'corrupt', 'full', 'io'] as const
 export type StorageCode = (typeof STORAGE_CODES)[number]

@@ -1,5 +1,5 @@
 import type { Daemon } from '../daemon/daemon.ts'
-import { ChainError, DaemonUnavailableError } from '../errors.ts'
+import { DaemonUnavailableError, ForkTooDeepError } from '../errors.ts'
 import { toDisplayHex } from '../lib/bytes.ts'
 
 /** The chain as the index has it. */
@@ -17,7 +17,7 @@ const MOST_HASHES = 500
  * Height of the last block that the index has in common with the node's best chain; -1 if the index is empty. A node that
  * is at a lower height than the index is followed only where it has decided against the index's branch; one that merely
  * lacks our latest blocks (restarted after a crash, behind another one that was asked before) will have them or a longer
- * branch. Throws DaemonUnavailableError then, and ChainError if the fork is deeper than the index can go back.
+ * branch. Throws DaemonUnavailableError then, and ForkTooDeepError if the fork is deeper than the index can go back.
  */
 export async function findFork(
   own: OwnChain,
@@ -34,11 +34,12 @@ export async function findFork(
   }
   if (fork !== undefined && fork >= own.deepestFork) return fork
   if (fork !== undefined) await confirm(own, daemon, fork, signal)
-  throw new ChainError(
-    fork === undefined
-      ? `the node's chain left ours more than ${tip - own.deepestFork} blocks below height ${tip}, which cannot be ` +
-          'taken back (REORG_LIMIT): is it the right node? If it is, index again'
-      : `a reorganisation of ${tip - fork} blocks, and only ${tip - own.deepestFork} can be taken back (REORG_LIMIT)`,
+  const most = tip - own.deepestFork
+  throw new ForkTooDeepError(
+    (fork === undefined
+      ? `the node's chain left ours more than ${most} blocks below height ${tip}, which cannot be taken back (REORG_LIMIT)`
+      : `a reorganisation of ${tip - fork} blocks, from height ${tip} to ${fork}, and only ${most} can be taken back ` +
+        '(REORG_LIMIT)') + ': is it the right node? If it is, stop the server, empty DB_DIRECTORY and index again',
   )
 }
 

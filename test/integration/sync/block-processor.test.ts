@@ -218,7 +218,7 @@ describe.each([
         const stopped = catchUp()
         await expect(stopped).rejects.toThrow(ChainError)
         await expect(stopped).rejects.toThrow(
-          /reorganisation of 11 blocks, and only 10 can be taken back \(REORG_LIMIT\)/,
+          /reorganisation of 11 blocks, from height 22 to 11, and only 10 can be taken back \(REORG_LIMIT\): .*index again$/,
         )
         expect(await dumpOf(db)).toEqual(before)
       }))
