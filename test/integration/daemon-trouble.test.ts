@@ -310,6 +310,13 @@ describe('patience', () => {
     clock.advance(TIMES.call)
     expect(await height).toBe(123)
     expect(daemon.trouble).toBeUndefined()
+    // A refusal is an answer as well.
+    node.misbehave({ kind: 'answer', status: 503, body: '' })
+    node.methods.set('getblockcount', () => {
+      throw new RpcFault(-8, 'no')
+    })
+    await expect(daemon.height()).rejects.toThrow(DaemonError)
+    expect(daemon.trouble).toBeUndefined()
   })
 })
 

@@ -731,6 +731,48 @@ describe('Follower', () => {
     expect(world.failures).toEqual([])
   })
 
+  it('begins with short waits again in the next outage', async () => {
+    const world = await begin(new World())
+    for (const longest of [10_000, 500]) {
+      world.daemon.away = true
+      const slept = world.clock.slept.length
+      world.clock.advance(1000)
+      await world.idle()
+      expect(world.clock.slept[slept]).toBeLessThanOrEqual(longest)
+      for (let i = 0; i < 6; i++) {
+        world.clock.advance(10_000)
+        await world.idle()
+      }
+      world.daemon.away = false
+      world.clock.advance(10_000)
+      await world.idle()
+      expect(world.follower.status().outage).toBeUndefined()
+    }
+  })
+
+  it('publishes nothing of the first catch-up before it is at the tip, however long that takes', async () => {
+    const world = new World()
+    world.index.before = () => world.clock.advance(6_000)
+    await begin(world)
+    expect(world.published.filter(({ newTip }) => newTip).map(({ height }) => height)).toEqual([12])
+  })
+
+  it('goes on with a mempool that it left for a block that was not there', async () => {
+    const world = new World({}, 1)
+    for (const height of [1, 2, 3]) world.pay(height)
+    let fetched = 0
+    world.daemon.before = (call) => {
+      if (call !== 'mempoolTransactions' || ++fetched > 1) return
+      world.daemon.notify({ kind: 'block-disconnected', hash })
+    }
+    await begin(world)
+    for (let i = 0; i < 3; i++) {
+      world.clock.advance(100)
+      await world.idle()
+    }
+    expect(world.published.at(-1)).toMatchObject({ history: '0/3', complete: true })
+  })
+
   it('tells of a trouble of the node while it still waits for an answer', async () => {
     const world = await begin(new World())
     world.daemon.trouble = 'did not answer'

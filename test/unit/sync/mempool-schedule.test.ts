@@ -95,6 +95,73 @@ describe('news of a mempool', () => {
     expect(schedule.begin(schedule.at)).toEqual({ added: [], removed: [TXID, 'cc'.repeat(32)] })
   })
 
+  it('of a removal are waited for anew after those before it were taken', () => {
+    const schedule = trusting()
+    schedule.hear({ kind: 'tx-removed', txid: TXID, sequence: 3n }, 1000)
+    const taken = schedule.at
+    schedule.begin(taken)
+    schedule.done(RESULT, false, { begun: taken, listed: taken, now: taken })
+    schedule.hear({ kind: 'tx-removed', txid: 'cc'.repeat(32), sequence: 4n }, 2000)
+    expect(schedule.at).toBeGreaterThan(2000)
+  })
+
+  it('that come while others are taken leave the node a rest', () => {
+    const schedule = trusting()
+    schedule.hear({ kind: 'tx-added', txid: 'bb'.repeat(32), sequence: 3n }, 1000)
+    schedule.begin(1000)
+    schedule.hear({ kind: 'tx-added', txid: 'cc'.repeat(32), sequence: 4n }, 1010)
+    schedule.done(RESULT, false, { begun: 1000, listed: 1100, now: 1100 })
+    expect(schedule.at).toBe(1200)
+  })
+
+  it('are in the order of the last words on each transaction, so that a child is after a parent that came again', () => {
+    const schedule = trusting()
+    for (const [i, txid] of ['bb', 'cc', 'bb'].entries()) {
+      schedule.hear({ kind: 'tx-added', txid: txid.repeat(32), sequence: BigInt(3 + i) }, 1000)
+    }
+    expect(schedule.begin(1000)).toEqual({ added: ['cc'.repeat(32), 'bb'.repeat(32)], removed: [] })
+  })
+
+  it('are those from the place of a list on, whose number tells what comes next', () => {
+    const schedule = trusting()
+    schedule.begin(40_000)
+    for (const [i, txid] of ['bb', 'cc', 'dd'].entries()) {
+      schedule.hear({ kind: 'tx-added', txid: txid.repeat(32), sequence: BigInt(7 + i) }, 40_000)
+    }
+    const changed = ['bb'.repeat(32)]
+    schedule.done({ ...RESULT, sequence: 8, changed }, true, { begun: 40_000, listed: 40_010, now: 40_020 })
+    expect(schedule.begin(schedule.at)).toEqual({ added: ['cc'.repeat(32), 'dd'.repeat(32)], removed: [] })
+  })
+
+  it('are not kept beyond 5,000: the list is asked for', () => {
+    for (const [count, byList] of [
+      [5_000, false],
+      [5_001, true],
+    ] as const) {
+      const schedule = trusting()
+      for (let i = 0; i < count; i++) {
+        schedule.hear({ kind: 'tx-added', txid: i.toString(16).padStart(64, '0'), sequence: BigInt(3 + i) }, 1000)
+      }
+      expect(schedule.begin(1000) === undefined).toBe(byList)
+    }
+  })
+
+  it('do not do in place of a list that is to come later, where something was not followed to its end', () => {
+    const schedule = trusting()
+    schedule.startOver(5000)
+    schedule.hear({ kind: 'tx-added', txid: 'bb'.repeat(32), sequence: 3n }, 1000)
+    expect(schedule.begin(1000)).toBeUndefined()
+  })
+
+  it('are left for a list that somebody asked for while another one was taken over', () => {
+    const schedule = trusting()
+    schedule.askAt(40_000)
+    schedule.begin(40_000)
+    schedule.askAt(40_500)
+    schedule.done({ ...RESULT, sequence: 9 }, true, { begun: 40_000, listed: 40_010, now: 40_020 })
+    expect(schedule.at).toBe(40_500)
+  })
+
   it('of removals that do not end are taken all the same', () => {
     const schedule = trusting()
     let now = 1000
