@@ -1,3 +1,4 @@
+import { systemClock } from '../lib/clock.ts'
 import type { Logger } from '../log.ts'
 import type { ConnectionLimits, HttpDoorkeeper, TransportKind } from './transports/connection.ts'
 import { listenHttp } from './transports/http.ts'
@@ -5,6 +6,7 @@ import { listenError } from './transports/listen-error.ts'
 import type { SocketListener, TlsMaterial } from './transports/listener.ts'
 import type { TrustedProxies } from './transports/proxies.ts'
 import { listenLines } from './transports/tcp.ts'
+import { Turns } from './transports/turns.ts'
 import { listenWebSocket } from './transports/websocket.ts'
 
 export interface ListenTarget {
@@ -26,6 +28,8 @@ export class Listeners {
   readonly #options: ListenersOptions
   readonly #doorkeeper: HttpDoorkeeper
   readonly #log: Logger
+  /** One for all, so that who waits shares with everybody. */
+  readonly #turns = new Turns(systemClock)
   #open: SocketListener[] = []
   #paused = false
   /** Those that could not have their port back; tried again. */
@@ -117,13 +121,13 @@ export class Listeners {
     switch (kind) {
       case 'tcp':
       case 'ssl':
-        return listenLines(options, connection, this.#doorkeeper, this.#log)
+        return listenLines(options, connection, this.#doorkeeper, this.#log, this.#turns)
       case 'ws':
       case 'wss':
-        return listenWebSocket(options, connection, this.#doorkeeper, this.#log)
+        return listenWebSocket(options, connection, this.#doorkeeper, this.#log, this.#turns)
       case 'http':
       case 'https':
-        return listenHttp(options, connection, this.#doorkeeper, this.#log)
+        return listenHttp(options, connection, this.#doorkeeper, this.#log, this.#turns)
       case 'rpc':
       default:
         return Promise.reject(new Error('is not for clients'))

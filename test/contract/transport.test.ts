@@ -475,17 +475,49 @@ describe('transport tcp', () => {
 })
 
 describe('a WebSocket', () => {
+  /** A socket on which frames may be written as they are. */
+  async function upgraded(port: number): Promise<Socket> {
+    const client = connect(port, '127.0.0.1')
+    client.on('error', () => {}) // It is expected to be cut.
+    const key = Buffer.alloc(16).toString('base64')
+    client.write(
+      `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+    )
+    await once(client, 'data')
+    return client
+  }
+
+  it('reads of many frames in one chunk, which are no messages, no more in a turn than there is time for', async () => {
+    const doorkeeper = new TestDoorkeeper()
+    let received = 0
+    // A millisecond for 100 frames.
+    const turns = new Turns({ monotonic: () => received / 600 })
+    const listener = await listen('ws', doorkeeper, {}, 0, turns)
+    const client = await upgraded(listener.address.port)
+    try {
+      const { connection } = await doorkeeper.arrival()
+      connection.handler = { onReceived: (bytes) => (received += bytes) }
+      const pongs = Buffer.alloc(10_000 * 6, Buffer.from([0x8a, 0x80, 0, 0, 0, 0]))
+      client.write(pongs)
+      let [before, most] = [0, 0]
+      while (received < pongs.length) {
+        await turn()
+        most = Math.max(most, received - before)
+        before = received
+      }
+      // Two of its turns may be one of ours.
+      expect(most).toBeLessThan(2 * (TURN_MS * 600 + 1024))
+    } finally {
+      client.destroy()
+      await listener.close()
+    }
+  })
+
   it('of a client that sends pings and takes no pongs is cut as a slow reader', async () => {
     const doorkeeper = new TestDoorkeeper()
     const listener = await listen('ws', doorkeeper)
-    const client = connect(listener.address.port, '127.0.0.1')
-    client.on('error', () => {}) // It is expected to be cut.
+    const client = await upgraded(listener.address.port)
     try {
-      const key = Buffer.alloc(16).toString('base64')
-      client.write(
-        `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
-      )
-      await once(client, 'data')
       const accepted = await doorkeeper.arrival()
       client.pause()
       let most = 0

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { ConnectionLimits } from './connection.ts'
 
 export interface FlowHandlers {
@@ -10,6 +10,11 @@ export interface FlowHandlers {
   onSlow(): void
 }
 
+/** A socket, or what stands for one. */
+export interface Carrier extends Duplex {
+  setTimeout(milliseconds: number): this
+}
+
 /**
  * Back-pressure of one connection. Above the high mark reading stops until everything has left; who then takes no byte
  * for the send timeout, or lets more than the bound pile up, is a slow reader. Reading also stops while the session
@@ -17,14 +22,14 @@ export interface FlowHandlers {
  */
 export class FlowControl {
   readonly #limits: ConnectionLimits
-  readonly #socket: Socket
+  readonly #socket: Carrier
   readonly #handlers: FlowHandlers
   #congested = false
   #held = false
   #onDrain: (() => void) | undefined
   #onTimeout: (() => void) | undefined
 
-  constructor(limits: ConnectionLimits, socket: Socket, handlers: FlowHandlers) {
+  constructor(limits: ConnectionLimits, socket: Carrier, handlers: FlowHandlers) {
     this.#limits = limits
     this.#socket = socket
     this.#handlers = handlers

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { systemClock } from '../../lib/clock.ts'
 import type { Logger } from '../../log.ts'
 import type {
   CloseReason,
@@ -15,12 +15,17 @@ import type {
   TransportKind,
 } from './connection.ts'
 import { reasonOf } from './flow.ts'
+import { Gathered } from './gathered.ts'
 import { AnswerPacker } from './http-coding.ts'
 import { readTarget } from './http-target.ts'
 import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
+import { lines, PacedSocket } from './paced.ts'
 import { NO_PROXIES } from './proxies.ts'
+import { Turns } from './turns.ts'
 
 const MAX_HEADER_BYTES = 16_384
+/** What is parsed at once of what was read: mostly one request, and at most ten. */
+const PORTION = lines(32)
 const CORS = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Allow-Methods': 'GET, POST, OPTIONS',
@@ -103,7 +108,7 @@ export interface Reception {
 export class HttpConnection {
   readonly kind: TransportKind
   readonly #limits: ConnectionLimits
-  readonly #socket: Socket
+  readonly #socket: PacedSocket
   readonly #reception: Reception
   readonly #packer: AnswerPacker
   readonly #tenants = new Set<Tenant>()
@@ -122,7 +127,7 @@ export class HttpConnection {
   constructor(
     kind: TransportKind,
     limits: ConnectionLimits,
-    socket: Socket,
+    socket: PacedSocket,
     { reception, packer }: { readonly reception: Reception; readonly packer: AnswerPacker },
   ) {
     this.kind = kind
@@ -301,6 +306,7 @@ export async function listenHttp(
   limits: ConnectionLimits,
   doorkeeper: HttpDoorkeeper,
   log: Logger,
+  turns = new Turns(systemClock),
 ): Promise<SocketListener> {
   const { kind, proxies = NO_PROXIES } = options
   const connections = new WeakMap<Duplex, HttpConnection>()
@@ -320,7 +326,8 @@ export async function listenHttp(
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
     else socket.destroy()
   })
-  const listener = new SocketListener(options, doorkeeper, log, (socket, arrival) => {
+  const listener = new SocketListener(options, doorkeeper, log, (raw, arrival) => {
+    const socket = new PacedSocket(raw, { turns, portion: PORTION })
     const { remote } = arrival
     let unused: Arrival | undefined = arrival
     const reception: Reception = {
@@ -353,8 +360,7 @@ function passFor(tenant: HttpCarrier, unused: Arrival | undefined, doorkeeper: D
 /** The whole body; undefined if it is too long or does not end in time, 'gone' if the client went. */
 function readBody(request: IncomingMessage, limits: ConnectionLimits): Promise<Uint8Array | 'gone' | undefined> {
   return new Promise((resolve) => {
-    const parts: Buffer[] = []
-    let length = 0
+    const body = new Gathered(limits.maxReceive)
     const timer = setTimeout(() => settle(undefined), limits.handshakeTimeout)
     function settle(result: Uint8Array | 'gone' | undefined): void {
       clearTimeout(timer)
@@ -362,17 +368,12 @@ function readBody(request: IncomingMessage, limits: ConnectionLimits): Promise<U
       // oxlint-disable-next-line promise/no-multiple-resolved
       resolve(result)
     }
-    request.on('data', (part: Buffer) => {
-      length += part.length
-      if (length <= limits.maxReceive) {
-        parts.push(part)
-      } else {
-        parts.length = 0
-        request.pause()
-        settle(undefined)
-      }
+    request.on('data', (part: Uint8Array) => {
+      if (body.append(part)) return
+      request.pause()
+      settle(undefined)
     })
-    request.once('end', () => settle(Buffer.concat(parts)))
+    request.once('end', () => settle(body.take()))
     request.once('error', () => settle('gone'))
     request.once('close', () => settle('gone'))
   })

@@ -1,6 +1,6 @@
+import { Gathered } from './gathered.ts'
+
 const LINE_FEED = 0x0a
-const FIRST_BUFFER = 4096
-const NOTHING = new Uint8Array(0)
 
 export interface LineHandlers {
   /** A whole line without its line feed. The bytes are the receiver's to keep. */
@@ -14,24 +14,23 @@ export interface LineHandlers {
 /**
  * Cuts a stream into lines, however it was cut into chunks: what is told does not depend on the chunks. A line of more
  * than `maxBytes` is dropped and the stream taken up again after the next line feed (as ElectrumX). Each byte is looked
- * at once; it is copied only where a line lies in more than one chunk, into a buffer that doubles, so that a client that
- * sends single bytes makes us keep neither a list of them nor the large buffers they arrived in.
+ * at once; it is copied only where a line lies in more than one chunk.
  */
 export class LineFramer {
   readonly #maxBytes: number
   readonly #handlers: LineHandlers
-  #buffer: Uint8Array = NOTHING
-  #length = 0
+  readonly #unfinished: Gathered
   #dropping = false
 
   constructor(maxBytes: number, handlers: LineHandlers) {
     this.#maxBytes = maxBytes
     this.#handlers = handlers
+    this.#unfinished = new Gathered(maxBytes)
   }
 
   /** Bytes of the unfinished line that are kept. */
   get buffered(): number {
-    return this.#length
+    return this.#unfinished.length
   }
 
   /**
@@ -56,46 +55,17 @@ export class LineFramer {
       this.#dropping = false
       return
     }
-    const total = this.#length + tail.length
-    if (total > this.#maxBytes) {
-      this.#forget()
-      this.#handlers.onOversized(total)
-    } else if (this.#length === 0) {
-      this.#handlers.onLine(tail)
-    } else {
-      this.#append(tail)
-      const line = this.#buffer.subarray(0, total)
-      this.#forget()
-      this.#handlers.onLine(line)
-    }
+    const before = this.#unfinished.length
+    if (before === 0 && tail.length <= this.#maxBytes) this.#handlers.onLine(tail)
+    else if (this.#unfinished.append(tail)) this.#handlers.onLine(this.#unfinished.take())
+    else this.#handlers.onOversized(before + tail.length)
   }
 
   #keep(part: Uint8Array): void {
     if (this.#dropping) return
-    const total = this.#length + part.length
-    if (total > this.#maxBytes) {
-      this.#dropping = true
-      this.#forget()
-      this.#handlers.onOversized(total)
-    } else {
-      this.#append(part)
-    }
-  }
-
-  #append(part: Uint8Array): void {
-    const total = this.#length + part.length
-    if (total > this.#buffer.length) {
-      const wanted = Math.max(total, this.#buffer.length * 2, FIRST_BUFFER)
-      const grown = new Uint8Array(Math.max(total, Math.min(wanted, this.#maxBytes)))
-      grown.set(this.#buffer.subarray(0, this.#length))
-      this.#buffer = grown
-    }
-    this.#buffer.set(part, this.#length)
-    this.#length = total
-  }
-
-  #forget(): void {
-    this.#buffer = NOTHING
-    this.#length = 0
+    const before = this.#unfinished.length
+    if (this.#unfinished.append(part)) return
+    this.#dropping = true
+    this.#handlers.onOversized(before + part.length)
   }
 }

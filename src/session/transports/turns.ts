@@ -21,6 +21,8 @@ export class Turns {
   /** Whose share it is, until the end of the turn: chunks of one connection come in a row. */
   #active: Unfinished | undefined
   #until = 0
+  /** When the time of those who wait is over in the running turn. */
+  #end = 0
   #scheduled = false
 
   constructor(clock: Pick<Clock, 'monotonic'>) {
@@ -67,14 +69,20 @@ export class Turns {
     this.#scheduled = false
     this.#active = undefined
     if (this.#waiting.size === 0) return
-    this.#until = this.#clock.monotonic() + TURN_MS
-    for (const who of this.#waiting) {
-      this.#waiting.delete(who)
-      this.#active = who
-      who.goOn()
-      if (this.isOver) break
-    }
+    this.#end = this.#clock.monotonic() + TURN_MS
+    this.#step()
+  }
+
+  /** Lets one go on, and the next when its promises are done as well, so that their time counts. */
+  #step(): void {
+    const [who] = this.#waiting
+    if (who === undefined) return
+    if (this.#clock.monotonic() >= this.#end) return this.#schedule()
+    this.#waiting.delete(who)
+    this.#active = who
+    this.#until = this.#end
+    who.goOn()
     this.#active = undefined
-    if (this.#waiting.size > 0) this.#schedule()
+    if (this.#waiting.size > 0) queueMicrotask(() => process.nextTick(() => this.#step()))
   }
 }

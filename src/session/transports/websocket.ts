@@ -1,5 +1,4 @@
 import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { asBuffer } from '../../lib/bytes.ts'
@@ -17,9 +16,10 @@ import {
   type RemoteAddress,
   type TransportKind,
 } from './connection.ts'
-import { FlowControl, type FlowHandlers, reasonOf } from './flow.ts'
+import { type Carrier, FlowControl, type FlowHandlers, reasonOf } from './flow.ts'
 import { Leftover, type LeftoverHandlers } from './leftover.ts'
 import { type Arrival, type ListenerOptions, SocketListener } from './listener.ts'
+import { atMost, lines, PacedSocket } from './paced.ts'
 import { NO_PROXIES } from './proxies.ts'
 import { Turns } from './turns.ts'
 
@@ -27,6 +27,10 @@ import { Turns } from './turns.ts'
 const FRAME_OVERHEAD = 6
 const MAX_HEADER_BYTES = 8192
 const TEXT = { binary: false }
+/** What is parsed at once of what was read: at most 170 frames, or ten requests to upgrade. */
+const PORTION = atMost(1024, lines(32))
+/** `ws` keeps parts of a message as they come; one of bytes that came one by one would take 300 times its length. */
+const LEAST_PART = 128
 
 /** One message a frame over a WebSocket; text and binary frames mean the same, answers are text. */
 export class WebSocketConnection implements Connection, FlowHandlers, LeftoverHandlers<Uint8Array[]> {
@@ -36,7 +40,7 @@ export class WebSocketConnection implements Connection, FlowHandlers, LeftoverHa
 
   readonly #limits: ConnectionLimits
   readonly #ws: WebSocket
-  readonly #socket: Socket
+  readonly #socket: Carrier
   readonly #flow: FlowControl
   /** `ws` gives all messages of a chunk in a row, also after pause(): no more than those are ever here. */
   readonly #leftover: Leftover<Uint8Array[]>
@@ -47,7 +51,7 @@ export class WebSocketConnection implements Connection, FlowHandlers, LeftoverHa
   constructor(
     { kind, remote }: Pick<Connection, 'kind' | 'remote'>,
     limits: ConnectionLimits,
-    { ws, socket, turns }: { readonly ws: WebSocket; readonly socket: Socket; readonly turns: Turns },
+    { ws, socket, turns }: { readonly ws: WebSocket; readonly socket: Carrier; readonly turns: Turns },
   ) {
     this.kind = kind
     this.remote = remote
@@ -229,7 +233,7 @@ export async function listenWebSocket(
   turns = new Turns(systemClock),
 ): Promise<SocketListener> {
   const { kind, proxies = NO_PROXIES } = options
-  const arrivals = new WeakMap<Duplex, { readonly socket: Socket; readonly arrival: Arrival }>()
+  const arrivals = new WeakMap<Duplex, { readonly socket: Carrier; readonly arrival: Arrival }>()
   const http = upgradeServer(limits, (request, upgrade) => {
     const found = arrivals.get(request.socket)
     if (found === undefined) {
@@ -247,7 +251,8 @@ export async function listenWebSocket(
       doorkeeper.welcome(new WebSocketConnection({ kind, remote }, limits, { ws, socket, turns }), arrival.pass)
     })
   })
-  const listener = new SocketListener(options, doorkeeper, log, (socket, arrival) => {
+  const listener = new SocketListener(options, doorkeeper, log, (raw, arrival) => {
+    const socket = new PacedSocket(raw, { turns, portion: PORTION })
     arrivals.set(socket, { socket, arrival })
     // Until the upgrade is done the listener's own time limit runs; Node's limits need a server that listens itself.
     http.emit('connection', socket)
@@ -268,6 +273,7 @@ function upgradeServer(
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: limits.maxReceive,
+    maxBufferedChunks: 1024 + Math.ceil(limits.maxReceive / LEAST_PART),
   })
   const http = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 1 }, (_request, response) => {
     response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' })

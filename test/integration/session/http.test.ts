@@ -297,6 +297,64 @@ describe('HTTP', () => {
     socket.destroy()
   })
 
+  /** So many requests, which say their number, as they are sent in a row. */
+  function asked(count: number): string {
+    const request = (i: number): string => `GET /proxy/echo?params=%5B%22${i}%22%5D HTTP/1.1\r\nHost: x\r\n\r\n`
+    return [...Array(count).keys()].map(request).join('')
+  }
+
+  /** What the answers say, in their order. */
+  function answersIn(text: string): string[] {
+    return [...text.matchAll(/"response":"(\d+)"/g)].map(([, number = '']) => number)
+  }
+
+  it('lets others in between many requests in one read, and answers all of them in their order', async () => {
+    const free = { ...DEFAULT_COSTS, softLimit: 0, hardLimit: 0 }
+    await start({ listeners: [HTTP, { ...HTTP, kind: 'tcp' }], shared: { costs: free } })
+    const other = await kit!.active()
+    const socket = connect(kit!.port('http'), HOST)
+    let text = ''
+    const begun = (): number =>
+      [...kit!.manager.clients()].find(({ kind }) => kind === 'http')?.traffic.receivedMessages ?? 0
+    const first = new Promise<void>((resolve) => {
+      socket.on('data', (part: Buffer) => {
+        text += part.toString()
+        resolve()
+      })
+    })
+    const count = 1000
+    socket.write(asked(count))
+    await first
+    expect(await other.request('echo', ['other'])).toBe('other')
+    expect(begun()).toBeLessThan(count / 2)
+    await kit!.until(() => answersIn(text).length === count)
+    expect(answersIn(text)).toEqual([...Array(count).keys()].map(String))
+    expect(text.match(/HTTP\/1\.1 200 /g)).toHaveLength(count)
+    socket.destroy()
+  })
+
+  it('hears all that a client had asked before it ended its side', async () => {
+    await start({ shared: { costs: { ...DEFAULT_COSTS, softLimit: 0, hardLimit: 0 } } })
+    const socket = connect(kit!.port('http'), HOST)
+    socket.resume()
+    socket.end(asked(500))
+    await once(socket, 'close')
+    await kit!.until(() => kit!.manager.counts.closed['client closed'] === 1)
+    expect(kit!.manager.traffic.receivedMessages).toBe(500)
+  })
+
+  it('forgets what a client had asked that has broken off', async () => {
+    await start({ shared: { costs: { ...DEFAULT_COSTS, softLimit: 0, hardLimit: 0 } } })
+    const socket = connect(kit!.port('http'), HOST)
+    socket.write(asked(1000))
+    await once(socket, 'data')
+    socket.resetAndDestroy()
+    await kit!.until(() => kit!.manager.counts.active === 0)
+    const { closed } = kit!.manager.counts
+    expect(closed['client reset'] + closed['client closed']).toBe(1)
+    expect(kit!.shared.tally.of('echo').calls).toBeLessThan(1000)
+  })
+
   it('does not take a client for slow whose first answer has left and whose second is being worked out', async () => {
     const later = awaited<string>()
     const method = defineMethod({

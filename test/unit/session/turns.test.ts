@@ -54,6 +54,27 @@ describe('turns', () => {
     expect(told.join('')).toBe(['a', 'b', 'c', 'a', 'b', 'c'].map(share).join(''))
   })
 
+  it('count for each who waits what its promises do before the next one goes on', async () => {
+    const { clock, turns, told } = setUp()
+    for (const name of ['a', 'b', 'c']) {
+      turns.wait({
+        goOn: () => {
+          void Promise.resolve().then(async () => {
+            await Promise.resolve()
+            clock.time += TURN_MS
+            told.push(name)
+          })
+        },
+      })
+    }
+    await turn()
+    expect(told).toEqual(['a'])
+    await turn()
+    expect(told).toEqual(['a', 'b'])
+    await turn()
+    expect(told).toEqual(['a', 'b', 'c'])
+  })
+
   it('let who needs less pass the rest on', async () => {
     const { turns, told, connection } = setUp()
     for (const name of ['a', 'b', 'c']) turns.wait(connection(name, 1))
