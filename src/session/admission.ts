@@ -113,6 +113,14 @@ export class Admission {
     return undefined
   }
 
+  /**
+   * The newcomer is through the handshake of his transport. No place of the group is held for him before, or half-open
+   * handshakes would keep others out, so those that came with him may have it by now. Undefined if he may stay.
+   */
+  enter({ host }: Ticket): Refusal | undefined {
+    return this.#groups.hasRoom(host) ? undefined : this.refuse('group is full')
+  }
+
   #objection(host: string): Refusal | undefined {
     if ((this.#newcomers.get(host) ?? 0) >= this.#mostOf(host)) return 'too many newcomers of one host'
     return this.#groups.hasRoom(host) ? undefined : 'group is full'

@@ -243,14 +243,30 @@ export class SessionManager implements Service, HttpDoorkeeper, SessionKeeper {
   }
 
   welcome(connection: Connection, pass: Pass): void {
+    if (!this.#entered(connection, pass)) {
+      // Counted as a newcomer as long as it is there.
+      connection.handler = { onClose: () => pass.release() }
+      connection.close('server full')
+      return
+    }
     const { handle } = new ElectrumXSession(this.#sessions.nextId(), connection, this.#shared, this)
     this.#add(handle, pass)
   }
 
-  welcomeHttp(carrier: HttpCarrier, pass: Pass): HttpHandler {
+  welcomeHttp(carrier: HttpCarrier, pass: Pass): HttpHandler | undefined {
+    if (!this.#entered(carrier, pass)) {
+      pass.release()
+      return undefined
+    }
     const session = new HttpSession(this.#sessions.nextId(), carrier, this.#shared, this)
     this.#add(session.handle, pass)
     return session
+  }
+
+  #entered({ kind, remote }: Pick<Connection, 'kind' | 'remote'>, pass: Pass): boolean {
+    const refusal = pass instanceof Ticket ? this.#admission.enter(pass) : undefined
+    if (refusal !== undefined) this.#tellRefused(kind, remote, refusal)
+    return refusal === undefined
   }
 
   // What sessions ask.

@@ -132,7 +132,10 @@ export interface Doorkeeper {
   admit(kind: TransportKind, remote: RemoteAddress): Pass | undefined
   /** A trusted proxy says that the newcomer is at `remote`. False: there is no place for it, and it is cut. */
   moved(pass: Pass, kind: TransportKind, remote: RemoteAddress): boolean
-  /** The transport's own handshake is done; handlers are set before this returns. The pass is the session's now. */
+  /**
+   * The transport's own handshake is done; handlers are set before this returns. The pass is the session's now. Where there
+   * is no place left, the connection is closed.
+   */
   welcome(connection: Connection, pass: Pass): void
 }
 
@@ -178,5 +181,6 @@ export interface HttpHandler {
 }
 
 export interface HttpDoorkeeper extends Doorkeeper {
-  welcomeHttp(carrier: HttpCarrier, pass: Pass): HttpHandler
+  /** Undefined: there is no place left, and the pass is given back. */
+  welcomeHttp(carrier: HttpCarrier, pass: Pass): HttpHandler | undefined
 }

@@ -343,7 +343,10 @@ export async function listenHttp(
     const connection = new HttpConnection(kind, limits, socket, { reception, packer })
     connections.set(socket, connection)
     // Whose request a proxy will bring shows with the request; until then the newcomer's time limit runs.
-    if (!proxies.trusts(remote.host)) connection.enter(remote)
+    if (!proxies.trusts(remote.host) && !connection.enter(remote)) {
+      socket.destroy()
+      return
+    }
     http.emit('connection', socket)
   })
   await listener.start()

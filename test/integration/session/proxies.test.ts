@@ -177,6 +177,56 @@ describe('clients behind a trusted proxy', () => {
     expect(kit!.manager.counts.refusals['group is full']).toBe(1)
   })
 
+  describe.each(['ssl', 'https', 'ws'] as const)('over %s', (kind) => {
+    const PING = 'GET /proxy/protocol HTTP/1.1\r\nHost: x\r\n\r\n'
+
+    /** So many newcomers of one subnet that are let in, and have not begun the handshake. */
+    async function newcomers(count: number): Promise<Socket[]> {
+      const arrived = [...Array(count).keys()].map((i) => {
+        const socket = dial(kind)
+        socket.write(proxyV1({ host: `198.99.114.${i + 1}`, port: 1 }))
+        return socket
+      })
+      await kit!.until(() => kit!.manager.counts.handshaking === count)
+      return arrived
+    }
+
+    /** Goes through the handshake and asks something. True if there is an answer to that, false if the end comes first. */
+    async function served(socket: Socket): Promise<boolean> {
+      if (kind === 'ws') {
+        const ws = new WebSocket('ws://x/', { createConnection: () => socket })
+        ws.on('error', () => {}) // Whose header is read last may find the group full before the upgrade.
+        ws.on('open', () => ws.send(VERSION))
+        return new Promise((resolve) => ws.on('message', () => resolve(true)).on('close', () => resolve(false)))
+      }
+      const secure = connectTls({ socket, rejectUnauthorized: false })
+      sockets.push(secure)
+      secure.on('error', () => {}) // Who is cut in the handshake hears of it in this way.
+      secure.write(kind === 'ssl' ? VERSION : PING)
+      return new Promise((resolve) => {
+        secure.on('data', (data: Buffer) => resolve(/4\.0/.test(data.toString()))).on('close', () => resolve(false))
+      })
+    }
+
+    it('are no more than the limit of their subnet, however many shake hands at the same time', async () => {
+      const groups = { ...DEFAULT_GROUPS, maxSessions: 2 }
+      await start({ listeners: await listenersOf(kind), manager: { ...TRUST, groups } })
+      const outcomes = await Promise.all((await newcomers(6)).map(served))
+      expect(outcomes.filter((outcome) => outcome)).toHaveLength(2)
+      expect(kit!.manager.counts).toMatchObject({ active: 2, accepted: 2 })
+      expect(kit!.manager.counts.refusals['group is full']).toBe(4)
+      await kit!.until(() => kit!.manager.counts.handshaking === 0)
+    })
+
+    it('are let in while others of their subnet have not got through the handshake', async () => {
+      const groups = { ...DEFAULT_GROUPS, maxSessions: 1 }
+      await start({ listeners: await listenersOf(kind), manager: { ...TRUST, groups } })
+      const [last] = (await newcomers(4)).slice(-1)
+      expect(await served(last!)).toBe(true)
+      expect(kit!.manager.counts).toMatchObject({ active: 1, handshaking: 3, refused: 0 })
+    })
+  })
+
   it('of one subnet are judged together, and what they used outlives them', async () => {
     await start()
     const spender = dial()
