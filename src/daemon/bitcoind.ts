@@ -455,7 +455,9 @@ export class Bitcoind implements Daemon, Service {
         this.#log.warn({ endpoint }, 'bitcoind publishes neither sequence nor hashblock over ZMQ; relying on polling')
       } else this.#log.info({ endpoint, topics }, 'listening to bitcoind over ZMQ')
     } catch (error) {
-      if (!(error instanceof DaemonError)) throw error
+      // Also where an rpcwhitelist has it not.
+      const isRefused = error instanceof DaemonError || (error instanceof NodeFailure && error.kind === 'forbidden')
+      if (!isRefused) throw error
       this.#log.info({ endpoint, reason: error.message }, 'listening over ZMQ; bitcoind does not say what it publishes')
     }
   }

@@ -19,6 +19,8 @@ const AGAIN = {
   busy: true,
   /** User and password are not accepted, or our address is not. */
   refused: false,
+  /** It answers others of our calls, but not this one: bitcoind has an rpcwhitelist without it. */
+  forbidden: false,
   /** The answer is larger than we are ready to hold. */
   'too-large': false,
   /** An answer that cannot be true: another shape, another block, another chain. */

@@ -62,6 +62,8 @@ export class RpcClient {
   readonly #http: HttpPeer
   readonly #onNewCookie: () => void
   #lastId = 0
+  /** It has answered us: what it refuses later is not because of who or where we are. */
+  #answered = false
 
   /** `onNewCookie` is told when the node takes another cookie than before: it was started anew. */
   constructor(
@@ -77,7 +79,7 @@ export class RpcClient {
   async call(method: string, params: readonly unknown[], bounds: Bounds): Promise<RpcResult> {
     const call = this.#newCall(method, params)
     const answer = await this.#post(JSON.stringify(call), bounds)
-    const reply = this.#understood(answer, () => replyOf(answer.body, wholeValue(answer.body)))
+    const reply = this.#understood(method, answer, () => replyOf(answer.body, wholeValue(answer.body)))
     return this.#resultOf(reply, call.id)
   }
 
@@ -93,7 +95,7 @@ export class RpcClient {
     if (paramsList.length === 0) return []
     const calls = paramsList.map((params) => this.#newCall(method, params))
     const answer = await this.#post(JSON.stringify(calls), bounds)
-    const replies = this.#understood(answer, () => repliesOf(answer.body))
+    const replies = this.#understood(method, answer, () => repliesOf(answer.body))
     if (!Array.isArray(replies)) {
       // One object in place of an array: the node refuses the batch as such, or is not ready.
       if (replies.outcome instanceof DaemonError) throw this.#checked(replies.outcome)
@@ -131,23 +133,32 @@ export class RpcClient {
   }
 
   /** Reads the body before the status counts: bitcoind sends its errors as 404 and 500, with a JSON-RPC body. */
-  #understood<T>(answer: HttpAnswer, read: () => T): T {
+  #understood<T>(method: string, answer: HttpAnswer, read: () => T): T {
     try {
-      return read()
+      const reply = read()
+      this.#answered = true
+      return reply
     } catch (error) {
       if (!(error instanceof ParseError)) throw error
-      throw this.#withoutReply(answer.status, error)
+      throw this.#withoutReply(method, answer.status, error)
     }
   }
 
-  #withoutReply(status: number, cause: ParseError): NodeFailure {
+  #withoutReply(method: string, status: number, cause: ParseError): NodeFailure {
     if (status === 401) {
       const { credentials } = this.#endpoint
       if (credentials.renewable)
         return this.#failure('cookie', 'does not accept the cookie; is DAEMON_COOKIE_FILE its own?')
       return this.#failure('refused', `${credentials.none ? NO_LOGIN : 'does not accept user and password'} (HTTP 401)`)
     }
-    if (status === 403) return this.#failure('refused', 'does not accept our address (HTTP 403; see -rpcallowip)')
+    if (status === 403 && this.#answered) {
+      const remedy = `add it to its rpcwhitelist, or see -rpcallowip if our address is another`
+      return this.#failure('forbidden', `does not allow us ${method} (HTTP 403): ${remedy}`)
+    }
+    if (status === 403) {
+      const remedy = `see -rpcallowip, or -rpcwhitelist if it is without ${method}`
+      return this.#failure('refused', `does not accept our address (HTTP 403; ${remedy})`)
+    }
     if (status === 200) return this.#failure('half-answer', 'sent an answer that is no JSON-RPC reply', cause)
     return this.#failure('http', `answered HTTP ${status} without a JSON-RPC reply`)
   }

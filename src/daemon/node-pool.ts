@@ -270,7 +270,7 @@ export class NodePool {
     if (this.#troubles.get(node) === error.message) return
     this.#troubles.set(node, error.message)
     const line = { address: node.address, kind, reason: error.message }
-    if (kind === 'wrong' || kind === 'refused') this.#log.error(line, 'bitcoind cannot be used')
+    if (kind === 'wrong' || kind === 'refused' || kind === 'forbidden') this.#log.error(line, 'bitcoind cannot be used')
     else this.#log.warn(line, kind === 'warm-up' ? 'bitcoind is starting' : 'bitcoind does not answer')
   }
 

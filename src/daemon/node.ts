@@ -124,7 +124,7 @@ export class BitcoinNode {
       return 'txindex' in reply
     } catch (error) {
       // Before 0.21, and where an rpcwhitelist has it not, there is no telling.
-      if (error instanceof DaemonError) return false
+      if (error instanceof DaemonError || (error instanceof NodeFailure && error.kind === 'forbidden')) return false
       throw error
     }
   }

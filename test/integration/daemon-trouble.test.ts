@@ -214,7 +214,7 @@ describe('patience', () => {
 
   it.each<[string, number, string, RegExp]>([
     ['user and password', 401, '', /(does not accept|write) user and password/],
-    ['our address', 403, '', /-rpcallowip/],
+    ['a call that its rpcwhitelist lacks', 403, '', /does not allow us getblockcount.*rpcwhitelist.*-rpcallowip/],
   ])('is not spent on a node that refuses %s', async (_what, status, body, message) => {
     const node = await fakeNode()
     const { daemon, clock } = await started([node])
@@ -222,6 +222,23 @@ describe('patience', () => {
     await expect(daemon.height()).rejects.toThrow(message)
     await expect(daemon.height()).resolves.toBe(123)
     expect(backOffs(clock)).toEqual([])
+  })
+
+  it('is not spent on a node that refuses our address, or the first call, and says both', async () => {
+    const node = await fakeNode()
+    node.misbehave({ kind: 'answer', status: 403, body: '' })
+    await expect(started([node])).rejects.toThrow(/-rpcallowip.*-rpcwhitelist.*getblockhash/)
+  })
+
+  it('is not needed where an rpcwhitelist lacks what only says what a node can do', async () => {
+    const node = await fakeNode()
+    let posts = 0
+    // The second one asks for its indexes.
+    node.misbehave({ kind: 'answer', status: 403, body: '' }, (request) => isPost(request) && ++posts === 2)
+    const { daemon } = await started([node])
+    expect(posts).toBe(2)
+    expect(node.heard[1]?.method).toBe('getindexinfo')
+    await expect(daemon.height()).resolves.toBe(123)
   })
 
   it.each<[string, string | undefined, () => unknown, (daemon: Bitcoind) => Promise<unknown>]>([
