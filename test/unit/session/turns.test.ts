@@ -56,17 +56,12 @@ describe('turns', () => {
 
   it('count for each who waits what its promises do before the next one goes on', async () => {
     const { clock, turns, told } = setUp()
-    for (const name of ['a', 'b', 'c']) {
-      turns.wait({
-        goOn: () => {
-          void Promise.resolve().then(async () => {
-            await Promise.resolve()
-            clock.time += TURN_MS
-            told.push(name)
-          })
-        },
-      })
+    const work = async (name: string): Promise<void> => {
+      await Promise.resolve()
+      clock.time += TURN_MS
+      told.push(name)
     }
+    for (const name of ['a', 'b', 'c']) turns.wait({ goOn: () => void work(name) })
     await turn()
     expect(told).toEqual(['a'])
     await turn()
