@@ -36,6 +36,9 @@ async function stage(batch: StoreBatch, store: StoreReader, from: Uint8Array): P
 
 async function gatherInto(batch: StoreBatch, store: StoreReader, from: Uint8Array): Promise<Uint8Array> {
   const writer = new RowWriter()
+  // After a first sync there are none, and to look for each of them takes a quarter of the time.
+  const { gte } = HEADS.range(from)
+  const hasHeads = (await store.rows({ gte, lt: HEADS.range().lt, limit: 1 })).length > 0
   let script: ScriptRows | undefined
   let scripts = 0
   let read = 0
@@ -45,7 +48,7 @@ async function gatherInto(batch: StoreBatch, store: StoreReader, from: Uint8Arra
       if (script === undefined || !equalBytes(hashX, script.hashX)) {
         script?.gather(batch, writer)
         if (scripts >= SCRIPTS_AT_ONCE || read >= ROWS_AT_ONCE) return hashX.slice()
-        script = new ScriptRows(hashX, store.getSync(writer.headKey(hashX, 0)))
+        script = new ScriptRows(hashX, hasHeads ? store.getSync(writer.headKey(hashX, 0)) : undefined)
         scripts += 1
       } else if (script.isLong && read >= ROWS_AT_ONCE) {
         script.gather(batch, writer)
