@@ -2,7 +2,7 @@ import { HASHX_SIZE } from '../chain/script.ts'
 import { equalBytes, fromLatin1 } from '../lib/bytes.ts'
 import { ALL_GATHERED, MOST_IN_HEAD } from './history-rows.ts'
 import { RowWriter, readHead, readHistory } from './keys.ts'
-import { following, GATHERED, HEADS, HISTORY } from './layout.ts'
+import { GATHERED, HEADS, HISTORY } from './layout.ts'
 import type { Store, StoreBatch, StoreReader } from './store.ts'
 
 /** Scripts gathered in one go, and rows read for them: some tens of milliseconds, for which a block may have to wait. */
@@ -52,7 +52,7 @@ async function gatherInto(batch: StoreBatch, store: StoreReader, from: Uint8Arra
         scripts += 1
       } else if (script.isLong && read >= ROWS_AT_ONCE) {
         script.gather(batch, writer)
-        return following(hashX)
+        return behind(hashX)
       }
       script.add(key, value)
       read += 1
@@ -60,6 +60,12 @@ async function gatherInto(batch: StoreBatch, store: StoreReader, from: Uint8Arra
   }
   script?.gather(batch, writer)
   return ALL_GATHERED
+}
+
+/** The bytes before which the rows of a script, and of all scripts below it, lie. */
+function behind(hashX: Uint8Array): Uint8Array {
+  const { lt } = HISTORY.range(hashX)
+  return lt[0] === HISTORY.prefix ? lt.slice(1) : ALL_GATHERED
 }
 
 /** What a script has done, as its head and its rows of HISTORY say. */
