@@ -7,7 +7,7 @@ import type { OpenStore, Store } from '../../../src/db/store.ts'
 import { StorageError } from '../../../src/errors.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { buildCoinbase, RandomChain, scriptOf, seededRandom } from '../../support/chain-builder.ts'
-import { advanceTo, dumpOf, gather, indexOptions, withDirectory } from '../../support/chain-index.ts'
+import { advanceTo, dumpOf, gather, indexOptions, withDirectory, withIndex } from '../../support/chain-index.ts'
 import { ChainModel } from '../../support/chain-model.ts'
 
 /** Scripts that take two steps. */
@@ -59,63 +59,62 @@ async function expectHistories(db: IndexDatabase, chain: RandomChain): Promise<v
   }
 }
 
-describe('gathering histories', () => {
-  it('leaves one row for each script but for the long ones, and does so from then on', () =>
-    withDirectory(async (directory) => {
-      const chain = wideChain()
-      const opened = new Opened()
-      const db = await IndexDatabase.open(indexOptions(directory, chain), opened)
-      try {
+/** Runs `use` with an index of a wide chain, all of whose blocks are too deep to be taken back. */
+function withWide(use: (db: IndexDatabase, chain: RandomChain, opened: Opened) => Promise<void>): Promise<void> {
+  return withDirectory(async (directory) => {
+    const chain = wideChain()
+    const opened = new Opened()
+    await withIndex(
+      indexOptions(directory, chain),
+      async (db) => {
         await advanceTo(db, chain.blocks, chain.height + 1000)
         await db.flush()
-        const before = await dumpOf(db)
-        expect(await opened.rows()).toMatchObject({ heads: 0, mark: false })
-        expect(await gather(db)).toBe(2)
-        expect(await dumpOf(db)).toEqual(before)
-        const gathered = await opened.rows()
-        expect(gathered).toMatchObject({ mark: true })
-        expect(gathered.heads).toBeGreaterThanOrEqual(SCRIPTS)
-        expect(gathered.rows).toBeGreaterThan(0)
-        expect(gathered.rows).toBeLessThan(50)
-        await expectHistories(db, chain)
-        expect(await gather(db)).toBe(0)
-        mineFew(chain)
-        await advanceTo(db, chain.blocks)
-        await expectHistories(db, chain)
-        await db.flush()
-        await expectHistories(db, chain)
-        expect((await opened.rows()).mark).toBe(true)
-        expect((await opened.rows()).rows).toBeLessThan(200)
-      } finally {
-        await db.close()
-      }
+        await use(db, chain, opened)
+      },
+      opened,
+    )
+  })
+}
+
+describe('gathering histories', () => {
+  it('leaves one row for each script but for the long ones, and does so from then on', () =>
+    withWide(async (db, chain, opened) => {
+      const before = await dumpOf(db)
+      expect(await opened.rows()).toMatchObject({ heads: 0, mark: false })
+      expect(await gather(db)).toBe(2)
+      expect(await dumpOf(db)).toEqual(before)
+      const gathered = await opened.rows()
+      expect(gathered).toMatchObject({ mark: true })
+      expect(gathered.heads).toBeGreaterThanOrEqual(SCRIPTS)
+      expect(gathered.rows).toBeGreaterThan(0)
+      expect(gathered.rows).toBeLessThan(50)
+      await expectHistories(db, chain)
+      expect(await gather(db)).toBe(0)
+      mineFew(chain)
+      await advanceTo(db, chain.blocks)
+      await expectHistories(db, chain)
+      await db.flush()
+      await expectHistories(db, chain)
+      expect((await opened.rows()).mark).toBe(true)
+      expect((await opened.rows()).rows).toBeLessThan(200)
     }))
 
   it('leaves rows that no head names out of histories, and a dump tells of them', () =>
-    withDirectory(async (directory) => {
-      const chain = wideChain()
-      const opened = new Opened()
-      const db = await IndexDatabase.open(indexOptions(directory, chain), opened)
-      try {
-        await advanceTo(db, chain.blocks)
-        await db.flush()
-        await gather(db)
-        const before = await dumpOf(db)
-        const [[head] = []] = await opened.store!.rows({ ...HEADS.range(), limit: 1 })
-        const row = { key: HISTORY.keyBytes({ hashX: head!.slice(1), first: 3 }), value: new Uint8Array(0) }
-        const batch = opened.store!.batch()
-        batch.put(row.key, row.value)
-        await batch.write()
-        mineFew(chain)
-        await advanceTo(db, chain.blocks)
-        await db.flush()
-        await expectHistories(db, chain)
-        for (let i = 0; i < 6; i++) await db.rollBack()
-        const line = `row ${toHex(row.key)} `
-        expect((await dumpOf(db)).filter((each) => !before.includes(each))).toEqual([line])
-      } finally {
-        await db.close()
-      }
+    withWide(async (db, chain, opened) => {
+      await gather(db)
+      const before = await dumpOf(db)
+      const [[head] = []] = await opened.store!.rows({ ...HEADS.range(), limit: 1 })
+      const row = { key: HISTORY.keyBytes({ hashX: head!.slice(1), first: 3 }), value: new Uint8Array(0) }
+      const batch = opened.store!.batch()
+      batch.put(row.key, row.value)
+      await batch.write()
+      mineFew(chain)
+      await advanceTo(db, chain.blocks)
+      await db.flush()
+      await expectHistories(db, chain)
+      for (let i = 0; i < 6; i++) await db.rollBack()
+      const line = `row ${toHex(row.key)} `
+      expect((await dumpOf(db)).filter((each) => !before.includes(each))).toEqual([line])
     }))
 
   it('goes on while blocks come and go, and where it was left when it was closed', () =>
@@ -151,64 +150,48 @@ describe('gathering histories', () => {
     }))
 
   it('begins anew when many blocks have come that need not be taken back', () =>
-    withDirectory(async (directory) => {
-      const chain = wideChain()
-      const opened = new Opened()
-      const db = await IndexDatabase.open(indexOptions(directory, chain), opened)
-      try {
-        for (const whole of [false, true]) {
-          await advanceTo(db, chain.blocks, chain.height + 1000)
-          await db.flush()
-          expect((await opened.rows()).mark).toBe(false)
-          await expectHistories(db, chain)
-          if (whole) await gather(db)
-          else await db.gatherHistories(() => undefined, NEVER).next()
-          expect((await opened.rows()).mark).toBe(whole)
-          mineFew(chain)
-        }
+    withWide(async (db, chain, opened) => {
+      for (const whole of [false, true]) {
         await advanceTo(db, chain.blocks, chain.height + 1000)
         await db.flush()
         expect((await opened.rows()).mark).toBe(false)
         await expectHistories(db, chain)
-        await gather(db)
-        await expectHistories(db, chain)
-      } finally {
-        await db.close()
+        if (whole) await gather(db)
+        else await db.gatherHistories(() => undefined, NEVER).next()
+        expect((await opened.rows()).mark).toBe(whole)
+        mineFew(chain)
       }
+      await advanceTo(db, chain.blocks, chain.height + 1000)
+      await db.flush()
+      expect((await opened.rows()).mark).toBe(false)
+      await expectHistories(db, chain)
+      await gather(db)
+      await expectHistories(db, chain)
     }))
 
   it('is ended by its signal and by a database that is closed, and a write that fails ends all writing', () =>
-    withDirectory(async (directory) => {
-      const chain = wideChain()
-      const opened = new Opened()
-      const db = await IndexDatabase.open(indexOptions(directory, chain), opened)
-      try {
-        await advanceTo(db, chain.blocks, chain.height + 1000)
-        await db.flush()
-        const stop = new AbortController()
-        const stopped = db.gatherHistories(() => undefined, stop.signal)
-        await stopped.next()
-        stop.abort()
-        expect(await stopped.next()).toMatchObject({ done: true })
-        const store = opened.store!
-        const batch = store.batch.bind(store)
-        store.batch = () => {
-          const spent = batch()
-          return {
-            ...spent,
-            write: async () => {
-              await spent.discard()
-              throw new StorageError('full', 'no room')
-            },
-          }
+    withWide(async (db, chain, opened) => {
+      const stop = new AbortController()
+      const stopped = db.gatherHistories(() => undefined, stop.signal)
+      await stopped.next()
+      stop.abort()
+      expect(await stopped.next()).toMatchObject({ done: true })
+      const store = opened.store!
+      const batch = store.batch.bind(store)
+      store.batch = () => {
+        const spent = batch()
+        return {
+          ...spent,
+          write: async () => {
+            await spent.discard()
+            throw new StorageError('full', 'no room')
+          },
         }
-        await expect(gather(db)).rejects.toMatchObject({ code: 'full' })
-        expect(await gather(db)).toBe(0)
-        store.batch = batch
-        chain.mine({ txs: 1, scripts: 1 })
-        await expect(advanceTo(db, chain.blocks)).rejects.toMatchObject({ code: 'full' })
-      } finally {
-        await db.close()
       }
+      await expect(gather(db)).rejects.toMatchObject({ code: 'full' })
+      expect(await gather(db)).toBe(0)
+      store.batch = batch
+      chain.mine({ txs: 1, scripts: 1 })
+      await expect(advanceTo(db, chain.blocks)).rejects.toMatchObject({ code: 'full' })
     }))
 })
