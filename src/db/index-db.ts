@@ -1,17 +1,18 @@
 import pLimit from 'p-limit'
 import type { ParsedBlock } from '../chain/block.ts'
-import { ChainError, InvariantError, invariant, StorageError } from '../errors.ts'
+import { ChainError, InvariantError, invariant } from '../errors.ts'
 import { equalBytes, toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { FLUSH_SECONDS, Histogram } from '../metrics.ts'
-import { blockDelta, EMPTY_DELTA, inputRows } from './block-delta.ts'
+import { blockDelta, EMPTY_DELTA } from './block-delta.ts'
 import { type BlockGround, CoinIndexes, touchedBy } from './coin-indexes.ts'
 import { storageErrorOf } from './disk.ts'
 import { dumpFiles, dumpRows } from './dump.ts'
-import type { FileCounts, IndexFiles } from './files.ts'
+import { FileGaps } from './file-gaps.ts'
+import type { IndexFiles } from './files.ts'
 import type { FlushWriter } from './flush-writer.ts'
 import { HeaderProofs } from './header-proofs.ts'
-import type { HeaderList, HeaderTable } from './header-table.ts'
+import type { HeaderTable } from './header-table.ts'
 import { HistoryGathering } from './history-gathering.ts'
 import type { BlockChange, IndexCollaborators, IndexOptions, KnownBlock } from './index-options.ts'
 import { type IndexParts, openParts } from './index-parts.ts'
@@ -37,9 +38,6 @@ import { WriteGate } from './write-gate.ts'
  * the rows made of them, which LevelDB holds up to three times (batch, and two tables in memory), about twice as much.
  */
 const LAYER_SHARE = 1 / 5
-/** Blocks whose rows are put back into the files in one go. */
-const RESTORED_AT_ONCE = 100
-
 /**
  * The index on disk: advances and goes back block by block, and gives out views. advance(), rollBack() and flush() are
  * called one after the other, each once the one before has settled; what startFlush() began goes on meanwhile. Views may
@@ -69,8 +67,7 @@ export class IndexDatabase {
   #tip: Tip
   #flushedHeight: number
   #listsOutputs: boolean
-  /** The first block whose rows the files lack: see `lacking`. */
-  #lacksFrom: number | undefined
+  readonly #gaps: FileGaps
   /** Blocks too deep to be taken back were written: many of them, then, whose outputs came and went. */
   #untidy = false
   #views = 0
@@ -97,8 +94,7 @@ export class IndexDatabase {
     this.#tip = { height: blocks - 1, hash: tipHash, txCount }
     this.#flushedHeight = this.#tip.height
     this.#listsOutputs = listsOutputs === 1
-    this.#lacksFrom = firstLacking(parts.headers.list(), parts.files.counts)
-    if (this.#lacksFrom !== undefined) this.#files.shorten(this.#countsBelow(this.#lacksFrom))
+    this.#gaps = new FileGaps(options.directory, parts)
     this.#unflushed = this.#noBlocks(false)
     this.#base = new StoreBase(parts.store)
     const { store, writer } = parts
@@ -134,22 +130,12 @@ export class IndexDatabase {
    * read, and no block is taken or taken back.
    */
   get lacking(): { readonly height: number; readonly hash: Uint8Array } | undefined {
-    const height = this.#lacksFrom
-    return height === undefined ? undefined : { height, hash: this.#headers.list().hashes(height, 1) }
+    return this.#gaps.first
   }
 
   /** Puts the rows of the block that is lacking back into the files. Throws ChainError for another block. */
   restore(block: ParsedBlock): Promise<void> {
-    return this.#gate.exclusively(async () => {
-      const { lacking } = this
-      if (lacking === undefined || !equalBytes(block.hash, lacking.hash)) {
-        throw new ChainError(`block ${toDisplayHex(block.hash)} is not the one that the files lack`)
-      }
-      this.#files.append(inputRows(block), block.txids)
-      const isLast = lacking.height === this.#tip.height
-      if (isLast || lacking.height % RESTORED_AT_ONCE === 0) await this.#gate.durably(() => this.#files.write())
-      this.#lacksFrom = isLast ? undefined : lacking.height + 1
-    })
+    return this.#gate.exclusively(() => this.#gaps.fill(block, (write) => this.#gate.durably(write)))
   }
 
   /** Views that were not yet released. */
@@ -195,7 +181,7 @@ export class IndexDatabase {
   /** The index as it is now; release() it. `outputs`: who is asked for unspent outputs while the index does not list them. */
   acquireView(outputs: OutputSource = noSource): IndexView {
     invariant(!this.#gate.closed, 'a view is asked of a database that was closed')
-    this.#checkComplete()
+    this.#gaps.check()
     this.#views += 1
     const layers = [this.#flushing?.blocks, this.#unflushed].filter((blocks) => blocks !== undefined)
     const parts = {
@@ -224,7 +210,7 @@ export class IndexDatabase {
    */
   advance(block: ParsedBlock, nodeHeight: number, known?: KnownBlock): Promise<BlockChange> {
     return this.#gate.exclusively(async () => {
-      this.#checkComplete()
+      this.#gaps.check()
       const base = this.#tip
       const height = base.height + 1
       this.#checkFits(block, height)
@@ -259,7 +245,7 @@ export class IndexDatabase {
   /** Takes the tip back, on disk at once. Throws ChainError if that was not kept. */
   rollBack(): Promise<BlockChange> {
     return this.#gate.exclusively(async () => {
-      this.#checkComplete()
+      this.#gaps.check()
       await this.#flush()
       const from = this.#tip
       if (from.height < 0) throw new ChainError('there is no block to take back')
@@ -393,12 +379,6 @@ export class IndexDatabase {
     return layers
   }
 
-  #checkComplete(): void {
-    if (this.#lacksFrom === undefined) return
-    const what = `its files lack the rows of blocks ${this.#lacksFrom} to ${this.#tip.height}`
-    throw new StorageError('corrupt', `${this.#options.directory}: ${what}; the server takes them from its node again`)
-  }
-
   #checkFits(block: ParsedBlock, height: number): void {
     if (height === 0) {
       if (equalBytes(block.hash, this.#options.genesisHash)) return
@@ -483,10 +463,6 @@ export class IndexDatabase {
     this.#base.move()
   }
 
-  #countsBelow(height: number): FileCounts {
-    return { txCount: this.#headers.list().txCount(height - 1), inputCount: this.#inputCount(height - 1) }
-  }
-
   #inputCount(height: number): number {
     return this.#headers.list().inputCount(height)
   }
@@ -501,13 +477,6 @@ export class IndexDatabase {
       listsOutputs: this.#listsOutputs ? 1 : 0,
     }
   }
-}
-
-/** Height of the first block of which the files do not have all rows. */
-function firstLacking(headers: HeaderList, { txCount, inputCount }: FileCounts): number | undefined {
-  let whole = headers.count - 1
-  while (whole >= 0 && (headers.txCount(whole) > txCount || headers.inputCount(whole) > inputCount)) whole--
-  return whole === headers.count - 1 ? undefined : whole + 1
 }
 
 function noSource(): never {
