@@ -63,12 +63,14 @@ export class MomentHub implements MomentSource {
   /**
    * Makes `view`, with the mempool as it is now, the current moment and tells the listeners. The hub owns the view from
    * here on and releases it. What a script has in this view and had not in the one before must be touched by `change` or
-   * by one that came with a renewal in between: what is not is answered as before.
+   * by one that came with a renewal in between: what is not is answered as before. A view of the same tip says the same of
+   * all scripts, however its rows lie.
    */
   publish(view: ChainView, change: MomentChange): void {
     this.#views += 1
     const before = this.#current?.held.view
-    this.#scripts.advance(change.touched, before === undefined || standsOn(view, before) ? 'longer' : 'other')
+    if (before !== undefined && equalBytes(view.tip.hash, before.tip.hash)) this.#scripts.touch(change.touched)
+    else this.#scripts.advance(change.touched, before === undefined || standsOn(view, before) ? 'longer' : 'other')
     this.#replace({ view, holders: 0 }, change)
   }
 

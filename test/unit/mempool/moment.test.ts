@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { hashXOf } from '../../../src/chain/script.ts'
 import { ERROR_CODES, RpcError } from '../../../src/errors.ts'
-import { toDisplayHex } from '../../../src/lib/bytes.ts'
+import { toDisplayHex, toLatin1 } from '../../../src/lib/bytes.ts'
 import { silentLogger } from '../../../src/log.ts'
 import { MomentHub } from '../../../src/mempool/hub.ts'
 import { Mempool } from '../../../src/mempool/mempool.ts'
 import type { MomentChange } from '../../../src/mempool/moment.ts'
+import { CacheTallies } from '../../../src/metrics.ts'
 import { ModelNode, makeTx, scriptNumber, spentBy, touchedBy, txidsOf } from '../../support/model-node.ts'
 import { ScriptedDaemon } from '../../support/scripted-daemon.ts'
 
@@ -15,12 +16,12 @@ const A = hashXOf(scriptNumber(11))
 const COIN = 25_0000_0000n
 const NOTHING: MomentChange = { newTip: false, touched: new Set() }
 
-function world(historyLimit = 100) {
+function world(historyLimit = 100, caches?: CacheTallies) {
   const node = new ModelNode()
   for (let i = 0; i < 6; i++) node.connect([])
   const daemon = new ScriptedDaemon(node)
   const mempool = new Mempool({}, { log: silentLogger() })
-  const hub = new MomentHub({ historyLimit }, { mempool })
+  const hub = new MomentHub({ historyLimit }, { mempool, ...(caches === undefined ? {} : { caches }) })
   const coin = (height: number) => ({ txid: node.blocks[height]!.txs[0]!.txid, vout: 1 })
   const refresh = () => mempool.refresh(node.view(), daemon, signal)
   return { node, mempool, hub, coin, refresh }
@@ -143,6 +144,24 @@ describe('MomentHub', () => {
     expect(await hub.with((moment) => moment.balance(A))).toEqual({ confirmed: COIN, unconfirmed: 0n, outputs: 1 })
     go.open()
     expect(await running).toEqual([{ confirmed: 0n, unconfirmed: COIN, outputs: 0 }, 1, 6])
+  })
+
+  it('keeps what was read of scripts when a tip comes in another view, and not when another tip does', async () => {
+    const caches = new CacheTallies()
+    const { node, hub } = world(100, caches)
+    const ask = () => hub.with((moment) => moment.history(A))
+    const touched = new Set([toLatin1(A)])
+    hub.publish(node.view(), NOTHING)
+    await ask()
+    // The mempool may have touched the script meanwhile: what is confirmed is still the same.
+    hub.renew({ newTip: false, touched })
+    hub.publish(node.view(), { newTip: false, touched })
+    await ask()
+    expect(caches.of('histories')).toMatchObject({ hits: 1, misses: 1 })
+    node.connect([])
+    hub.publish(node.view(), { newTip: true, touched })
+    await ask()
+    expect(caches.of('histories')).toMatchObject({ hits: 1, misses: 2 })
   })
 
   it('releases a view once, after the last of its users settled, also when that one failed', async () => {
