@@ -2,14 +2,16 @@ import { HASHX_SIZE } from '../chain/script.ts'
 import { toDisplayHex, toHex } from '../lib/bytes.ts'
 import type { FilesReader } from './files.ts'
 import type { HeaderList } from './header-table.ts'
-import { readHead, readHistory } from './keys.ts'
+import { isAllSpent, readHead, readHistory } from './keys.ts'
 import { GATHERED, HEADS, HISTORY, type KeyRange, UNDO } from './layout.ts'
 import type { Row, StoreReader } from './store.ts'
+import { UnspentScripts } from './unspent-scripts.ts'
 
 /**
  * Every row of the store by its meaning, as lines in the order of keys: history as the transaction numbers of each script
  * however they are packed into rows. Undo rows and the mark of gathered histories are left out: they say how the tip was
- * reached, not what it is. `isGathered`: rows of histories that nobody reads, since no head names them, are lines of their own.
+ * reached, not what it is. `isGathered`: rows of histories that nobody reads, since no head names them, are lines of their own,
+ * and so are scripts whose heads keep their unspent outputs from being read.
  */
 export async function* dumpRows(store: StoreReader, isGathered: boolean): AsyncGenerator<string> {
   const [heads, rows] = [HEADS.range(), HISTORY.range()]
@@ -30,6 +32,7 @@ const plainRow = ([key, value]: Row): string => `row ${toHex(key)} ${toHex(value
 async function* histories(store: StoreReader, isGathered: boolean): AsyncGenerator<string> {
   const heads = each(store, HEADS.range())
   const rows = each(store, HISTORY.range())
+  const unspent = new UnspentScripts(store)
   let head = await heads.next()
   let row = await rows.next()
   while (head.done !== true || row.done !== true) {
@@ -40,7 +43,9 @@ async function* histories(store: StoreReader, isGathered: boolean): AsyncGenerat
       next.done !== true && toHex(scriptOf(next.value)) === script
     const txNums: number[] = []
     let hasRows = !isGathered
+    let isWithheld = false
     if (isNext(head)) {
+      isWithheld = isGathered && isAllSpent(head.value[1]) && (await unspent.has(scriptOf(head.value)))
       hasRows = readHead(head.value[1], txNums) || hasRows
       head = await heads.next()
     }
@@ -50,6 +55,7 @@ async function* histories(store: StoreReader, isGathered: boolean): AsyncGenerat
       else strays.push(plainRow(row.value))
     }
     if (txNums.length > 0) yield `history ${script} ${txNums.join(' ')}`
+    if (isWithheld) yield `withheld ${script} ${txNums[0] ?? 0}`
     yield* strays
   }
 }

@@ -2,8 +2,9 @@ import { HASHX_SIZE } from '../chain/script.ts'
 import { equalBytes, fromLatin1 } from '../lib/bytes.ts'
 import { ALL_GATHERED, MOST_IN_HEAD } from './history-rows.ts'
 import { RowWriter, readHead, readHistory } from './keys.ts'
-import { GATHERED, HEADS, HISTORY } from './layout.ts'
+import { GATHERED, HEAD_ALL_SPENT, HEAD_GOES_ON, HEADS, HISTORY } from './layout.ts'
 import type { Store, StoreBatch, StoreReader } from './store.ts'
+import { UnspentScripts } from './unspent-scripts.ts'
 
 /** Scripts gathered in one go, and rows read for them: some tens of milliseconds, for which a block may have to wait. */
 const SCRIPTS_AT_ONCE = 4000
@@ -39,6 +40,7 @@ async function gatherInto(batch: StoreBatch, store: StoreReader, from: Uint8Arra
   // After a first sync there are none, and to look for each of them takes a quarter of the time.
   const { gte } = HEADS.range(from)
   const hasHeads = (await store.rows({ gte, lt: HEADS.range().lt, limit: 1 })).length > 0
+  const unspent = new UnspentScripts(store)
   let script: ScriptRows | undefined
   let scripts = 0
   let read = 0
@@ -46,19 +48,19 @@ async function gatherInto(batch: StoreBatch, store: StoreReader, from: Uint8Arra
     for (const [key, value] of rows) {
       const hashX = key.subarray(1, 1 + HASHX_SIZE)
       if (script === undefined || !equalBytes(hashX, script.hashX)) {
-        script?.gather(batch, writer)
+        await script?.gather(batch, writer, unspent)
         if (scripts >= SCRIPTS_AT_ONCE || read >= ROWS_AT_ONCE) return hashX.slice()
         script = new ScriptRows(hashX, hasHeads ? store.getSync(writer.headKey(hashX, 0)) : undefined)
         scripts += 1
       } else if (script.isLong && read >= ROWS_AT_ONCE) {
-        script.gather(batch, writer)
+        await script.gather(batch, writer, unspent)
         return behind(hashX)
       }
       script.add(key, value)
       read += 1
     }
   }
-  script?.gather(batch, writer)
+  await script?.gather(batch, writer, unspent)
   return ALL_GATHERED
 }
 
@@ -95,10 +97,11 @@ class ScriptRows {
     readHistory(key, value, this.#txNums)
   }
 
-  gather(batch: StoreBatch, writer: RowWriter): void {
+  async gather(batch: StoreBatch, writer: RowWriter, unspent: UnspentScripts): Promise<void> {
     if (this.#saysMore) return
+    const flags = this.isLong ? HEAD_GOES_ON : (await unspent.has(this.hashX)) ? 0 : HEAD_ALL_SPENT
     const key = writer.headKey(this.hashX, 0)
-    writer.beginHead(this.isLong)
+    writer.beginHead(flags)
     const count = this.isLong ? this.#inHead : this.#txNums.length
     for (let i = 0; i < count; i++) writer.historyAdd(this.#txNums[i] ?? 0)
     batch.put(key, writer.historyValue())
@@ -129,7 +132,8 @@ export async function cutHeads(
         batch.del(key)
         continue
       }
-      writer.beginHead(more)
+      // What these blocks spent is unspent again.
+      writer.beginHead(more ? HEAD_GOES_ON : 0)
       for (const txNum of kept) writer.historyAdd(txNum)
       batch.put(key, writer.historyValue())
     }

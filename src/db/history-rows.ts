@@ -2,6 +2,7 @@ import { HASHX_SIZE } from '../chain/script.ts'
 import { compareBytes } from '../lib/bytes.ts'
 import { RowWriter, readHead } from './keys.ts'
 import type { LayerData } from './layer.ts'
+import { HEAD_GOES_ON } from './layout.ts'
 import { radixOrder } from './radix.ts'
 import { blockOf, endOfRun, leadingBytes, ROWS_PER_TURN, type RowSink, sortRun, viewOf } from './row-order.ts'
 
@@ -92,7 +93,8 @@ class HistoryWriter {
     const before: number[] = []
     if (head !== undefined && readHead(head, before)) return false
     const fits = before.length + end - start <= MOST_IN_HEAD
-    writer.beginHead(!fits)
+    // Whatever it was: something may be unspent from now on.
+    writer.beginHead(fits ? 0 : HEAD_GOES_ON)
     for (const txNum of before) writer.historyAdd(txNum)
     if (fits) for (let at = start; at < end; at++) writer.historyAdd(this.#txNum(order[at]))
     this.#put(key)

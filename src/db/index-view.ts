@@ -7,10 +7,10 @@ import type { FilesReader } from './files.ts'
 import type { HeaderProofs } from './header-proofs.ts'
 import type { HeaderList } from './header-table.ts'
 import { HistoryReader } from './history-reader.ts'
-import { readUnspent, type UnspentRow } from './keys.ts'
+import { isAllSpent, readUnspent, type UnspentRow } from './keys.ts'
 import type { LayerMark } from './layer.ts'
 import { LayeredRows } from './layered-rows.ts'
-import { type KeySpace, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
+import { HEADS, type KeySpace, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
 import type { PastLayers, UndoneBlock } from './past-rows.ts'
 import type { PendingLayer } from './pending.ts'
 import type { SharedSnapshot } from './shared-snapshot.ts'
@@ -309,14 +309,24 @@ export class IndexView implements ChainView {
     const unchanged = added.size === 0 && gone.size === 0
     // As many rows may stand for outputs that were spent since.
     const limit = most + gone.size + added.size
-    const { gte, lt } = UTXOS.range(hashX)
-    await snapshot.reader.each(Number.isFinite(limit) ? { gte, lt, limit } : { gte, lt }, (key, value) => {
-      const row = readUnspent(key, value)
-      if (unchanged) return use(row)
-      const text = placeText(key, row.vout)
-      if (!gone.has(text) && !added.has(text)) use(row)
-    })
+    if (await this.#mayHaveUnspent(hashX)) {
+      const { gte, lt } = UTXOS.range(hashX)
+      await snapshot.reader.each(Number.isFinite(limit) ? { gte, lt, limit } : { gte, lt }, (key, value) => {
+        const row = readUnspent(key, value)
+        if (unchanged) return use(row)
+        const text = placeText(key, row.vout)
+        if (!gone.has(text) && !added.has(text)) use(row)
+      })
+    }
     for (const row of added.values()) use(row)
+  }
+
+  /** Whether the store may have UTXOS rows of a script. Most have none, and one key is found faster than a place among rows. */
+  async #mayHaveUnspent(hashX: Uint8Array): Promise<boolean> {
+    const { isGathered, reader } = this.#parts.snapshot
+    if (!isGathered) return true
+    const head = await reader.get(HEADS.keyBytes({ hashX }))
+    return head !== undefined && !isAllSpent(head)
   }
 }
 

@@ -4,7 +4,17 @@
  */
 import { HASHX_SIZE } from '../chain/script.ts'
 import { readUint32LE } from '../lib/bytes.ts'
-import { HEADS, HISTORY, OUTPUTS, TX_LOOKUP_SIZE, TXID_KEY_SIZE, TXS, UTXOS } from './layout.ts'
+import {
+  HEAD_ALL_SPENT,
+  HEAD_GOES_ON,
+  HEADS,
+  HISTORY,
+  OUTPUTS,
+  TX_LOOKUP_SIZE,
+  TXID_KEY_SIZE,
+  TXS,
+  UTXOS,
+} from './layout.ts'
 
 const TX_NUM_SIZE = 5
 const ORDERED_LONG = 0xf8
@@ -74,9 +84,9 @@ export class RowWriter {
     return this.#keyTo(1 + HASHX_SIZE)
   }
 
-  /** Begins the value of a HEADS row, see historyAdd. `more`: HISTORY rows go on from there. */
-  beginHead(more: boolean): void {
-    this.#history[0] = more ? 1 : 0
+  /** Begins the value of a HEADS row, see historyAdd. */
+  beginHead(flags: number): void {
+    this.#history[0] = flags
     this.#historyEnd = 1
     this.#last = 0
   }
@@ -169,7 +179,12 @@ export function readHistory(key: Uint8Array, value: Uint8Array, found: number[])
 /** Appends the transaction numbers of a HEADS row to `found`; true if HISTORY rows go on from there. */
 export function readHead(value: Uint8Array, found: number[]): boolean {
   readDeltas(value, 1, 0, found)
-  return value[0] === 1
+  return ((value[0] ?? 0) & HEAD_GOES_ON) !== 0
+}
+
+/** True if a HEADS row says that the script has no UTXOS rows. */
+export function isAllSpent(value: Uint8Array): boolean {
+  return ((value[0] ?? 0) & HEAD_ALL_SPENT) !== 0
 }
 
 function readDeltas(value: Uint8Array, start: number, before: number, found: number[]): void {

@@ -278,9 +278,14 @@ export const HISTORY = new KeySpace<{ readonly hashX: Uint8Array; readonly first
     'Numbers of the transactions that pay to or spend from a script; a row for each block or for each flush, until gathered.',
 })
 
+/** HISTORY rows go on where the head ends. */
+export const HEAD_GOES_ON = 1
+/** Nothing that the script was ever paid is unspent: it has no UTXOS rows. Where it is not set, it may have none either. */
+export const HEAD_ALL_SPENT = 2
+
 export interface HeadRow {
-  /** 1 if HISTORY rows go on from here. */
-  readonly more: number
+  /** HEAD_GOES_ON, HEAD_ALL_SPENT or nothing. */
+  readonly flags: number
   /** Distance of each transaction number to the one before, and of the first to zero. */
   readonly deltas: readonly number[]
 }
@@ -289,9 +294,9 @@ export const HEADS = new KeySpace<{ readonly hashX: Uint8Array }, HeadRow>({
   name: 'history heads',
   prefix: 'g',
   key: struct({ hashX: bytes(11) }),
-  value: struct({ more: u8, deltas: listToEnd(varint) }),
+  value: struct({ flags: u8, deltas: listToEnd(varint) }),
   sentence:
-    'What a script has done, under a key that is known beforehand: all of it, or what comes before its rows of `history`.',
+    'What a script has done, under a key that is known beforehand: all of it, or (flag 1) what comes before its rows of `history`. Flag 2: it has no rows of `utxos`.',
 })
 
 export const GATHERED = new KeySpace<Record<never, never>, Record<never, never>>({

@@ -267,6 +267,8 @@ export class IndexCheck {
       const [what, name = '', ...rest] = line.split(' ')
       if (what === 'history') {
         for (const txNum of rest) take('history', this.#heightOf(Number(txNum)), `${name} ${txNum}`, -1)
+      } else if (what === 'withheld') {
+        take('utxo', this.#heightOf(Number(rest[0])), `${name} is said to have none`, -1)
       } else if (what === 'row') {
         this.#storedRow(fromHex(name), fromHex(rest[0] ?? ''), take)
       } else {

@@ -5,7 +5,9 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BLOCKS as ATOMICALS_BLOCKS } from '../../src/atomicals/layout.ts'
 import { realDisk } from '../../src/db/disk.ts'
-import { HEADERS, HEADS, HISTORY, type KeySpace, OUTPUTS, TXS, UTXOS } from '../../src/db/layout.ts'
+import { gatherSome } from '../../src/db/gather.ts'
+import { NONE_GATHERED } from '../../src/db/history-rows.ts'
+import { HEAD_ALL_SPENT, HEADERS, HEADS, HISTORY, type KeySpace, OUTPUTS, TXS, UTXOS } from '../../src/db/layout.ts'
 import { openLevelStore } from '../../src/db/level-store.ts'
 import type { Store } from '../../src/db/store.ts'
 import { RegtestNode } from '../../src/regtest/node.ts'
@@ -174,7 +176,7 @@ const FAULTS: readonly Fault[] = [
     told: /: history\n {2}in excess: (ab){11} 3$/m,
     spoil: () => {
       const key = HEADS.keyBytes({ hashX: new Uint8Array(11).fill(0xab) })
-      return Promise.resolve({ key, value: HEADS.valueBytes({ more: 0, deltas: [3] }), was: undefined })
+      return Promise.resolve({ key, value: HEADS.valueBytes({ flags: 0, deltas: [3] }), was: undefined })
     },
   },
   {
@@ -220,6 +222,20 @@ const FAULTS: readonly Fault[] = [
         hash: new Uint8Array(32).fill(0xee),
       })
       return { key, value, was }
+    },
+  },
+  {
+    // The last one: the histories stay gathered.
+    what: 'the head of a script keeps its unspent outputs from being read',
+    told: /: unspent output\n {2}in excess: [0-9a-f]{22} is said to have none$/m,
+    spoil: async (store) => {
+      await gatherSome(store, NONE_GATHERED)
+      const [utxo] = await someRow(store, UTXOS)
+      const { hashX } = UTXOS.readKey(utxo)
+      const key = HEADS.keyBytes({ hashX })
+      const was = store.getSync(key)!
+      const { flags, deltas } = HEADS.readValue(was)
+      return { key, value: HEADS.valueBytes({ flags: flags | HEAD_ALL_SPENT, deltas }), was }
     },
   },
 ]

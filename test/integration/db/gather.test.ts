@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { TxOutput } from '../../../src/chain/tx.ts'
 import { IndexDatabase } from '../../../src/db/index-db.ts'
-import { GATHERED, HEADS, HISTORY } from '../../../src/db/layout.ts'
+import { isAllSpent } from '../../../src/db/keys.ts'
+import { GATHERED, HEAD_ALL_SPENT, HEADS, HISTORY } from '../../../src/db/layout.ts'
 import { openLevelStore } from '../../../src/db/level-store.ts'
 import type { OpenStore, Store } from '../../../src/db/store.ts'
 import { StorageError } from '../../../src/errors.ts'
@@ -115,6 +116,30 @@ describe('gathering histories', () => {
       for (let i = 0; i < 6; i++) await db.rollBack()
       const line = `row ${toHex(row.key)} `
       expect((await dumpOf(db)).filter((each) => !before.includes(each))).toEqual([line])
+    }))
+
+  it('knows of most scripts from one key that nothing is unspent, and a dump tells where that is wrong', () =>
+    withWide(async (db, chain, opened) => {
+      await gather(db)
+      const before = await dumpOf(db)
+      const model = new ChainModel(chain.blocks)
+      const heads = await opened.store!.rows(HEADS.range())
+      const [spent, unspent] = [
+        heads.filter(([, value]) => isAllSpent(value)),
+        heads.filter(([, value]) => !isAllSpent(value)),
+      ]
+      expect(spent.length).toBeGreaterThan(10)
+      for (const [key] of spent) expect(model.utxos(key.slice(1))).toEqual([])
+      const [key, value] = unspent.find(([each]) => model.utxos(each.slice(1)).length > 0)!
+      const batch = opened.store!.batch()
+      batch.put(key, Uint8Array.of(value[0]! | HEAD_ALL_SPENT, ...value.subarray(1)))
+      await batch.write()
+      chain.mine({ txs: 0, scripts: 1 })
+      await advanceTo(db, chain.blocks)
+      await db.flush()
+      const [first] = model.history(key.slice(1))
+      const line = `withheld ${toHex(key.slice(1))} ${first!.txNum}`
+      expect((await dumpOf(db)).filter((each) => each.startsWith('withheld') || !before.includes(each))).toContain(line)
     }))
 
   it('goes on while blocks come and go, and where it was left when it was closed', () =>

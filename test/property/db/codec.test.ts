@@ -20,7 +20,7 @@ import {
   u40,
   varint,
 } from '../../../src/db/codec.ts'
-import { RowWriter, readHead, readHistory, readUnspent } from '../../../src/db/keys.ts'
+import { isAllSpent, RowWriter, readHead, readHistory, readUnspent } from '../../../src/db/keys.ts'
 import {
   GATHERED,
   HEADERS,
@@ -146,7 +146,7 @@ const spaces = [
     value: fc.maxSafeNat(),
   }),
   space(HISTORY, fc.record({ hashX: blob(11), first: uint(40) }), { deltas: fc.array(uint(40)) }),
-  space(HEADS, fc.record({ hashX: blob(11) }), { more: fc.nat(1), deltas: fc.array(uint(40)) }),
+  space(HEADS, fc.record({ hashX: blob(11) }), { flags: fc.nat(3), deltas: fc.array(uint(40)) }),
   space(GATHERED, fc.record({}), {}),
   space(UNDO, fc.record({ height: uint(32) }), {
     hash: blob(32),
@@ -269,15 +269,17 @@ describe('rows made by hand', () => {
 
   it('write and read heads of histories as the codecs do', () => {
     fc.assert(
-      fc.property(blob(11), fc.boolean(), fc.array(uint(30), { maxLength: 60 }), (hashX, more, deltas) => {
+      fc.property(blob(11), fc.nat(3), fc.array(uint(30), { maxLength: 60 }), (hashX, flags, deltas) => {
         const txNums: number[] = []
         for (const delta of deltas) txNums.push((txNums.at(-1) ?? 0) + delta)
         expect(rows.headKey(hashX, 0)).toEqual(HEADS.keyBytes({ hashX }))
-        rows.beginHead(more)
+        rows.beginHead(flags)
         for (const txNum of txNums) rows.historyAdd(txNum)
-        expect(rows.historyValue()).toEqual(HEADS.valueBytes({ more: more ? 1 : 0, deltas }))
+        const value = HEADS.valueBytes({ flags, deltas })
+        expect(rows.historyValue()).toEqual(value)
         const found: number[] = []
-        expect(readHead(HEADS.valueBytes({ more: more ? 1 : 0, deltas }), found)).toBe(more)
+        expect(readHead(value, found)).toBe(flags === 1 || flags === 3)
+        expect(isAllSpent(value)).toBe(flags >= 2)
         expect(found).toEqual(txNums)
       }),
     )

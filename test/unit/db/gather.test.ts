@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { realDisk } from '../../../src/db/disk.ts'
 import { gatherSome } from '../../../src/db/gather.ts'
 import { ALL_GATHERED, NONE_GATHERED } from '../../../src/db/history-rows.ts'
-import { GATHERED, HEADS, HISTORY } from '../../../src/db/layout.ts'
+import { GATHERED, HEAD_ALL_SPENT, HEAD_GOES_ON, HEADS, HISTORY, UTXOS } from '../../../src/db/layout.ts'
 import { MemoryStore } from '../../../src/db/memory-store.ts'
 
 /** More than are read in one go. */
@@ -35,11 +35,28 @@ describe('gathering some histories', () => {
       expect(steps).toBeLessThanOrEqual(2)
       expect(store.getSync(GATHERED.keyBytes({}))).toBeDefined()
       const head = store.getSync(HEADS.keyBytes({ hashX: long }))!
-      expect(HEADS.readValue(head)).toEqual({ more: 1, deltas: [] })
+      expect(HEADS.readValue(head)).toEqual({ flags: HEAD_GOES_ON, deltas: [] })
       expect(await store.rows(HISTORY.range())).toHaveLength(MANY_ROWS)
       if (last === undefined) return
       const short = store.getSync(HEADS.keyBytes({ hashX: last }))!
-      expect(HEADS.readValue(short)).toEqual({ more: 0, deltas: [1, 1] })
+      expect(HEADS.readValue(short)).toEqual({ flags: HEAD_ALL_SPENT, deltas: [1, 1] })
     })
   }
+
+  it('notes which scripts have nothing unspent, however many outputs of others lie between', async () => {
+    const scripts = Array.from({ length: 5 }, (_, n) => new Uint8Array(11).fill(n + 1))
+    const [, few, , many] = scripts
+    const store = await storeOf(scripts.map((hashX) => [hashX, 1]))
+    const batch = store.batch()
+    const pay = (hashX: Uint8Array, vout: number): void => {
+      const txid = new Uint8Array(16).fill(1)
+      batch.put(UTXOS.keyBytes({ hashX, txid, vout }), UTXOS.valueBytes({ txNum: 1, value: 1 }))
+    }
+    pay(few!, 0)
+    for (let vout = 0; vout < 3000; vout++) pay(many!, vout)
+    await batch.write()
+    await gatherSome(store, NONE_GATHERED)
+    const flags = scripts.map((hashX) => HEADS.readValue(store.getSync(HEADS.keyBytes({ hashX }))!).flags)
+    expect(flags).toEqual([HEAD_ALL_SPENT, 0, HEAD_ALL_SPENT, 0, HEAD_ALL_SPENT])
+  })
 })
