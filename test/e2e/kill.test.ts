@@ -5,7 +5,7 @@ import { runKillLoop } from '../support/crash-loop.ts'
 const MAIN = resolve(import.meta.dirname, '../../dist/main.js')
 const SEED = 20_090_103
 
-it('has the index of an undisturbed server after being killed during start, sync, flushes and reorganisations', async () => {
+it('has the index of an undisturbed server after being killed during start, sync, flushes, gathering and reorganisations', async () => {
   const lines: string[] = []
   const report = await runKillLoop({
     rounds: 10,

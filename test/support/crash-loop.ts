@@ -11,7 +11,7 @@ import { CrashServer, dumpIndex, type IndexDigest, runIndex } from './crash-serv
 import { tearIndex } from './crash-torn.ts'
 
 /** What a server is doing, about, when it is killed. */
-const PHASES = ['opening', 'sync', 'flush', 'reorganisation', 'rollback'] as const
+const PHASES = ['opening', 'sync', 'flush', 'gathering', 'reorganisation', 'rollback'] as const
 export type Phase = (typeof PHASES)[number]
 
 export interface KillLoopOptions {
@@ -75,7 +75,14 @@ class KillLoop {
   readonly #directory: string
   readonly #index: string
   readonly #chain: Child
-  readonly #kills: Record<Phase, number> = { opening: 0, sync: 0, flush: 0, reorganisation: 0, rollback: 0 }
+  readonly #kills: Record<Phase, number> = {
+    opening: 0,
+    sync: 0,
+    flush: 0,
+    gathering: 0,
+    reorganisation: 0,
+    rollback: 0,
+  }
   #torn = 0
   /** Files were cut shorter than they have to be, and no server was let complete them for certain. */
   #mayBeShort = false
@@ -125,7 +132,8 @@ class KillLoop {
   async #kill(phase: Phase): Promise<void> {
     const random = this.#random
     this.doing = phase
-    if (random.chance(0.12)) {
+    // Only what was caught up with in bulk is gathered.
+    if (random.chance(phase === 'gathering' ? 0.6 : 0.12)) {
       await rm(this.#index, { recursive: true, force: true })
       await mkdir(this.#index)
       this.#mayBeShort = false
@@ -137,6 +145,7 @@ class KillLoop {
     if (phase === 'opening') await delay(random.between(0, 700))
     else if (phase === 'sync') await this.#duringSync(server)
     else if (phase === 'flush') await this.#duringFlush(server)
+    else if (phase === 'gathering') await this.#duringGathering(server)
     else await this.#duringReorganisation(server, phase)
     await server.kill()
     this.#kills[phase] += 1
@@ -158,6 +167,15 @@ class KillLoop {
     const files = () => sizesOf(this.#index, /^(txids|inputs|inputstarts)$/)
     const seen = await this.#watch(server, inBatch ? () => this.#logSizes() : files)
     if (seen) await this.#soon(inBatch ? 5 : 15)
+  }
+
+  /** Kills when the histories of scripts are put under one key each, or, where they are already, at some block. */
+  async #duringGathering(server: CrashServer): Promise<void> {
+    await server.said('serving')
+    const moves = this.#random.chance(0.3) ? this.#move() : Promise.resolve()
+    await this.#watch(server, () => this.#logSizes())
+    await this.#soon(50)
+    await moves
   }
 
   async #duringReorganisation(server: CrashServer, phase: Phase): Promise<void> {
