@@ -75,6 +75,10 @@ function activationHeights(given: Readonly<Record<string, unknown>>): string[] {
 
 /** What is right by itself and wrong together. */
 function contradictions(settings: Settings): string[] {
+  return [...nodeContradictions(settings), ...limitContradictions(settings), ...serviceContradictions(settings)]
+}
+
+function nodeContradictions(settings: Settings): string[] {
   const problems: string[] = []
   if (settings.daemonUrls === undefined && settings.net !== 'regtest') {
     problems.push(`NET is ${settings.net} without DAEMON_URL: the built-in node has regtest only; name a bitcoind`)
@@ -82,9 +86,18 @@ function contradictions(settings: Settings): string[] {
   if (settings.daemonUrls === undefined && settings.daemonCookieFile !== undefined) {
     problems.push('DAEMON_COOKIE_FILE is set without DAEMON_URL: name the bitcoind that it belongs to')
   }
-  if ((settings.sslCertFile === undefined) !== (settings.sslKeyFile === undefined)) {
-    problems.push('SSL_CERTFILE and SSL_KEYFILE go together: set both or none')
+  if (settings.coin !== undefined && !COINS.some((coin) => coin.name === settings.coin && coin.net === settings.net)) {
+    problems.push(`COIN ${settings.coin} has no network ${settings.net}`)
   }
+  if (settings.net !== 'regtest') {
+    for (const env of activationHeights(settings))
+      problems.push(`${env} is set on ${settings.net}: it is for regtest only`)
+  }
+  return problems
+}
+
+function limitContradictions(settings: Settings): string[] {
+  const problems: string[] = []
   if (settings.maxUnsent !== undefined && settings.maxUnsent < settings.maxSend) {
     problems.push(
       `MAX_UNSENT (${settings.maxUnsent}) is below MAX_SEND (${settings.maxSend}): one answer would be too much`,
@@ -93,12 +106,13 @@ function contradictions(settings: Settings): string[] {
   if (settings.costSoftLimit > settings.costHardLimit) {
     problems.push(`COST_SOFT_LIMIT (${settings.costSoftLimit}) is above COST_HARD_LIMIT (${settings.costHardLimit})`)
   }
-  if (settings.coin !== undefined && !COINS.some((coin) => coin.name === settings.coin && coin.net === settings.net)) {
-    problems.push(`COIN ${settings.coin} has no network ${settings.net}`)
-  }
-  if (settings.net !== 'regtest') {
-    for (const env of activationHeights(settings))
-      problems.push(`${env} is set on ${settings.net}: it is for regtest only`)
+  return problems
+}
+
+function serviceContradictions(settings: Settings): string[] {
+  const problems: string[] = []
+  if ((settings.sslCertFile === undefined) !== (settings.sslKeyFile === undefined)) {
+    problems.push('SSL_CERTFILE and SSL_KEYFILE go together: set both or none')
   }
   if ((settings.reportServices ?? []).some(({ kind, host }) => OPERATOR_KINDS.has(kind) || host === '')) {
     problems.push('REPORT_SERVICES names rpc, metrics or no host: it tells clients outside how to reach this server')
