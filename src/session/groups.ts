@@ -146,12 +146,14 @@ export class SessionGroups {
   }
 
   /**
-   * Forgives what clients that have gone had used: `seconds` worth at the pace of `hardLimit`. Groups with nobody and
-   * nothing left go.
+   * Forgives what clients that have gone had used: `seconds` worth at the pace of `hardLimit`, all of it where there is no
+   * such limit. Groups with nobody and nothing left go.
    */
   refund(seconds: number, hardLimit: number): void {
+    // At the pace of no limit nothing would be forgiven, and every subnet that ever came be kept for good.
+    const amount = hardLimit > 0 ? (seconds * hardLimit) / REFUND_SECONDS : Number.POSITIVE_INFINITY
     for (const group of this.#groups.values()) {
-      group.refund((seconds * hardLimit) / REFUND_SECONDS)
+      group.refund(amount)
       if (group.retainedCost === 0 && group.members.size === 0) this.#groups.delete(group.name)
     }
   }

@@ -83,6 +83,15 @@ describe('session groups', () => {
     expect(own.size).toBe(0)
   })
 
+  it('forgets at once a group that is empty where the limiter is off, in place of keeping every subnet for good', () => {
+    const own = new SessionGroups(DEFAULT_GROUPS)
+    const [gone, here] = [{ cost: 5 }, { cost: 5 }]
+    own.join('1.2.3.4', gone, 0)[0]!.leave(gone)
+    own.join('9.9.9.9', here, 0)
+    own.refund(300, 0)
+    expect([...own.all].map(({ name }) => name)).toEqual(['9.9.9.0/24'])
+  })
+
   it('puts who came within the same time together, wherever from, at 3 % of what the others used', () => {
     const own = new SessionGroups({ ...DEFAULT_GROUPS, timeSlot: 300, exempt: ['8.8.0.0/16'] })
     const [wallet, tor, flood] = [{ cost: 5 }, { cost: 100 }, { cost: 2000 }]
