@@ -134,7 +134,7 @@ export const LIMIT_SETTINGS = {
     allowed: wholeWords(0, 1_000_000_000),
     fallback: '10000',
     unit: 'cost',
-    sentence: 'Above it a session is cut off; 0 (with the soft limit) switches the limiter off.',
+    sentence: 'Above it a session is cut off; 0 switches the limiter off. Otherwise above COST_SOFT_LIMIT.',
   }),
   bandwidthUnitCost: setting({
     env: 'BANDWIDTH_UNIT_COST',

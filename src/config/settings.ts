@@ -103,8 +103,11 @@ function limitContradictions(settings: Settings): string[] {
       `MAX_UNSENT (${settings.maxUnsent}) is below MAX_SEND (${settings.maxSend}): one answer would be too much`,
     )
   }
-  if (settings.costSoftLimit > settings.costHardLimit) {
-    problems.push(`COST_SOFT_LIMIT (${settings.costSoftLimit}) is above COST_HARD_LIMIT (${settings.costHardLimit})`)
+  if (settings.costHardLimit > 0 && settings.costSoftLimit >= settings.costHardLimit) {
+    problems.push(
+      `COST_SOFT_LIMIT (${settings.costSoftLimit}) is not below COST_HARD_LIMIT (${settings.costHardLimit}), ` +
+        'so that nothing would be limited: raise COST_HARD_LIMIT; COST_HARD_LIMIT=0 switches the limiter off',
+    )
   }
   return problems
 }

@@ -31,7 +31,7 @@ export const FOREIGN_SETTINGS: Readonly<Record<string, string>> = {
   // Of atomicals-electrumx.
   DAEMON_PROXY_URL: 'bitcoind is reached without a proxy',
   DROP_CLIENT_UNKNOWN: 'clients that give no name are served',
-  ENABLE_RATE_LIMIT: 'COST_SOFT_LIMIT and COST_HARD_LIMIT limit clients; both 0 switches that off',
+  ENABLE_RATE_LIMIT: 'COST_SOFT_LIMIT and COST_HARD_LIMIT limit clients; COST_HARD_LIMIT=0 switches that off',
   SESSION_MAX_SIZE_HTTP: 'MAX_RECV bounds messages of every kind',
   SESSION_MAX_SIZE_WS: 'MAX_RECV bounds messages of every kind',
   // Of old files: ElectrumX refuses to start with these.

@@ -74,7 +74,16 @@ describe('settings', () => {
     ['a number below its range', { MAX_SEND: '10' }, /whole number from 350000/],
     ['a number that is none', { CACHE_MB: '1e3' }, /^CACHE_MB is "1e3"/],
     ['room for unsent bytes below one answer', { MAX_UNSENT: '1000000', MAX_SEND: '2000000' }, /MAX_UNSENT/],
-    ['limits the wrong way round', { COST_SOFT_LIMIT: '9', COST_HARD_LIMIT: '8' }, /is above COST_HARD_LIMIT/],
+    [
+      'limits the wrong way round',
+      { COST_SOFT_LIMIT: '9', COST_HARD_LIMIT: '8' },
+      /^COST_SOFT_LIMIT \(9\) is not below COST_HARD_LIMIT \(8\), .*COST_HARD_LIMIT=0 switches the limiter off$/,
+    ],
+    [
+      'limits without room between them, which would be none at all',
+      { COST_SOFT_LIMIT: '10000' },
+      /^COST_SOFT_LIMIT \(10000\) is not below COST_HARD_LIMIT \(10000\)/,
+    ],
     ['a certificate without a key', { SSL_CERTFILE: 'a.pem' }, /go together/],
     ['a subnet that is none', { LIMIT_EXEMPT_SUBNETS: '10.0.0.0/33' }, /^LIMIT_EXEMPT_SUBNETS/],
     ['a pattern that is none', { DROP_CLIENT: '(' }, /regular expression/],
@@ -136,6 +145,10 @@ describe('settings', () => {
     [' debug', 'debug'],
   ])('read LOG_LEVEL=%s of an ElectrumX file as %s', (written, level) => {
     expect(readSettings({ LOG_LEVEL: written }).logLevel).toBe(level)
+  })
+
+  it('take COST_HARD_LIMIT=0 alone for no limit, as ElectrumX does', () => {
+    expect(readSettings({ COST_HARD_LIMIT: '0' })).toMatchObject({ costSoftLimit: 1000, costHardLimit: 0 })
   })
 
   it('say which settings of an ElectrumX file have no effect here', () => {
