@@ -86,6 +86,9 @@ function nodeContradictions(settings: Settings): string[] {
   if (settings.daemonUrls === undefined && settings.daemonCookieFile !== undefined) {
     problems.push('DAEMON_COOKIE_FILE is set without DAEMON_URL: name the bitcoind that it belongs to')
   }
+  if (settings.daemonUrls === undefined && settings.daemonZmq !== undefined) {
+    problems.push('DAEMON_ZMQ is set without DAEMON_URL: name the bitcoind that it belongs to')
+  }
   if (settings.coin !== undefined && !COINS.some((coin) => coin.name === settings.coin && coin.net === settings.net)) {
     problems.push(`COIN ${settings.coin} has no network ${settings.net}`)
   }
@@ -119,6 +122,9 @@ function serviceContradictions(settings: Settings): string[] {
   }
   if ((settings.reportServices ?? []).some(({ kind, host }) => OPERATOR_KINDS.has(kind) || host === '')) {
     problems.push('REPORT_SERVICES names rpc, metrics or no host: it tells clients outside how to reach this server')
+  }
+  if ((settings.services ?? []).filter(({ kind }) => kind === 'rpc').length > 1) {
+    problems.push('SERVICES names rpc more than once: there is one admin port')
   }
   const taken = new Map<string, ServiceKind>()
   for (const { kind, host, port } of settings.services ?? []) {

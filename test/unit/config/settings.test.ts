@@ -84,6 +84,16 @@ describe('settings', () => {
       { COST_SOFT_LIMIT: '10000' },
       /^COST_SOFT_LIMIT \(10000\) is not below COST_HARD_LIMIT \(10000\)/,
     ],
+    [
+      'notices of a bitcoind that is not named',
+      { DAEMON_ZMQ: 'tcp://127.0.0.1:28332' },
+      /^DAEMON_ZMQ is set without DAEMON_URL: name the bitcoind/,
+    ],
+    [
+      'two admin ports',
+      { SERVICES: 'rpc://,tcp://,rpc://127.0.0.1:8001' },
+      /^SERVICES names rpc more than once: there is one admin port$/,
+    ],
     ['a certificate without a key', { SSL_CERTFILE: 'a.pem' }, /go together/],
     ['a subnet that is none', { LIMIT_EXEMPT_SUBNETS: '10.0.0.0/33' }, /^LIMIT_EXEMPT_SUBNETS/],
     ['a pattern that is none', { DROP_CLIENT: '(' }, /regular expression/],
