@@ -1,12 +1,12 @@
 import { setting } from './setting.ts'
-import { oneOf, onOff, whole, wholeWords } from './values.ts'
+import { oneOf, whole, wholeWords, yesNo, yesNoWords } from './values.ts'
 
 /** The Atomicals index. */
 export const ATOMICALS_SETTINGS = {
   atomicals: setting({
     env: 'ATOMICALS',
-    schema: onOff,
-    allowed: 'on or off',
+    schema: yesNo,
+    allowed: yesNoWords,
     fallback: undefined,
     fallbackNote: 'on',
     sentence:

@@ -62,8 +62,6 @@ export const yesNo = z.string().transform((raw, context) => {
 
 export const yesNoWords = 'on or off (also yes, true, 1; no, false, 0)'
 
-export const onOff = z.enum(['on', 'off']).transform((word) => word === 'on')
-
 export function list<T>(item: z.ZodType<T, string>) {
   return z
     .string()

@@ -213,9 +213,10 @@ describe('settings', () => {
     ['OFF', false],
     ['false', false],
   ])('read %j as a switch that is %j', (word, value) => {
-    expect(readSettings({ FORCE_PROXY: word, PEER_ANNOUNCE: word })).toMatchObject({
+    expect(readSettings({ FORCE_PROXY: word, PEER_ANNOUNCE: word, ATOMICALS: word })).toMatchObject({
       forceProxy: value,
       peerAnnounce: value,
+      atomicals: value,
     })
   })
 
