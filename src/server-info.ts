@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { Coin } from './coins/coin.ts'
 import { OPERATOR_KINDS, type ServiceUrl } from './config/values.ts'
 import type { Daemon } from './daemon/daemon.ts'
@@ -71,6 +72,8 @@ function hostsOf(reported: readonly ServiceUrl[]): Record<string, Record<string,
 const DEFAULT_BANNER = `You are connected to ${SOFTWARE}.`
 
 export interface BannerFilesOptions {
+  /** Where paths that are not absolute begin: DB_DIRECTORY, as in ElectrumX. */
+  readonly dbDirectory: string
   readonly bannerFile: string | undefined
   /** Instead, for clients that come over Tor. */
   readonly torBannerFile: string | undefined
@@ -83,8 +86,8 @@ export class BannerFiles {
   /** What is wrong with which file, so that it is told once. */
   readonly #troubles = new Map<string, string>()
 
-  constructor({ bannerFile, torBannerFile }: BannerFilesOptions, { log }: { readonly log: Logger }) {
-    this.#options = { bannerFile, torBannerFile }
+  constructor(options: BannerFilesOptions, { log }: { readonly log: Logger }) {
+    this.#options = options
     this.#log = log
   }
 
@@ -95,9 +98,10 @@ export class BannerFiles {
   }
 
   async text(overTor: boolean): Promise<string> {
-    const { bannerFile, torBannerFile } = this.#options
-    const file = (overTor ? torBannerFile : undefined) ?? bannerFile
-    if (file === undefined) return DEFAULT_BANNER
+    const { dbDirectory, bannerFile, torBannerFile } = this.#options
+    const named = (overTor ? torBannerFile : undefined) ?? bannerFile
+    if (named === undefined) return DEFAULT_BANNER
+    const file = resolve(dbDirectory, named)
     try {
       const text = await readFile(file, 'utf8')
       this.#troubles.delete(file)

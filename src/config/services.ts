@@ -9,6 +9,8 @@ const PYTHON_LEVELS: ReadonlyMap<string, string> = new Map([
   ['critical', 'fatal'],
 ])
 
+const BANNER_PATH = 'a path; where it is not absolute it begins at DB_DIRECTORY, as in ElectrumX'
+
 /** Where clients are served, and what the server tells of itself. */
 export const SERVICE_SETTINGS = {
   services: setting({
@@ -49,7 +51,7 @@ export const SERVICE_SETTINGS = {
   bannerFile: setting({
     env: 'BANNER_FILE',
     schema: text,
-    allowed: 'a path',
+    allowed: BANNER_PATH,
     fallback: undefined,
     sentence:
       'Text that wallets show; $SERVER_VERSION, $SERVER_SUBVERSION, $DAEMON_VERSION, $DAEMON_SUBVERSION and ' +
@@ -58,7 +60,7 @@ export const SERVICE_SETTINGS = {
   torBannerFile: setting({
     env: 'TOR_BANNER_FILE',
     schema: text,
-    allowed: 'a path',
+    allowed: BANNER_PATH,
     fallback: undefined,
     fallbackNote: 'unset: BANNER_FILE',
     sentence: 'The same for clients that come from the address of the Tor proxy, that is, to a hidden service.',

@@ -40,7 +40,7 @@ class Directory implements PeerDirectory {
 
 function infoOf(options: Partial<ServerInfoOptions & BannerFilesOptions> = {}, peers?: PeerDirectory) {
   const coin = coinOf('Bitcoin', 'mainnet')
-  const files = { bannerFile, torBannerFile, ...options }
+  const files = { dbDirectory: directory, bannerFile, torBannerFile, ...options }
   return serverInfo(
     { coin, reorgLimit: 200, donationAddress: '', reported: [], ...options },
     { daemon: new FakeDaemon(), banners: new BannerFiles(files, { log: silentLogger() }), peers: () => peers },
@@ -66,11 +66,17 @@ describe('what the server says of itself and others', () => {
     expect(await infoOf().banner(from(TOR_PROXY))).toBe('hello')
   })
 
+  it('takes a path that is not absolute from DB_DIRECTORY on, as ElectrumX does', async () => {
+    expect(await infoOf({ bannerFile: 'banner.txt' }).banner(from('203.0.113.5'))).toBe('hello')
+    const overTor = infoOf({ torBannerFile: 'tor.txt' }, new Directory())
+    expect(await overTor.banner(from(TOR_PROXY))).toBe('hello, onion')
+  })
+
   it('greets with a plain text where the file cannot be read, and tells the operator at the start, once', async () => {
     const missing = join(directory, 'later.txt')
     const lines: string[] = []
     const log = createLogger('warn', { write: (line) => void lines.push(line) })
-    const banners = new BannerFiles({ bannerFile: missing, torBannerFile: undefined }, { log })
+    const banners = new BannerFiles({ dbDirectory: '/', bannerFile: missing, torBannerFile: undefined }, { log })
     await banners.look()
     expect(lines).toHaveLength(1)
     expect(JSON.parse(lines[0]!)).toMatchObject({ file: missing, reason: expect.stringMatching(/^ENOENT/) as string })
