@@ -124,7 +124,8 @@ class Server {
       { settings, coin },
       { daemon, moments: hub, server: info, caches: this.#caches, clock: steady, log },
     )
-    const manager = new SessionManager(await managerOptions(settings, log), shared)
+    const listening = await managerOptions(settings, log)
+    const manager = new SessionManager(listening, shared)
     const peers = buildPeers(
       { settings, coin, connection: connectionLimits(settings) },
       { log, clock: steady, counter: manager.counter, sessions: manager.dialled, moments: hub, info },
@@ -181,7 +182,8 @@ class Server {
       await this.#start(new MetricsServer({ host, port }, { log, text: metrics }), this.#front, signal)
     }
     await this.#start(manager, this.#front, signal)
-    const certificate = certificateFiles(settings, { clock, log, use: (material) => manager.secureWith(material) })
+    const use = manager.secureWith.bind(manager)
+    const certificate = certificateFiles(settings, listening, { clock, log, use })
     if (certificate !== undefined) await this.#start(certificate, this.#front, signal)
     hub.listen(
       once(() => {

@@ -45,14 +45,18 @@ export async function managerOptions(settings: Settings, log: Logger): Promise<M
   }
 }
 
-/** The operator's own certificate, read again when its files change and at SIGHUP; undefined where there is none. */
+/**
+ * The operator's own certificate, read again when its files change and at SIGHUP; undefined where none is used.
+ * `listeners`: those that were made with it.
+ */
 export function certificateFiles(
-  settings: Settings,
+  { sslCertFile: certFile, sslKeyFile: keyFile }: Settings,
+  { listeners }: Pick<ManagerOptions, 'listeners'>,
   collaborators: { readonly clock: Clock; readonly log: Logger; readonly use: (material: TlsMaterial) => void },
 ): CertificateFiles | undefined {
-  const { sslCertFile: certFile, sslKeyFile: keyFile } = settings
-  if (certFile === undefined || keyFile === undefined || !listensSecurely(settings)) return undefined
-  return new CertificateFiles({ certFile, keyFile, interval: CERTIFICATE_INTERVAL }, collaborators)
+  const inUse = listeners.find(({ tls }) => tls !== undefined)?.tls
+  if (certFile === undefined || keyFile === undefined || inUse === undefined) return undefined
+  return new CertificateFiles({ certFile, keyFile, interval: CERTIFICATE_INTERVAL }, { ...collaborators, inUse })
 }
 
 function listensSecurely({ services }: Settings): boolean {

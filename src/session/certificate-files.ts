@@ -4,7 +4,7 @@ import { isAbort, messageOf } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Service } from '../lib/service.ts'
 import type { Logger } from '../log.ts'
-import { readCertificate } from './transports/certificate.ts'
+import { readCertificate, wrongDates } from './transports/certificate.ts'
 import type { TlsMaterial } from './transports/listener.ts'
 
 export interface CertificateFilesOptions {
@@ -19,6 +19,8 @@ export const CERTIFICATE_INTERVAL = 60_000
 export interface CertificateFilesCollaborators {
   readonly clock: Clock
   readonly log: Logger
+  /** The pair that is in use. */
+  readonly inUse: TlsMaterial
   /** Takes the new pair into use. */
   readonly use: (material: TlsMaterial) => void
 }
@@ -26,14 +28,18 @@ export interface CertificateFilesCollaborators {
 /**
  * Looks after the operator's certificate and key: when the files change, and at SIGHUP, it reads them again and takes them
  * into use. A pair that does not fit together (one of the two is written, the other is not yet) or that
- * cannot be read changes nothing; it is looked at again when the files change again.
+ * cannot be read changes nothing; it is looked at again when the files change again. A certificate that has expired is
+ * served all the same, and told of: some clients take it, and none would be served without it.
  */
 export class CertificateFiles implements Service {
   readonly name = 'certificate'
   readonly #options: CertificateFilesOptions
   readonly #collaborators: CertificateFilesCollaborators
   readonly #stopping = new AbortController()
+  #inUse: TlsMaterial
   #seen: string | undefined
+  /** What is wrong with the dates of the certificate, as it was told. */
+  #told: string | undefined
   #reading: Promise<void> = Promise.resolve()
   #loop: Promise<void> | undefined
   readonly #onHangup = () => void this.reload()
@@ -41,11 +47,13 @@ export class CertificateFiles implements Service {
   constructor(options: CertificateFilesOptions, collaborators: CertificateFilesCollaborators) {
     this.#options = options
     this.#collaborators = collaborators
+    this.#inUse = collaborators.inUse
   }
 
   async start(): Promise<void> {
     process.on('SIGHUP', this.#onHangup)
     this.#seen = await this.#look()
+    this.#tellOfDates()
     this.#loop = this.#watch(this.#stopping.signal)
   }
 
@@ -69,6 +77,7 @@ export class CertificateFiles implements Service {
         await this.#collaborators.clock.sleep(this.#options.interval, signal)
         const seen = await this.#look()
         if (seen !== this.#seen) await this.reload()
+        this.#tellOfDates()
       }
     } catch (error) {
       if (!isAbort(error)) throw error
@@ -83,11 +92,25 @@ export class CertificateFiles implements Service {
       const material = await readCertificate(certFile, keyFile)
       createSecureContext(material)
       use(material)
+      this.#inUse = material
+      this.#told = undefined
       log.info({ certFile }, 'certificate read again')
     } catch (error) {
       const reason = messageOf(error)
       log.warn({ reason, certFile, keyFile }, 'the new certificate or key is not usable, the old ones stay in use')
     }
+  }
+
+  /** Once of each certificate that it is no longer good, or not yet. */
+  #tellOfDates(): void {
+    const { clock, log } = this.#collaborators
+    const wrong = wrongDates(this.#inUse.cert, clock.now())
+    if (wrong !== undefined && wrong !== this.#told) {
+      const remedy =
+        'give a good one (it is read again within a minute, or at SIGHUP), and look at the clock of this machine'
+      log.warn({ certFile: this.#options.certFile }, `SSL_CERTFILE ${wrong}, clients may refuse it: ${remedy}`)
+    }
+    this.#told = wrong
   }
 
   /** Something that differs whenever one of the files was written or replaced; also while one is missing. */

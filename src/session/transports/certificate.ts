@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
@@ -11,6 +12,16 @@ const YEARS = 10
 export async function readCertificate(certFile: string, keyFile: string): Promise<TlsMaterial> {
   const [cert, key] = await Promise.all([readFile(certFile, 'utf8'), readFile(keyFile, 'utf8')])
   return { cert, key }
+}
+
+/**
+ * Why the first certificate of `chain` (PEM) is not good at `now` (milliseconds since the epoch), as the rest of a sentence
+ * about it; undefined if its dates are in order.
+ */
+export function wrongDates(chain: string, now: number): string | undefined {
+  const { validFrom, validTo } = new X509Certificate(chain)
+  if (Date.parse(validTo) < now) return `expired on ${validTo}`
+  return Date.parse(validFrom) > now ? `is not valid before ${validFrom}` : undefined
 }
 
 /**

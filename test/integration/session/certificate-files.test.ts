@@ -32,7 +32,7 @@ describe("the operator's certificate", () => {
     const log = createLogger('info', { write: (line: string) => written.push(line) })
     files = new CertificateFiles(
       { certFile: path('crt'), keyFile: path('key'), interval: INTERVAL },
-      { clock: kit.clock, log, use: (material) => kit.manager.secureWith(material) },
+      { clock: kit.clock, log, inUse: tls, use: (material) => kit.manager.secureWith(material) },
     )
     await files.start()
   })
@@ -94,6 +94,27 @@ describe("the operator's certificate", () => {
     await looked()
     expect(logged('the old ones stay in use')).toBe(1)
     expect(await nameAt('wss')).toBe('one.example')
+  })
+
+  it('is told of once when it is not good yet, and once when it has expired', async () => {
+    // The clock of the kit stands years before the certificate was made, which is good for ten years.
+    expect(logged('SSL_CERTFILE is not valid before')).toBe(1)
+    await looked()
+    expect(logged('SSL_CERTFILE')).toBe(1)
+    kit.clock.advance(Date.now() - kit.clock.now())
+    await looked()
+    expect(logged('SSL_CERTFILE')).toBe(1)
+    kit.clock.advance(11 * 366 * 86_400_000)
+    await looked()
+    await looked()
+    expect(logged('SSL_CERTFILE expired on')).toBe(1)
+    expect(await nameAt('ssl')).toBe('one.example')
+    // Another one that is no better is told of, too.
+    await copyFile(path('two/selfsigned.key'), path('key'))
+    await copyFile(path('two/selfsigned.crt'), path('crt'))
+    await looked()
+    expect(logged('SSL_CERTFILE expired on')).toBe(2)
+    expect(await nameAt('ssl')).toBe('two.example')
   })
 
   it('is read again at SIGHUP', async () => {
