@@ -6,7 +6,7 @@ import { equalBytes } from '../lib/bytes.ts'
 import { storageErrorOf } from './disk.ts'
 import { HeaderTable } from './header-table.ts'
 import { HEADERS, STATE, type StateRow } from './layout.ts'
-import { type DatabaseIdentity, freshState, readState } from './migrations.ts'
+import { type DatabaseIdentity, freshState, isWithoutBlocks, readState } from './migrations.ts'
 import type { Store } from './store.ts'
 
 /**
@@ -30,12 +30,17 @@ export async function prepareDirectory(directory: string): Promise<void> {
   }
 }
 
-/** The state row; a store without any row is given one first. */
+/**
+ * The state row. A store without any row is given one first, and so is one that never had a block: whoever corrects the
+ * network after the first start, which ended because it was wrong, is not refused for what that start has left.
+ */
 export async function loadState(store: Store, identity: DatabaseIdentity, directory: string): Promise<StateRow> {
   const row = store.getSync(STATE.keyBytes({}))
-  if (row !== undefined) return readState(row, identity, directory)
+  if (row !== undefined && !isWithoutBlocks(row)) return readState(row, identity, directory)
   const everything = { gte: new Uint8Array(0), lt: new Uint8Array(64).fill(0xff) }
-  if ((await store.rows({ ...everything, limit: 1 })).length > 0) {
+  const { length } = await store.rows({ ...everything, limit: 2 })
+  if (row !== undefined && length > 1) return readState(row, identity, directory)
+  if (row === undefined && length > 0) {
     const what = `${join(directory, 'index')} is a LevelDB, but none of this program`
     throw new StorageError('foreign', `${what}: give a directory of its own (DB_DIRECTORY)`)
   }

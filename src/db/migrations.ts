@@ -68,6 +68,11 @@ export function readState(row: Uint8Array, identity: DatabaseIdentity, directory
   return state
 }
 
+/** True of the state row of a database that has no block yet; of another version nothing is known. */
+export function isWithoutBlocks(row: Uint8Array): boolean {
+  return u16.read(new RowCursor(row)) === SCHEMA_VERSION && STATE.readValue(row).blocks === 0
+}
+
 /** How a database was made, as far as it is not what is wanted now. */
 function changesOf(state: StateRow, identity: DatabaseIdentity): string[] {
   const [had, wanted] = [new Set(state.indexers), new Set(identity.indexers)]

@@ -158,6 +158,15 @@ describe('opening the index', () => {
       }))
   }
 
+  it('without a block becomes that of another network: nothing is lost, and a first start with the wrong one is mended', () =>
+    withDirectory(async (directory) => {
+      const chain = chainOf(3)
+      await withIndex(indexOptions(directory, chain, { net: 'signet' }), () => Promise.resolve())
+      await withIndex(indexOptions(directory, chain), (db) => advanceTo(db, chain.blocks))
+      const error = await failure(IndexDatabase.open(indexOptions(directory, chain, { net: 'signet' })))
+      expect(error).toMatchObject({ code: 'network' })
+    }))
+
   it('takes the same settings in any order', () =>
     withDirectory(async (directory) => {
       const chain = chainOf(1)
