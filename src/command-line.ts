@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { readSettings, type Settings } from './config/settings.ts'
 import { DEFAULT_PORTS, LOOPBACK } from './config/values.ts'
-import { ConfigError, ForkTooDeepError, isFromOutside, messageOf, StorageError } from './errors.ts'
+import { ConfigError, isFromOutside, messageOf, needsPerson, StorageError } from './errors.ts'
 import { INDEX_USAGE, IndexUsageError, runIndexCommand } from './index-commands.ts'
 import { createLogger, type Logger, terminalDestination } from './log.ts'
 import { ADMIN_USAGE, callAdmin } from './rpc-client.ts'
@@ -72,7 +72,7 @@ async function serve(settings: Settings): Promise<number> {
   await new Promise<void>((resolve) => log.flush(() => resolve()))
   // The log may go into a file, or be switched off; whoever started the server looks here.
   if (!onTerminal || !log.isLevelEnabled('error')) process.stderr.write(`${told(failure)}\n`)
-  return failure instanceof ConfigError || failure instanceof ForkTooDeepError ? EXIT.settings : EXIT.failed
+  return needsPerson(failure) ? EXIT.settings : EXIT.failed
 }
 
 /**

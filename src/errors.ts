@@ -166,6 +166,9 @@ export class StorageError extends Error {
   }
 }
 
+/** What of it stays as it is until a person has given another directory, other settings or another program. */
+const FOR_A_PERSON: ReadonlySet<StorageCode> = new Set(['foreign', 'version', 'network', 'settings'])
+
 /** An address of SERVICES cannot be listened on. */
 export class ListenError extends Error {
   override readonly name = 'ListenError'
@@ -212,6 +215,12 @@ export function isFromOutside(error: unknown): error is Error {
     return code !== 'corrupt' && (!(cause instanceof Error) || 'code' in cause)
   }
   return [ConfigError, ListenError, ChainError, DaemonUnavailableError].some((kind) => error instanceof kind)
+}
+
+/** True if starting again is of no use until a person has changed something: settings, the index, or the node. */
+export function needsPerson(error: unknown): boolean {
+  if (error instanceof StorageError) return FOR_A_PERSON.has(error.code)
+  return error instanceof ConfigError || error instanceof ForkTooDeepError
 }
 
 /** What was thrown, in words: the message of an error, anything else as text. */

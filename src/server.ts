@@ -5,7 +5,7 @@ import type { Settings } from './config/settings.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
 import type { IndexDatabase } from './db/index-db.ts'
 import type { Indexer } from './db/indexer.ts'
-import { ChainError, isAbort } from './errors.ts'
+import { ChainError, ConfigError, isAbort } from './errors.ts'
 import { atomicalsHeights, coinIndexers, mempoolInterest, openIndex } from './index-opening.ts'
 import { type Clock, steadyClock, systemClock } from './lib/clock.ts'
 import { IdleCollection, threadNursery } from './lib/idle-collection.ts'
@@ -278,9 +278,11 @@ class Server {
   async #checkNode(daemon: Bitcoind, signal: AbortSignal): Promise<void> {
     const { chain, pruned } = await daemon.chainInfo(signal)
     if (chain !== this.#coin.daemonChain) {
-      throw new ChainError(
-        `bitcoind at ${daemon.address} is on the network "${chain}", NET=${this.#coin.net} wants "${this.#coin.daemonChain}"`,
-      )
+      const { net, daemonChain } = this.#coin
+      throw new ConfigError([
+        `NET is ${net} ("${daemonChain}" to bitcoind), and bitcoind at ${daemon.address} is on the network "${chain}": ` +
+          'correct NET or DAEMON_URL',
+      ])
     }
     if (pruned) {
       throw new ChainError(`bitcoind at ${daemon.address} is pruned: the index needs every block; run it without prune`)

@@ -70,7 +70,8 @@ export function storageErrorOf(error: unknown, attempt: string): StorageError {
     })
   }
   if (code === 'LEVEL_LOCKED') {
-    return new StorageError('locked', `${attempt}: another process is using the database`, { cause: error })
+    const remedy = 'stop it, or give this one a directory of its own (DB_DIRECTORY)'
+    return new StorageError('locked', `${attempt}: another process is using the database: ${remedy}`, { cause: error })
   }
   if (code === 'LEVEL_CORRUPTION') {
     return new StorageError('corrupt', `${attempt}: the database is damaged (${message})`, { cause: error })

@@ -42,27 +42,30 @@ export function freshState(identity: DatabaseIdentity): StateRow {
 export function readState(row: Uint8Array, identity: DatabaseIdentity, directory: string): StateRow {
   // The version stands first in every version, so it can be read whatever follows.
   const schema = u16.read(new RowCursor(row))
+  const index = `the index in ${directory} (DB_DIRECTORY)`
   if (schema !== SCHEMA_VERSION) {
     const remedy =
       schema > SCHEMA_VERSION ? 'use the newer program that wrote it' : 'give an empty directory to index again'
     throw new StorageError(
       'version',
-      `${directory} has schema version ${schema}, this program reads ${SCHEMA_VERSION}: ${remedy}`,
+      `${index} has schema version ${schema}, this program reads ${SCHEMA_VERSION}: ${remedy}`,
     )
   }
   const state = STATE.readValue(row)
+  const correction = 'correct NET and COIN, or give another directory'
   if (state.coin !== identity.coin || state.net !== identity.net) {
-    const own = `${state.coin} ${state.net}`
-    throw new StorageError('network', `${directory} is for ${own}, not for ${identity.coin} ${identity.net}`)
+    const [own, wanted] = [`${state.coin} ${state.net}`, `${identity.coin} ${identity.net}`]
+    throw new StorageError('network', `${index} is for ${own}, not for ${wanted}: ${correction}`)
   }
   if (!equalBytes(state.genesisHash, identity.genesisHash)) {
-    throw new StorageError('network', `${directory} begins with another genesis, ${toDisplayHex(state.genesisHash)}`)
+    const first = toDisplayHex(state.genesisHash)
+    throw new StorageError('network', `${index} begins with another genesis block, ${first}: ${correction}`)
   }
   const changes = changesOf(state, identity)
   if (changes.length > 0) {
     throw new StorageError(
       'settings',
-      `${directory} was made ${changes.join(', ')}: go back to that, or give an empty directory to index again`,
+      `${index} was made ${changes.join(', ')}: go back to that, or give an empty directory to index again`,
     )
   }
   return state

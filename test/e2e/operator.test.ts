@@ -85,12 +85,21 @@ describe('a mistake of the operator', () => {
   })
 
   it.each([
-    ['is a file', async (path: string) => writeFile(path, '')],
-    ['is of another program', async (path: string) => mkdir(join(path, 'fulc2_db'), { recursive: true })],
-  ])('with a DB_DIRECTORY that %s ends with 1 and names it', async (_what, make) => {
+    ['is a file', 1, async (path: string) => writeFile(path, '')],
+    ['is of another program', 2, async (path: string) => mkdir(join(path, 'fulc2_db'), { recursive: true })],
+  ])('with a DB_DIRECTORY that %s ends with %i and names it', async (_what, code, make) => {
     const path = join(directory, 'db')
     await make(path)
-    await ends(start({}), 1, new RegExp(`${path}.*DB_DIRECTORY`))
+    await ends(start({}), code, new RegExp(`${path}.*DB_DIRECTORY`))
+  })
+
+  it('with an index of other settings, or of another network, ends with 2 and says what goes together', async () => {
+    const first = start({})
+    await first.ready()
+    await first.stop()
+    await ends(start({ ATOMICALS: 'off' }), 2, /DB_DIRECTORY.* was made .*"atomicals".*ATOMICALS is off now/)
+    const other = start({ NET: 'signet', DAEMON_URL: '127.0.0.1:1' })
+    await ends(other, 2, /DB_DIRECTORY.* is for Bitcoin regtest, not for Bitcoin signet: correct NET/)
   })
 
   it('with a limit of open files that does not let the program be loaded ends with 2 and says how many it needs', async () => {

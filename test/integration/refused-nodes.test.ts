@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readSettings } from '../../src/config/settings.ts'
-import { ChainError } from '../../src/errors.ts'
+import { ChainError, ConfigError } from '../../src/errors.ts'
 import { silentLogger } from '../../src/log.ts'
 import { RegtestNode } from '../../src/regtest/node.ts'
 import { runServer } from '../../src/server.ts'
@@ -54,7 +54,7 @@ describe('a server does not begin with a node', () => {
 
   it('of another network, and names both', async () => {
     const failure = await endingWith({ chain: 'signet' })
-    expect(failure).toBeInstanceOf(ChainError)
-    expect((failure as Error).message).toMatch(/"signet".*NET=regtest.*"regtest"/)
+    expect(failure).toBeInstanceOf(ConfigError)
+    expect((failure as Error).message).toMatch(/NET is regtest .*"signet": correct NET or DAEMON_URL$/)
   })
 })

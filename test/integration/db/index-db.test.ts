@@ -154,6 +154,7 @@ describe('opening the index', () => {
         await withIndex(indexOptions(directory, chain), (db) => advanceTo(db, chain.blocks))
         const error = await failure(IndexDatabase.open(indexOptions(directory, chain, changes)))
         expect(error).toMatchObject({ name: 'StorageError', code })
+        expect(String(error)).toContain(`the index in ${directory} (DB_DIRECTORY) `)
         await withIndex(indexOptions(directory, chain), async (db) => expect(db.tip.height).toBe(3))
       }))
   }
