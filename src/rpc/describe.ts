@@ -62,9 +62,21 @@ export function describeAsJson(methods: readonly RpcMethod[] = everyMethod()): P
 export function describeMethods(methods: readonly RpcMethod[] = everyMethod()): string {
   const rows = sorted(methods)
   return [
+    'Messages are JSON-RPC 2.0. Over TCP and SSL each is a line of its own, over WS and WSS a frame; over HTTP there are',
+    '`POST /` and the addresses of [HTTP.md](HTTP.md). Several go as one, in a list, up to MAX_BATCH.',
+    '',
+    'A session begins with `server.version`, which names the versions that the client speaks; the newest that both know',
+    'counts (`protocol_min` and `protocol_max` of `server.features` are ours). Whoever leaves it out has the lowest. From',
+    '1.6 on it has to be the first message. Over HTTP nothing is chosen: the lowest version counts, or the newest for',
+    'methods that the lowest does not have.',
+    '',
+    'What was subscribed to comes as a message without `id`: its `method` is that of the subscription, its `params` say of',
+    'what and the new status, if nothing else is said below. Errors are in [ERRORS.md](ERRORS.md), limits in',
+    '[LIMITS.md](LIMITS.md), and the same for programs is in [openrpc.json](openrpc.json).',
+    '',
     'Every method there is, with the protocol versions that have it. Parameters go by position or by name. Where an',
     'answer may be one of several, `|` stands between them; `?` marks what may be missing. What a call costs is shown',
-    'for the example; long answers cost more.',
+    'for the example; long answers cost more. Examples leave out `jsonrpc` and `id`.',
     '',
     '| method | versions | cost | |',
     '| --- | --- | --- | --- |',

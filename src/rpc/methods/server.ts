@@ -73,7 +73,7 @@ export const ping = defineMethod({
 function paddedPing(longestPong: number): RpcMethod {
   return defineMethod({
     name: 'server.ping',
-    summary: 'As before, and hides what is said: the client asks for an answer of a given length. Also a notification.',
+    summary: 'Keeps the session alive and hides what is said: the client asks for an answer of a given length.',
     params: z.object({
       pong_len: WholeNumber('Characters of padding in the answer.').optional(),
       data: Padding.optional(),
@@ -153,6 +153,7 @@ function features(): RpcMethod {
       protocol_max: z.string(),
       genesis_hash: Hash,
       hash_function: z.literal('sha256').optional().meta({ description: 'Until 1.6.' }),
+      services: z.array(z.string()).meta({ description: 'What the operator says of REPORT_SERVICES, as URLs.' }),
       mempool_complete: z
         .boolean()
         .meta({ description: 'False while the mempool is first loaded: confirmed data is served already.' }),
@@ -169,6 +170,7 @@ function features(): RpcMethod {
         protocol_max: '1.7',
         genesis_hash: '000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f',
         hash_function: 'sha256',
+        services: ['tcp://electrum.example.org:50001', 'ssl://electrum.example.org:50002'],
         mempool_complete: true,
       },
     },

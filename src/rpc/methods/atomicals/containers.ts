@@ -90,7 +90,7 @@ function validateItem(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'get_by_container_item_validate',
     summary:
-      'The same, and whether an item could be minted: the rule for its name, and its proof against the container.',
+      'As `get_by_container_item`, and whether an item could be minted: the rule for its name, and its proof against the container.',
     params: z.object({
       container: ContainerParam,
       item: NameParam,

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { atomicalRef } from '../../../atomicals/ids.ts'
+import { fromDisplayHex } from '../../../lib/bytes.ts'
 import { Hash, Hex } from '../../schemas.ts'
 
 /** Results that recur. Objects of the reference have many members: those that callers build on are named here. */
@@ -93,10 +95,11 @@ export const exampleGlobal = {
   atomicals_block_hashes: { '850000': EXAMPLE_HASH },
 }
 
+/** An atomical with the least that is told of one: what other methods than `get` show as an example. */
 export const exampleAtomical = {
   atomical_id: EXAMPLE_ID,
   atomical_number: 0,
-  atomical_ref: 'pw46tkcdc9q2554ngz7afnq5582pnpvyvjwp7rtm2tamrxkyvk9pni0'.slice(0, 52),
+  atomical_ref: atomicalRef(fromDisplayHex(EXAMPLE_TXID)),
   type: 'NFT' as const,
   confirmed: true,
   mint_info: { commit_txid: EXAMPLE_TXID, commit_index: 0, args: {}, meta: {}, ctx: {} },
@@ -117,4 +120,50 @@ export const exampleLocation = {
   scripthash: '238173637424fc0a1f7d95530527587a7fca4ab730aec08f184943e314a00e58',
   script: '5120440f72b9b4882d7d55bb66bdcecb1f8d3e88d4d511d3a5669ca59a42a98b5d7a',
   value: 1000,
+}
+
+const EXAMPLE_REVEAL = '0e493d3d583323cb586e62b6818dc8cdf92bb662389a2763c399f531a4844664'
+const exampleArgs = { request_realm: 'example', bitworkc: 'b708' }
+const exampleWork = { bitworkc: 'b708', bitworkr: null }
+
+/** The whole of one: an NFT that has a realm. */
+export const exampleRealm = {
+  ...exampleAtomical,
+  mint_info: {
+    commit_txid: EXAMPLE_TXID,
+    commit_index: 0,
+    commit_location: EXAMPLE_ID,
+    commit_tx_num: exampleCandidate.tx_num,
+    commit_height: exampleCandidate.commit_height,
+    reveal_location_txid: EXAMPLE_REVEAL,
+    reveal_location_index: 0,
+    reveal_location: `${EXAMPLE_REVEAL}i0`,
+    reveal_location_tx_num: 281,
+    reveal_location_height: exampleCandidate.reveal_location_height,
+    reveal_location_header:
+      '0000002043cc104d10afa96c899450d15f02a356ae0c8716d290fa4310a15f0c060a962bb15a544a5114233e0782852d78e008d45178489' +
+      '09d9d299feada74ec4c44281080f75465ffff7f2000000000',
+    reveal_location_blockhash: '73f553e7cdf4e7cd7f22f536a3fac400f6dd59d746965d293b78d656aece134b',
+    reveal_location_scripthash: exampleLocation.scripthash,
+    reveal_location_script: exampleLocation.script,
+    reveal_location_value: exampleLocation.value,
+    args: exampleArgs,
+    meta: {},
+    ctx: {},
+    $request_realm: 'example',
+    $immutable: false,
+    $bitwork: exampleWork,
+  },
+  $bitwork: exampleWork,
+  $realm_candidates: [exampleCandidate],
+  $request_realm_status: {
+    status: 'verified',
+    verified_atomical_id: EXAMPLE_ID,
+    note: 'Successfully verified and claimed realm for current Atomical.',
+  },
+  $request_realm: 'example',
+  subtype: 'realm',
+  $realm: 'example',
+  $full_realm_name: 'example',
+  mint_data: { fields: { args: exampleArgs } },
 }

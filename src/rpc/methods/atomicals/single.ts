@@ -22,6 +22,7 @@ import {
   exampleAtomical,
   exampleGlobal,
   exampleLocation,
+  exampleRealm,
   Global,
   Location,
 } from './results.ts'
@@ -29,7 +30,7 @@ import {
 interface Detail {
   readonly name: string
   readonly summary: string
-  /** Members that it adds to what `get` shows. */
+  /** Members that the example has besides the least that is told of an atomical. */
   readonly example: WireObject
   readonly add: (answers: AtomicalsAnswers, id: IdText) => Promise<WireObject>
 }
@@ -45,19 +46,21 @@ const exampleChange = { tx_num: 461, height: 117, txid: exampleLocation.txid, in
 const DETAILS: readonly Detail[] = [
   {
     name: 'get',
-    summary: 'An atomical: how it was minted, and what became of the name that it asked for.',
-    example: {},
+    summary:
+      'An atomical: how it was minted, and what became of the name that it asked for (its members: docs/ATOMICALS.md). ' +
+      'The examples of other methods show the least of one.',
+    example: exampleRealm,
     add: () => Promise.resolve({}),
   },
   {
     name: 'get_location',
-    summary: 'The same, and the outputs that it sits at: the first 50, and how many there are.',
+    summary: 'As `get`, and the outputs that it sits at: the first 50, and how many there are.',
     example: exampleLocations,
     add: (answers, id) => answers.locationInfo(id),
   },
   {
     name: 'get_state',
-    summary: 'The same, and the state after all changes.',
+    summary: 'As `get_location`, and the state after all changes.',
     example: { state: { latest: { colour: 'red' } }, ...exampleLocations },
     add: async (answers, id) => ({
       state: { latest: wireOf(await answers.queries.state(id), answers.shown) },
@@ -66,7 +69,7 @@ const DETAILS: readonly Detail[] = [
   },
   {
     name: 'get_state_history',
-    summary: 'The same, and every change of its state, the last first.',
+    summary: 'As `get_location`, and every change of its state, the last first.',
     example: { state: { history: [exampleChange] }, ...exampleLocations },
     add: async (answers, id) => ({
       state: { history: answers.changes(await answers.queries.changes(id)) },
@@ -75,7 +78,7 @@ const DETAILS: readonly Detail[] = [
   },
   {
     name: 'get_events',
-    summary: 'The same, and every event, the last first.',
+    summary: 'As `get_location`, and every event, the last first.',
     example: { events: { history: [exampleChange] }, ...exampleLocations },
     add: async (answers, id) => ({
       events: { history: answers.changes(await answers.queries.events(id)) },
@@ -84,7 +87,7 @@ const DETAILS: readonly Detail[] = [
   },
   {
     name: 'get_tx_history',
-    summary: 'The same, and the transactions that it was minted and moved in, the last block first.',
+    summary: 'As `get`, and the transactions that it was minted and moved in, the last block first.',
     example: { tx: { history: [{ tx_hash: exampleLocation.txid, height: 113 }] } },
     add: async (answers, id) => ({
       tx: { history: [...(await answers.txHistory(id)), ...answers.pendingHistory(id)] },
@@ -186,6 +189,7 @@ function getGlobal(kit: AtomicalsKit): RpcMethod {
 }
 
 function atLocation(kit: AtomicalsKit): RpcMethod {
+  const { atomical_id, atomical_number, atomical_ref, type } = exampleAtomical
   return atomicalsMethod({
     name: 'at_location',
     summary: 'What sits at an output, or sat there until it was spent.',
@@ -221,7 +225,7 @@ function atLocation(kit: AtomicalsKit): RpcMethod {
       params: [EXAMPLE_ID],
       result: {
         location_info: exampleLocation,
-        atomicals: [{ ...exampleAtomical, value: 1000 }],
+        atomicals: [{ atomical_id, atomical_number, atomical_ref, type, value: 1000 }],
       },
     },
     handler: (ctx, { location: { id } }) => sittingAt(kit.answers(ctx), id),

@@ -76,7 +76,7 @@ const TxIds = NameParam.meta({ description: `Transaction ids with commas between
 function transactions(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'transactions',
-    summary: 'The same for several transactions.',
+    summary: 'As `transaction`, for several transactions.',
     params: z.object({ txids: TxIds }),
     result: z.array(Detail),
     cost: ({ txids }) => 0.5 * (1 + Math.floor(txids.length / (TXID_HEX_SIZE + 1))),

@@ -124,7 +124,7 @@ function validatePsbt(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'validate_psbt_blueprint',
     summary:
-      'The same for the transaction of a PSBT. An operation counts only if it stands in the witness of a final input; ' +
+      'As `validate_tx_blueprint`, for the transaction of a PSBT. An operation counts only if it stands in the witness of a final input; ' +
       'decode_psbt looks into leaf scripts too.',
     params: z.object({ psbt_hex: PsbtParam }),
     result: Blueprint,
@@ -150,7 +150,8 @@ function decodeTx(kit: AtomicalsKit): RpcMethod {
 function decodePsbt(kit: AtomicalsKit): RpcMethod {
   return atomicalsMethod({
     name: 'decode_psbt',
-    summary: 'The same for a PSBT; the operation is that of its leaf scripts, or of the witnesses of final inputs.',
+    summary:
+      'As `decode_tx`, for a PSBT; the operation is that of its leaf scripts, or of the witnesses of final inputs.',
     params: z.object({ psbt_hex: PsbtParam }),
     result: Decoded,
     cost: ({ psbt_hex: text }) => broadcastCost(text),
