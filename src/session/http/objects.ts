@@ -2,6 +2,7 @@ import { findEnvelope } from '../../atomicals/envelope.ts'
 import { ShownValues, type Wire, wireOf, wireOfMap } from '../../atomicals/format/values.ts'
 import { parsePayload } from '../../atomicals/payload.ts'
 import { parseWholeTx } from '../../chain/tx.ts'
+import { DaemonError, ERROR_CODES, RpcError } from '../../errors.ts'
 import { fromHex } from '../../lib/bytes.ts'
 import type { CborMap } from '../../lib/cbor/values.ts'
 import { writeJson } from '../../rpc/json.ts'
@@ -25,6 +26,8 @@ const RESOLVERS: Readonly<Partial<Record<UrnKind, string>>> = {
 }
 const TXID_LENGTH = 64
 const NOT_FOUND = refusal(404, 'not found path')
+/** RPC_INVALID_ADDRESS_OR_KEY of bitcoind. */
+const NO_SUCH_TRANSACTION = -5
 
 /** `GET /urn/validate/<urn>`: how the URN is read. */
 export function validateUrn(text: string): HttpReply {
@@ -47,8 +50,15 @@ export async function objectReply(
     if (urn.kind === 'dat') return await objects.permanent(urn)
     return await objects.current(urn, query.has('firstimage') || query.has('image'))
   } catch (error) {
-    return around.caller.refused(error, 'urn')
+    const reply = around.caller.refused(error, 'urn')
+    return isMissing(error) ? { ...reply, status: 404 } : reply
   }
+}
+
+/** True of what a method says of an id that names nothing, and bitcoind of a transaction that there is not. */
+function isMissing(error: unknown): boolean {
+  if (error instanceof DaemonError) return error.daemonCode === NO_SUCH_TRANSACTION
+  return error instanceof RpcError && error.code === ERROR_CODES.badRequest.code
 }
 
 class Objects {

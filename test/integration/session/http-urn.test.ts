@@ -53,6 +53,15 @@ describe('a server with the corpus', () => {
     expect(meta.json()).toMatchObject({ name: 'art t5e1o' })
   })
 
+  it.each([
+    ['an id that nobody minted', `id:${'ab'.repeat(32)}i0`, 1],
+    ['an id that is none', `id:${'ab'.repeat(32)}i4000000000`, 1],
+    ['a transaction that there is not', `dat:${'ab'.repeat(32)}i0`, 2],
+  ])('answers 404 for %s, as for a name that nobody has', async (_what, object, code) => {
+    const answer = await client.ask({ path: `/urn/atom:btc:${object}` })
+    expect([answer.status, answer.json()]).toMatchObject([404, { success: false, code }])
+  })
+
   it('lets no file of a stranger run in its own name', async () => {
     for (const path of [`atom:btc:id:${PAGE}/index.html`, `atom:btc:id:${LOGO}/logo.svg`]) {
       const { status, headers } = await client.ask({ path: `/urn/${path}` })
