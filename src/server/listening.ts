@@ -1,4 +1,3 @@
-import { createSecureContext } from 'node:tls'
 import type { Settings } from '../config/settings.ts'
 import { SECURE_KINDS } from '../config/values.ts'
 import { storageErrorOf } from '../db/disk.ts'
@@ -10,7 +9,7 @@ import { CERTIFICATE_INTERVAL, CertificateFiles } from '../session/certificate-f
 import type { ListenTarget } from '../session/listeners.ts'
 import { DEFAULT_MANAGER, type ManagerOptions } from '../session/manager.ts'
 import { OPEN_FILES_RESERVED, openFilesLimit, sessionsWithin } from '../session/open-files.ts'
-import { readCertificate, selfSignedCertificate } from '../session/transports/certificate.ts'
+import { readCertificate, requireUsable, selfSignedCertificate } from '../session/transports/certificate.ts'
 import type { TlsMaterial } from '../session/transports/listener.ts'
 import { TrustedProxies } from '../session/transports/proxies.ts'
 import { connectionLimits, SECOND } from './options.ts'
@@ -93,8 +92,7 @@ async function certificate({ sslCertFile, sslKeyFile, dbDirectory, reportService
   }
 }
 
-/** Throws what OpenSSL says if the two are damaged, or do not belong to each other. */
 function usable(material: TlsMaterial): TlsMaterial {
-  createSecureContext(material)
+  requireUsable(material)
   return material
 }

@@ -1,10 +1,9 @@
 import { stat } from 'node:fs/promises'
-import { createSecureContext } from 'node:tls'
 import { isAbort, messageOf } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Service } from '../lib/service.ts'
 import type { Logger } from '../log.ts'
-import { readCertificate, wrongDates } from './transports/certificate.ts'
+import { readCertificate, requireUsable, wrongDates } from './transports/certificate.ts'
 import type { TlsMaterial } from './transports/listener.ts'
 
 export interface CertificateFilesOptions {
@@ -90,7 +89,7 @@ export class CertificateFiles implements Service {
     this.#seen = await this.#look()
     try {
       const material = await readCertificate(certFile, keyFile)
-      createSecureContext(material)
+      requireUsable(material)
       use(material)
       this.#inUse = material
       this.#told = undefined

@@ -2,6 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
+import { messageOf } from '../../errors.ts'
 import type { TlsMaterial } from './listener.ts'
 
 const CERT_FILE = 'selfsigned.crt'
@@ -10,8 +12,36 @@ const YEARS = 10
 
 /** Reads certificate chain and key (PEM). Throws what the file system says, with the path in it. */
 export async function readCertificate(certFile: string, keyFile: string): Promise<TlsMaterial> {
-  const [cert, key] = await Promise.all([readFile(certFile, 'utf8'), readFile(keyFile, 'utf8')])
+  const [cert, key] = await Promise.all([readText(certFile), readText(keyFile)])
   return { cert, key }
+}
+
+/** Of a folder the system does not say which it is. */
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const named = messageOf(error).includes(path)
+    throw named ? error : new Error(`${messageOf(error)} '${path}'`, { cause: error })
+  }
+}
+
+/** What OpenSSL means, for who does not know its errors. */
+const OPENSSL_WORDS: Readonly<Record<string, string>> = {
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: 'the key does not belong to the certificate',
+  ERR_OSSL_BAD_DECRYPT: 'the key has a passphrase; give one without',
+  ERR_MISSING_PASSPHRASE: 'the key has a passphrase; give one without',
+  ERR_OSSL_PEM_NO_START_LINE: 'one of the two files is no PEM',
+}
+
+/** Throws if the two are damaged, or do not belong to each other, in words. */
+export function requireUsable(material: TlsMaterial): void {
+  try {
+    createSecureContext(material)
+  } catch (error) {
+    const words = error instanceof Error && 'code' in error ? OPENSSL_WORDS[String(error.code)] : undefined
+    throw words === undefined ? error : new Error(`${words} (${messageOf(error)})`, { cause: error })
+  }
 }
 
 /**

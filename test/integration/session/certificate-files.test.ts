@@ -1,5 +1,6 @@
+import { createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
-import { copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
@@ -52,6 +53,14 @@ describe("the operator's certificate", () => {
     return String(socket.getPeerCertificate().subject.CN)
   }
 
+  async function encrypt(): Promise<void> {
+    const key = createPrivateKey(await readFile(path('key')))
+    await writeFile(
+      path('key'),
+      key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'abcd' }),
+    )
+  }
+
   const logged = (message: string) => written.filter((line) => line.includes(message)).length
 
   async function looked(): Promise<void> {
@@ -78,6 +87,7 @@ describe("the operator's certificate", () => {
     await copyFile(path('two/selfsigned.crt'), path('crt'))
     await looked()
     expect(logged('the old ones stay in use')).toBe(1)
+    expect(logged('the key does not belong to the certificate')).toBe(1)
     expect(await nameAt('ssl')).toBe('one.example')
     await looked()
     expect(logged('the old ones stay in use')).toBe(1)
@@ -87,12 +97,15 @@ describe("the operator's certificate", () => {
   })
 
   it.each([
-    { what: 'missing', change: async () => rm(path('key')) },
-    { what: 'no certificate', change: async () => writeFile(path('crt'), 'nonsense') },
-  ])('stays in use when a file is $what', async ({ change }) => {
+    { what: 'missing', change: async () => rm(path('key')), words: '/key' },
+    { what: 'no certificate', change: async () => writeFile(path('crt'), 'nonsense'), words: 'is no PEM' },
+    { what: 'encrypted', change: encrypt, words: 'the key has a passphrase; give one without' },
+    { what: 'a folder', change: async () => rm(path('key')).then(() => mkdir(path('key'))), words: "read '/" },
+  ])('stays in use when a file is $what, and says so', async ({ change, words }) => {
     await change()
     await looked()
     expect(logged('the old ones stay in use')).toBe(1)
+    expect(logged(words)).toBe(1)
     expect(await nameAt('wss')).toBe('one.example')
   })
 
