@@ -109,6 +109,11 @@ export class HttpPeer {
   }
 }
 
+const REMEDIES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'is it running, and is DAEMON_URL right?',
+  ENOTFOUND: 'is the host in DAEMON_URL right?',
+}
+
 /** One request and its answer. Settles exactly once, and leaves neither a timer nor a listener behind. */
 class Exchange {
   readonly #endpoint: Endpoint
@@ -192,7 +197,8 @@ class Exchange {
     const code = 'code' in error ? String(error.code) : error.name
     if (code === 'ECONNRESET' || code === 'EPIPE') return this.#failure('dropped', `hung up (${code})`, error)
     if (code.startsWith('HPE_')) return this.#failure('http', `does not speak HTTP (${code})`, error)
-    return this.#failure('unreachable', `cannot be reached (${code})`, error)
+    const remedy = REMEDIES[code] === undefined ? '' : `; ${REMEDIES[code]}`
+    return this.#failure('unreachable', `cannot be reached (${code})${remedy}`, error)
   }
 
   #failure(kind: NodeFailure['kind'], what: string, cause?: Error): NodeFailure {

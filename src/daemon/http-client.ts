@@ -160,7 +160,9 @@ export class RpcClient {
       return this.#failure('refused', `does not accept our address (HTTP 403; ${remedy})`)
     }
     if (status === 200) return this.#failure('half-answer', 'sent an answer that is no JSON-RPC reply', cause)
-    return this.#failure('http', `answered HTTP ${status} without a JSON-RPC reply`)
+    // 503 without one is bitcoind's own word for a full work queue.
+    const remedy = status === 503 ? '' : '; is that a bitcoind (DAEMON_URL)?'
+    return this.#failure('http', `answered HTTP ${status} without a JSON-RPC reply${remedy}`)
   }
 
   #resultOf(reply: Reply, id: number): RpcResult {

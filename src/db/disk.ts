@@ -76,8 +76,12 @@ export function storageErrorOf(error: unknown, attempt: string): StorageError {
   if (code === 'LEVEL_CORRUPTION') {
     return new StorageError('corrupt', `${attempt}: the database is damaged (${message})`, { cause: error })
   }
-  return new StorageError('io', `${attempt}: ${message}`, { cause: error })
+  const denied = DENIED_CODES.has(code) || /permission denied|read-only file system/i.test(message)
+  const remedy = denied ? ' (this user has to be able to write to DB_DIRECTORY and all that is in it)' : ''
+  return new StorageError('io', `${attempt}: ${message}${remedy}`, { cause: error })
 }
+
+const DENIED_CODES: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS'])
 
 /** The innermost code (classic-level wraps the cause that says something) and all messages. */
 function describeError(error: unknown): { readonly code: string; readonly message: string } {

@@ -254,7 +254,7 @@ describe('the command', () => {
     })
     undo.push(() => child.kill('SIGKILL'))
     const [said] = (await once(child.stderr.setEncoding('utf8'), 'data')) as [string]
-    expect(said).toBe(`bitcoind at ${url} cannot be reached (ECONNREFUSED)\n`)
+    expect(said).toBe(`bitcoind at ${url} cannot be reached (ECONNREFUSED); is it running, and is DAEMON_URL right?\n`)
     expect(await exitOf(child, 'SIGINT')).toBe(1)
     expect((await readdir(join(directory, 'db'))).filter((name) => name.startsWith('check-'))).toEqual([])
   })
