@@ -7,6 +7,7 @@ import { describeSchema, KEY_SPACES } from '../../src/db/layout.ts'
 import { ERROR_CODES } from '../../src/errors.ts'
 import type { MetricLabel } from '../../src/metrics.ts'
 import { describeAsJson, describeMethods } from '../../src/rpc/describe.ts'
+import { ERROR_COST, PARSE_ERROR_COST } from '../../src/rpc/failure.ts'
 import { METRICS } from '../../src/server-metrics/table.ts'
 import { REFUSALS } from '../../src/session/admission.ts'
 import { CLOSE_REASONS } from '../../src/session/transports/connection.ts'
@@ -77,7 +78,8 @@ function errorsPage(): string {
   return page(
     'Error codes',
     [
-      'What a client can see. Codes are stable; messages are for people.',
+      `What a client can see. Codes are stable; messages are for people. Each error costs ${ERROR_COST} on top of what was asked, a`,
+      `message that is no JSON ${PARSE_ERROR_COST}: a client that is refused again and again gets slower ([LIMITS.md](LIMITS.md)).`,
       '',
       '| code | name | meaning | reaction |',
       '| --- | --- | --- | --- |',
