@@ -137,20 +137,13 @@ export class PendingLayer {
     return this.rows.has(key) ? { value: this.rows.get(key) } : undefined
   }
 
-  /** Rows written with keys from `from` on and before `end`, in the order of keys. */
-  between(from: string, end: string): RowWrite[] {
+  /** Rows written with keys from `from` on and before `end`, in the order of keys or from the last, as they are asked for. */
+  *each(from: string, end: string, reverse = false): Generator<RowWrite, void, undefined> {
     const sorted = this.#inOrder()
-    return sorted
-      .slice(lowerBound(sorted, from), lowerBound(sorted, end))
-      .map((key) => ({ key, value: this.rows.get(key) }))
-  }
-
-  /** The same one after the other, made as they are asked for. */
-  *each(from: string, end: string): Generator<RowWrite, void, undefined> {
-    const sorted = this.#inOrder()
-    const last = lowerBound(sorted, end)
-    for (let i = lowerBound(sorted, from); i < last; i++) {
-      const key = sorted[i] ?? ''
+    const first = lowerBound(sorted, from)
+    const count = lowerBound(sorted, end) - first
+    for (let i = 0; i < count; i++) {
+      const key = sorted[reverse ? first + count - 1 - i : first + i] ?? ''
       yield { key, value: this.rows.get(key) }
     }
   }

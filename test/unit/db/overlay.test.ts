@@ -210,7 +210,12 @@ describe('pending blocks', () => {
       expect([...group]).toEqual([[key(2), write(2, 21).value]])
     }
     await expectRows()
-    expect(later.layer().between('xan', 'xao')).toEqual([write(1, undefined), write(2, 21), write(3, undefined)])
+    expect([...later.layer().each('xan', 'xao')]).toEqual([write(1, undefined), write(2, 21), write(3, undefined)])
+    expect([...later.layer().each('xan', 'xao', true)]).toEqual([
+      write(3, undefined),
+      write(2, 21),
+      write(1, undefined),
+    ])
     expect([...later.writes()].map(({ key: name }) => name)).toEqual([key(2), key(3)])
     const batch = store.batch()
     batch.del(THINGS.keyBytes(ann(1)))
@@ -218,7 +223,7 @@ describe('pending blocks', () => {
     await batch.write()
     later.standOnStore()
     await expectRows()
-    expect(later.layer().between('xan', 'xao')).toEqual([write(2, 21), write(3, undefined)])
+    expect([...later.layer().each('xan', 'xao')]).toEqual([write(2, 21), write(3, undefined)])
   })
 
   it('give layers that stay what they were', async () => {
@@ -235,11 +240,11 @@ describe('pending blocks', () => {
     pending.add(second.finish())
     const later = pending.layer()
     const key = THINGS.keyText(ann(2))
-    expect([empty.get(key), empty.between('x', 'y')]).toEqual([undefined, []])
+    expect([empty.get(key), [...empty.each('x', 'y')]]).toEqual([undefined, []])
     expect(layer.get(key)).toEqual({ value: write(2, 20).value })
-    expect(layer.between('xan', 'xao')).toEqual([write(2, 20)])
-    expect(later.between('xan', 'xao')).toEqual([write(1, 10)])
-    expect(later.between('xbo', 'xbp')).toEqual([])
+    expect([...layer.each('xan', 'xao')]).toEqual([write(2, 20)])
+    expect([...later.each('xan', 'xao')]).toEqual([write(1, 10)])
+    expect([...later.each('xbo', 'xbp')]).toEqual([])
     expect(later.get(THINGS.keyText(ann(9)))).toBeUndefined()
   })
 })
