@@ -318,15 +318,28 @@ export class Mempool {
       else if (!this.#isWaiting(txid)) fresh.push(txid)
     }
     throwIfAborted(signal)
-    const gone: string[] = []
     // The node names each id once, so if all of ours are among them none is gone.
-    if (known !== this.#graph.size || this.#orphans.size > 0 || this.#fetcher.unreadable.size > 0) {
-      const listed = new Set(txids)
-      for (const txid of this.#graph.txids()) if (!listed.has(txid)) gone.push(txid)
-      for (const txid of this.#orphans.txids()) if (!listed.has(txid)) this.#orphans.delete(txid)
-      for (const txid of this.#fetcher.unreadable) if (!listed.has(txid)) this.#fetcher.unreadable.delete(txid)
+    const isWhole = known === this.#graph.size && this.#orphans.size === 0 && this.#fetcher.unreadable.size === 0
+    return { gone: isWhole ? [] : await this.#goneFrom(txids, signal), fresh }
+  }
+
+  /** The transactions that are not listed any more. Of those that are here without being in the mempool nothing is left. */
+  async #goneFrom(txids: readonly string[], signal: AbortSignal): Promise<string[]> {
+    const listed = new Set<string>()
+    for (const [i, txid] of txids.entries()) {
+      if (i % COMPARED_AT_ONCE === COMPARED_AT_ONCE - 1) await nextTurn()
+      listed.add(txid)
     }
-    return { gone, fresh }
+    const gone: string[] = []
+    let looked = 0
+    for (const txid of this.#graph.txids()) {
+      if (++looked % COMPARED_AT_ONCE === 0) await nextTurn()
+      if (!listed.has(txid)) gone.push(txid)
+    }
+    throwIfAborted(signal)
+    for (const txid of this.#orphans.txids()) if (!listed.has(txid)) this.#orphans.delete(txid)
+    for (const txid of this.#fetcher.unreadable) if (!listed.has(txid)) this.#fetcher.unreadable.delete(txid)
+    return gone
   }
 
   /** Lets others have a turn as accept() does: a node that was started without its mempool lacks all that it had. */

@@ -14,6 +14,7 @@ import {
   txidsOf,
 } from '../../support/model-node.ts'
 import { ScriptedDaemon } from '../../support/scripted-daemon.ts'
+import { turnsDuring } from '../../support/turns.ts'
 
 const signal = new AbortController().signal
 const A = hashXOf(scriptNumber(11))
@@ -390,6 +391,32 @@ describe('Mempool', () => {
     expect(mempool.size).toBe(0)
     expect(touched.has(toLatin1(B))).toBe(true)
     expect(turns).toBeGreaterThanOrEqual(3)
+  })
+
+  it('lets others have turns while it looks for the one of very many that has gone', async () => {
+    const { node, mempool, coin, refresh } = world()
+    const count = 30_000
+    const fan = makeTx(
+      [coin(1)],
+      Array.from({ length: count }, () => ({ script: 11, value: 5_000n })),
+    )
+    const last = makeTx([coin(2)], [{ script: 12, value: 4_000n }])
+    // Not by accept(), which looks for what each is in conflict with.
+    for (const tx of [fan, last]) node.mempool.set(idOf(tx), tx)
+    for (let vout = 1; vout < count; vout++) {
+      const tx = makeTx([{ txid: fan.txid, vout }], [{ script: 0, value: 4_000n }])
+      node.mempool.set(idOf(tx), tx)
+    }
+    await refresh()
+    expect(mempool.size).toBe(count + 1)
+    node.mempool.delete(idOf(last))
+    const gone = await turnsDuring(refresh)
+    expect([...gone.result.touched]).toContain(toLatin1(B))
+    expect(mempool.size).toBe(count)
+    // All ids are gone through once where none is gone, and then twice more.
+    const { turns } = await turnsDuring(refresh)
+    expect(turns).toBeGreaterThanOrEqual(3)
+    expect(gone.turns).toBeGreaterThanOrEqual(2 * turns)
   })
 
   it('is not misled by an id that the node lists twice', async () => {
