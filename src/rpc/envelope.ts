@@ -5,7 +5,7 @@ import {
   JSONRPCServer,
 } from 'json-rpc-2.0'
 import { ERROR_CODES, InvariantError, type LimitName } from '../errors.ts'
-import type { Awaitable } from '../lib/awaitable.ts'
+import { type Awaitable, after } from '../lib/awaitable.ts'
 import type { LongText } from '../lib/long-text.ts'
 import type { Logger } from '../log.ts'
 import {
@@ -24,6 +24,7 @@ import {
 } from './dialect.ts'
 import { failureOf, type RpcFailure, toFailure } from './failure.ts'
 import { type Json, JsonError, type JsonFault, RawJson, readJson, writeJson } from './json.ts'
+import { writtenIfLong } from './json-in-turns.ts'
 import type { RpcContext } from './method.ts'
 import type { MethodRegistry } from './registry.ts'
 
@@ -165,7 +166,9 @@ export class Envelope {
 
   #dispatch({ id, method, params }: Entry, ctx: RpcContext): Awaitable<unknown> {
     const { registry } = this.#collaborators
-    return id === undefined ? registry.notify(method, params, ctx) : registry.call(method, params, ctx)
+    if (id === undefined) return registry.notify(method, params, ctx)
+    // As a part of the request: whoever asks for much has as few such answers written at a time as requests run.
+    return after(registry.call(method, params, ctx), (result) => writtenIfLong(result, ctx))
   }
 
   #refused(passage: Passage, error: unknown): JSONRPCResponse {

@@ -45,7 +45,7 @@ export class RawJson {
 /** How deep lists and objects may stand in each other; no request needs a tenth of it. */
 export const MAX_DEPTH = 64
 /** Nesting of answers: payloads in the chain go deeper than requests may. */
-const MAX_WRITTEN_DEPTH = 512
+export const MAX_WRITTEN_DEPTH = 512
 /** Digits of the longest integer that is read: making a bigint of text takes more than linear time. */
 const LONGEST_INTEGER = 1000
 
@@ -277,13 +277,17 @@ function isMembers(value: object): value is Readonly<Record<string, unknown>> {
 function writeDeep(value: unknown, depth: number): string {
   if (typeof value !== 'object' || value === null) return writePlain(value)
   if (value instanceof RawJson) return value.text
-  if (depth >= MAX_WRITTEN_DEPTH) throw new TypeError(`a value more than ${MAX_WRITTEN_DEPTH} deep`)
+  if (depth >= MAX_WRITTEN_DEPTH) throw tooDeep()
   if (Array.isArray(value)) return `[${value.map((item) => writeDeep(item, depth + 1)).join(',')}]`
   const members: string[] = []
   for (const [key, item] of Object.entries(value)) {
     if (item !== undefined) members.push(`${JSON.stringify(key)}:${writeDeep(item, depth + 1)}`)
   }
   return `{${members.join(',')}}`
+}
+
+export function tooDeep(): TypeError {
+  return new TypeError(`a value more than ${MAX_WRITTEN_DEPTH} deep`)
 }
 
 function writePlain(value: unknown): string {

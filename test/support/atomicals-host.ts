@@ -11,6 +11,7 @@ import { LiveMoment } from '../../src/mempool/live-moment.ts'
 import { Mempool } from '../../src/mempool/mempool.ts'
 import { ScriptCache } from '../../src/mempool/script-cache.ts'
 import { type Json, MAX_DEPTH, readJsonText, writeJson } from '../../src/rpc/json.ts'
+import { writtenIfLong } from '../../src/rpc/json-in-turns.ts'
 import type { RpcContext } from '../../src/rpc/method.ts'
 import { atomicalsMethods } from '../../src/rpc/methods/atomicals/table.ts'
 import { electrumMethods, withMethods } from '../../src/rpc/methods/table.ts'
@@ -149,7 +150,7 @@ export class AtomicalsHost {
     }
     try {
       const answer = await this.#registry.dispatch(method, params, ctx)
-      return { text: writeJson(answer), cost }
+      return { text: writeJson(await writtenIfLong(answer, ctx)), cost }
     } catch (error) {
       if (error instanceof RpcError) return { error: error.code, message: error.message, cost }
       if (error instanceof DaemonError) return { error: 2, cost }

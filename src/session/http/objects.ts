@@ -6,6 +6,7 @@ import { DaemonError, ERROR_CODES, RpcError } from '../../errors.ts'
 import { fromHex } from '../../lib/bytes.ts'
 import type { CborMap } from '../../lib/cbor/values.ts'
 import { writeJson } from '../../rpc/json.ts'
+import { writtenIfLong } from '../../rpc/json-in-turns.ts'
 import type { SharedSession } from '../shared.ts'
 import type { HttpReply, HttpRequest } from '../transports/connection.ts'
 import { isPicture, statedType, typeOfFile } from './media.ts'
@@ -86,7 +87,7 @@ class Objects {
       // Only to another object here: what a stranger wrote must not send anybody anywhere else.
       if (typeof elsewhere === 'string' && readUrn(elsewhere) !== undefined) return redirect(elsewhere)
     }
-    if (name === '') return json(200, writeJson(state ?? null))
+    if (name === '') return jsonReply(state)
     return Object.hasOwn(latest, name) ? fileReply(name, latest[name]) : NOT_FOUND
   }
 
@@ -97,7 +98,7 @@ class Objects {
     if (payload === undefined) return refusal(404, 'Not found')
     const name = fileName(urn)
     const value = name === '' ? undefined : payload.get(name)
-    if (name === '') return json(200, writeJson(hexInside(wireOfMap(payload, new ShownValues()))))
+    if (name === '') return jsonReply(hexInside(wireOfMap(payload, new ShownValues())))
     if (value === undefined) return NOT_FOUND
     return value instanceof Uint8Array
       ? { status: 200, contentType: typeOfFile(name), headers: FILE_HEADERS, body: value }
@@ -121,6 +122,10 @@ class Objects {
 /** What stands behind the first `/`. `$` names no file: it shows the whole, as the proxy does. */
 function fileName({ path, pathType }: Urn): string {
   return pathType === '/' && path !== undefined ? path.slice(1).trim() : ''
+}
+
+async function jsonReply(value: unknown): Promise<HttpReply> {
+  return json(200, writeJson(await writtenIfLong(value ?? null, {})))
 }
 
 /** Bytes as the file that they are, also where they stand beside a type that is stated; everything else as JSON. */

@@ -2,6 +2,7 @@ import { ERROR_CODES, RpcError } from '../../errors.ts'
 import { toHex } from '../../lib/bytes.ts'
 import { type RpcFailure, toFailure } from '../../rpc/failure.ts'
 import { writeJson } from '../../rpc/json.ts'
+import { writtenIfLong } from '../../rpc/json-in-turns.ts'
 import type { AtomicalsShape, RpcContext } from '../../rpc/method.ts'
 import type { SharedSession } from '../shared.ts'
 import type { HttpReply, HttpRequest } from '../transports/connection.ts'
@@ -51,7 +52,7 @@ export async function proxyCall(
         // A client gets a tag with an answer only, so there is one: whatever it was, it is that still.
         if (hasTag(request.ifNoneMatch, tag)) return undefined
       }
-      const result = await registry.dispatch(method, given.params, ctx)
+      const result = await writtenIfLong(await registry.dispatch(method, given.params, ctx), ctx)
       return result === undefined ? 'null' : writeJson(result)
     })
     if (text === undefined) return { etag: tag, ...NOT_MODIFIED }
