@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { InvariantError } from '../errors.ts'
 import { fromLatin1 } from '../lib/bytes.ts'
 import { CborMap } from '../lib/cbor/values.ts'
@@ -52,12 +53,27 @@ export interface Pasts {
   readonly txCount: number
 }
 
+/** Lets others have a turn; rejects where nobody waits any more for what is worked out. */
+export type Pause = () => Promise<unknown>
+
+/**
+ * Payloads of changes that are decoded before others get their turn, in bytes, and as how many more each of them counts:
+ * a few milliseconds' work, of many small ones as of few large ones.
+ */
+const BYTES_PER_TURN = 65_536
+const BYTES_PER_CHANGE = 256
+
 /** Where a parent's rules stand in its state. */
 const NAMESPACES = { subrealm: 'subrealms', dmitem: 'dmint' } as const satisfies Record<SubName, string>
 
 /** The rules that changes of a parent's state lead to. */
 export function rulesAfter(changes: readonly StateChange[], kind: SubName): readonly Rule[] | undefined {
-  return rulesOf(foldState(changes).get(NAMESPACES[kind]))
+  return rulesIn(foldState(changes), kind)
+}
+
+/** The rules that a parent's state has. */
+export function rulesIn(state: CborMap, kind: SubName): readonly Rule[] | undefined {
+  return rulesOf(state.get(NAMESPACES[kind]))
 }
 
 /** What changes of a container's state lead to. */
@@ -71,9 +87,11 @@ export interface RecordedChange extends StateChange, Pick<ChangeRow, 'txid' | 'v
 /** The past as rows have it. */
 export class RecordedPast implements Past {
   readonly #rows: RowSource
+  readonly #pause: Pause
 
-  constructor(rows: RowSource) {
+  constructor(rows: RowSource, pause: Pause = nextTurn) {
     this.#rows = rows
+    this.#pause = pause
   }
 
   atomical(id: IdText): AtomicalRow | undefined {
@@ -131,24 +149,45 @@ export class RecordedPast implements Past {
     return (await this.recorded(id, 'mod')).filter(({ height }) => height <= maxHeight)
   }
 
-  /** Changes of state, or events, in order. */
+  /** Changes of state, or events, in order; where they are many, with turns for others between. */
   async recorded(id: IdText, kind: ChangeKind): Promise<readonly RecordedChange[]> {
     const rows = await this.#rows.rows(CHANGES, withoutTxNum(CHANGES.keyText({ id, kind, txNum: 0 })))
-    return rows.map(({ key: { txNum }, value: { height, txid, vout, initial } }) => {
-      const whole = this.payload(txNum)
-      const payload = initial ? initialState(whole) : whole
-      if (payload === undefined) throw new InvariantError('a mint without a state was kept as a change')
-      return { txNum, height, txid, vout, payload }
-    })
+    const changes: RecordedChange[] = []
+    let work = 0
+    for (const { key, value } of rows) {
+      if (work >= BYTES_PER_TURN) {
+        await this.#pause()
+        work = 0
+      }
+      const bytes = this.#payloadBytes(key.txNum)
+      work += bytes.length + BYTES_PER_CHANGE
+      changes.push(changeOf(key.txNum, value, decodedMap(bytes)))
+    }
+    return changes
   }
 
   /** The payload of a transaction that is in the block hash and has one. */
   payload(txNum: number): CborMap {
-    const row = this.#rows.get(PAYLOADS, { txNum })
-    const payload = row === undefined ? undefined : decodeCbor(row.payload)
-    if (!(payload instanceof CborMap)) throw new InvariantError('a payload is missing, or is no map')
-    return payload
+    return decodedMap(this.#payloadBytes(txNum))
   }
+
+  #payloadBytes(txNum: number): Uint8Array {
+    const row = this.#rows.get(PAYLOADS, { txNum })
+    if (row === undefined) throw new InvariantError('a payload is missing')
+    return row.payload
+  }
+}
+
+function changeOf(txNum: number, { height, txid, vout, initial }: ChangeRow, whole: CborMap): RecordedChange {
+  const payload = initial ? initialState(whole) : whole
+  if (payload === undefined) throw new InvariantError('a mint without a state was kept as a change')
+  return { txNum, height, txid, vout, payload }
+}
+
+function decodedMap(bytes: Uint8Array): CborMap {
+  const payload = decodeCbor(bytes)
+  if (!(payload instanceof CborMap)) throw new InvariantError('a payload is no map')
+  return payload
 }
 
 /** The part of a key that is common to all rows of a name or an atomical: without prefix and transaction number. */

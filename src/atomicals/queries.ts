@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { TXID_KEY_SIZE } from '../db/layout.ts'
 import type { ChainView } from '../db/view.ts'
 import { fromLatin1, readUint32LE, toLatin1 } from '../lib/bytes.ts'
@@ -29,10 +30,10 @@ import {
 import { type DmintError, readDmint } from './mint/dmitem.ts'
 import { ParentMemory } from './parent-memory.ts'
 import { isRealmPath } from './parents.ts'
-import { type RecordedChange, RecordedPast, rulesAfter } from './past.ts'
+import { type Pause, type RecordedChange, RecordedPast, rulesIn } from './past.ts'
 import { type PagedRows, ViewRows } from './rows.ts'
 import { matchRule, type Rule } from './rules.ts'
-import { foldState } from './state.ts'
+import { foldInTurns } from './state.ts'
 import {
   type RequestStatus,
   requestStatus,
@@ -107,6 +108,13 @@ export interface DmintStatus {
   readonly dmint: CborValue | undefined
 }
 
+export interface QueriesOptions {
+  /** That names are judged at. */
+  readonly height: number
+  /** Between parts of what takes long. Default: the next turn of the event loop. */
+  readonly pause?: Pause
+}
+
 /** Domain values out of the rows of the index at one tip. Ids that nobody minted give undefined or empty lists. */
 export class AtomicalsQueries {
   readonly #rows: PagedRows
@@ -115,11 +123,13 @@ export class AtomicalsQueries {
   readonly #parents = new ParentMemory()
   /** Height that names are judged at. */
   readonly #height: number
+  readonly #pause: Pause
 
-  constructor(options: { readonly height: number }, rows: PagedRows) {
-    this.#height = options.height
+  constructor({ height, pause = nextTurn }: QueriesOptions, rows: PagedRows) {
+    this.#height = height
+    this.#pause = pause
     this.#rows = rows
-    this.#past = new RecordedPast(rows)
+    this.#past = new RecordedPast(rows, pause)
   }
 
   /** The index at the tip of a view; to be used while the view is open. */
@@ -228,7 +238,7 @@ export class AtomicalsQueries {
 
   /** State now, or after all changes up to a height. */
   async state(id: IdText, height: number = this.#height): Promise<CborMap> {
-    return foldState(await this.#past.changes(id, height))
+    return foldInTurns(await this.#past.changes(id, height), this.#pause)
   }
 
   /** Changes of state in chain order. */
@@ -284,9 +294,11 @@ export class AtomicalsQueries {
   }
 
   /** The rules of a parent by its state at a height, or undefined if there are none that are valid. */
-  rules(kind: SubName, parent: IdText, height: number = this.#height): Promise<readonly Rule[] | undefined> {
+  async rules(kind: SubName, parent: IdText, height: number = this.#height): Promise<readonly Rule[] | undefined> {
     const load = (): Promise<readonly RecordedChange[]> => this.#past.recorded(parent, 'mod')
-    return this.#parents.derive(parent, kind, height, load, (changes) => rulesAfter(changes, kind))
+    return this.#parents.derive(parent, kind, height, load, async (changes) =>
+      rulesIn(await foldInTurns(changes, this.#pause), kind),
+    )
   }
 
   /** The one of them that a name stands under. */

@@ -30,6 +30,8 @@ export interface WireObject {
 const MAX_DEPTH = 480
 /** Values that one answer shows of what others put into the chain: a few bytes can share their parts a million times. */
 const MAX_VALUES = 500_000
+/** Bytes of a byte string that take as long to show as a value. */
+const BYTES_PER_VALUE = 64
 const MS_PER_DAY = 86_400_000
 /** Size of an empty bytes object in Python, which the reference counts in `$len`. */
 const BYTES_OVERHEAD = 33
@@ -37,10 +39,21 @@ const BYTES_OVERHEAD = 33
 /** Counts what is shown, so that an answer ends. */
 export class ShownValues {
   #left = MAX_VALUES
+  #bytes = 0
+
+  /** How much was shown so far, in values. */
+  get work(): number {
+    return MAX_VALUES - this.#left + this.#bytes / BYTES_PER_VALUE
+  }
 
   take(): boolean {
     this.#left -= 1
     return this.#left >= 0
+  }
+
+  bytes(bytes: Uint8Array): WireObject {
+    this.#bytes += bytes.length
+    return wireBytes(bytes)
   }
 }
 
@@ -68,7 +81,7 @@ export function wireOf(value: CborValue | undefined, shown: ShownValues = new Sh
 }
 
 function wireOfObject(value: CborValue & object, shown: ShownValues, depth: number): Wire {
-  if (value instanceof Uint8Array) return wireBytes(value)
+  if (value instanceof Uint8Array) return shown.bytes(value)
   if (Array.isArray(value)) return value.map((item) => wireOf(item, shown, depth + 1))
   if (value instanceof CborMap || value instanceof CborFrozenMap) return wireOfMap(value, shown, depth)
   if (value instanceof CborTuple || value instanceof CborSet) {

@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AtomicalsHeights } from '../../../atomicals/constants.ts'
 import type { DeploySource } from '../../../atomicals/deploys.ts'
 import { AtomicalFormat, type AtomicalWire, scriptHashText } from '../../../atomicals/format/atomical.ts'
-import { ShownValues, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
+import { ShownInTurns } from '../../../atomicals/format/in-turns.ts'
+import { ShownValues, type Wire, type WireObject } from '../../../atomicals/format/values.ts'
 import { compactOfIdText, historyKey, idText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
 import { idOf as idBytes } from '../../../atomicals/ids.ts'
 import {
@@ -15,7 +16,7 @@ import {
   type SubName,
   type TopName,
 } from '../../../atomicals/layout.ts'
-import type { RecordedChange } from '../../../atomicals/past.ts'
+import type { Pause, RecordedChange } from '../../../atomicals/past.ts'
 import { AtomicalsQueries, type Holder, type NameEntry } from '../../../atomicals/queries.ts'
 import { type RowOf, ViewRows } from '../../../atomicals/rows.ts'
 import type { IdText } from '../../../atomicals/transfer/holding.ts'
@@ -97,6 +98,8 @@ export class AtomicalsAnswers {
   /** Of the view; each read is charged. */
   readonly rows: ViewRows
   readonly shown = new ShownValues()
+  /** Lets others have a turn. Rejects once the request has ended. */
+  readonly pause: Pause = () => nextTurn(undefined, { signal: this.ctx.signal })
   readonly #collaborators: AtomicalsCollaborators
   readonly #format: AtomicalFormat
   /** The last block that the answer knows of. */
@@ -119,7 +122,7 @@ export class AtomicalsAnswers {
     this.#past = past?.rows
     this.rows = new ViewRows(this.#past ?? this.view, (count) => ctx.charge(count * ROW_COST))
     this.queries = new AtomicalsQueries(
-      { height: pending === undefined ? this.height : this.height + 1 },
+      { height: pending === undefined ? this.height : this.height + 1, pause: this.pause },
       pending?.over(this.rows) ?? this.rows,
     )
     this.#format = new AtomicalFormat(this.queries, this.view, this.shown)
@@ -221,17 +224,25 @@ export class AtomicalsAnswers {
     return txNum < this.view.tip.txCount ? value : null
   }
 
+  /** The state after all changes. */
+  async state(id: IdText): Promise<Wire> {
+    return new ShownInTurns(this.shown, this.pause).wireOf(await this.queries.state(id))
+  }
+
   /** Changes of state, or events, the last first; those of the mempool without number and height. */
-  changes(recorded: readonly RecordedChange[]): WireObject[] {
-    return recorded
-      .map(({ txNum, height, txid, vout, payload }) => ({
+  async changes(recorded: readonly RecordedChange[]): Promise<WireObject[]> {
+    const shown = new ShownInTurns(this.shown, this.pause)
+    const changes: WireObject[] = []
+    for (const { txNum, height, txid, vout, payload } of recorded) {
+      changes.push({
         tx_num: this.#ifConfirmed(txNum, txNum),
         height: this.#ifConfirmed(txNum, height),
         txid: toDisplayHex(txid),
         index: vout,
-        data: wireOf(payload, this.shown),
-      }))
-      .reverse()
+        data: await shown.wireOf(payload),
+      })
+    }
+    return changes.reverse()
   }
 
   /** Confirmed transactions of an atomical, the last block first. Throws RpcError 10001 if there are too many. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { scriptHashText } from '../../../atomicals/format/atomical.ts'
-import { extend, type WireObject, wireOf } from '../../../atomicals/format/values.ts'
+import { extend, type WireObject } from '../../../atomicals/format/values.ts'
 import { compactOfIdText, indexOfIdText, txidOfIdText } from '../../../atomicals/id-text.ts'
 import { atomicalRef } from '../../../atomicals/ids.ts'
 import type { HeldRow, LocationRow } from '../../../atomicals/layout.ts'
@@ -63,7 +63,7 @@ const DETAILS: readonly Detail[] = [
     summary: 'As `get_location`, and the state after all changes.',
     example: { state: { latest: { colour: 'red' } }, ...exampleLocations },
     add: async (answers, id) => ({
-      state: { latest: wireOf(await answers.queries.state(id), answers.shown) },
+      state: { latest: await answers.state(id) },
       ...(await answers.locationInfo(id)),
     }),
   },
@@ -72,7 +72,7 @@ const DETAILS: readonly Detail[] = [
     summary: 'As `get_location`, and every change of its state, the last first.',
     example: { state: { history: [exampleChange] }, ...exampleLocations },
     add: async (answers, id) => ({
-      state: { history: answers.changes(await answers.queries.changes(id)) },
+      state: { history: await answers.changes(await answers.queries.changes(id)) },
       ...(await answers.locationInfo(id)),
     }),
   },
@@ -81,7 +81,7 @@ const DETAILS: readonly Detail[] = [
     summary: 'As `get_location`, and every event, the last first.',
     example: { events: { history: [exampleChange] }, ...exampleLocations },
     add: async (answers, id) => ({
-      events: { history: answers.changes(await answers.queries.events(id)) },
+      events: { history: await answers.changes(await answers.queries.events(id)) },
       ...(await answers.locationInfo(id)),
     }),
   },
