@@ -249,6 +249,7 @@ describe('answers of corpus A through the registry', () => {
       for (let cursor: Json = ''; cursor !== null; ) {
         const { result } = await host.ask(`blockchain.atomicals.${method}`, [...before, 2, 0, ...after, cursor])
         const page = result as { result: Json[]; next_cursor: Json }
+        expect(page.result, method).not.toHaveLength(0)
         whole.push(...page.result.map((entry) => canonical(entry)))
         cursor = page.next_cursor
       }

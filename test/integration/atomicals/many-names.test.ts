@@ -178,6 +178,21 @@ describe('searches among very many names', () => {
     expect(pages[0]?.next_cursor).toBeNull()
   })
 
+  it.each([
+    ['b-0000', false, false],
+    ['b-0000', true, false],
+    ['c-0000', false, true],
+    ['c-0000', true, true],
+  ])('end with the last page that has any, also where that is full (%s, reverse %s, verified %s)', async (...asked) => {
+    const [prefix, reverse, verified] = asked
+    const all = expected(prefix, { reverse, verified })
+    expect(all).toHaveLength(100)
+    const pages = await byCursor(prefix, reverse, 20, verified)
+    expect(pages.map(({ result }) => result.length)).toEqual([20, 20, 20, 20, 20])
+    expect(strip(pages.flatMap(({ result }) => result))).toEqual(all)
+    expect(pages.map(({ next_cursor: next }) => next === null)).toEqual([false, false, false, false, true])
+  })
+
   it('find what is behind very many by offset, with turns for others between', async () => {
     let turns = 0
     let isOver = false

@@ -230,6 +230,8 @@ interface ItemsPage {
 /** Of the names on a page, those that are verified. */
 async function dmintItems(answers: AtomicalsAnswers, container: IdText, { limit, offset, cursor }: ItemsPage) {
   const { queries, ctx } = answers
+  // With a cursor one more than is shown, to see whether there is a next page.
+  const most = cursor === undefined ? limit : limit + 1
   const names: { readonly name: string; readonly txNum: number }[] = []
   let beyond = cursor === undefined || cursor === '' ? undefined : { name: cursorName(cursor), txNum: LAST_TX_NUM }
   let toSkip = cursor === undefined ? offset : 0
@@ -238,18 +240,18 @@ async function dmintItems(answers: AtomicalsAnswers, container: IdText, { limit,
     const page = await queries.subnamesPage('dmitem', container, '', { limit: SCAN, reverse: false, beyond })
     for (const entry of page) {
       if (toSkip-- > 0 || names.at(-1)?.name === entry.name) continue
-      if (names.length === limit) break
+      if (names.length === most) break
       names.push(entry)
     }
     beyond = page.at(-1)
-    ended = page.length < SCAN || names.length === limit
+    ended = page.length < SCAN || names.length === most
   }
   const items: [string, WireObject][] = []
-  for (const { name } of names) {
+  for (const { name } of names.slice(0, limit)) {
     const { holder } = await queries.claims('dmitem', container, name)
     if (holder.status === 'verified') items.push([name, { status: 'verified', ...idMembers(holder.id) }])
   }
-  const last = names.length === limit ? names.at(-1)?.name : undefined
+  const last = names.length > limit ? names[limit - 1]?.name : undefined
   return { items: Object.fromEntries(items), ...nextCursor(cursor, last) }
 }
 

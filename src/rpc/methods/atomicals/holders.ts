@@ -125,13 +125,16 @@ function getDftMints(kit: AtomicalsKit): RpcMethod {
       const answers = kit.answers(ctx)
       const { limit }: Pick<Limit, 'limit'> = page ?? { limit: 100 }
       const beyond = cursor === undefined ? await mintBefore(answers, id, offset) : mintOf(cursor)
-      const mints = beyond === null ? [] : await answers.queries.mintsPage(id, limit, beyond)
-      const result = mints.map(({ script, value }) => {
+      // With a cursor one more than is shown, to see whether there is a next page.
+      const most = cursor === undefined ? limit : limit + 1
+      const mints = beyond === null ? [] : await answers.queries.mintsPage(id, most, beyond)
+      const shown = mints.slice(0, limit)
+      const result = shown.map(({ script, value }) => {
         const units = new Uint8Array(8)
         writeUint64LE(units, BigInt(value), 0)
         return toHex(concat(sha256d(script), units))
       })
-      const last = mints.length < limit ? undefined : mints.at(-1)
+      const last = mints.length > limit ? shown.at(-1) : undefined
       const next = last === undefined ? undefined : compactOfIdText(last.location)
       return { global: answers.global(), result, ...nextCursor(cursor, next) }
     },

@@ -50,13 +50,15 @@ async function search(answers: AtomicalsAnswers, over: SearchOver, options: Sear
 async function confirmedPage(answers: AtomicalsAnswers, over: SearchOver, options: SearchOptions) {
   const { ctx } = answers
   const source = over(answers)
-  const { limit, offset, verifiedOnly, cursor, word } = options
-  const result: WireObject[] = []
+  const { limit, offset, verifiedOnly, cursor } = options
+  // One more than is shown, to see whether there is a next page.
+  const most = cursor === undefined ? limit : limit + 1
+  const found: FoundEntry[] = []
   let beyond = cursor === undefined || cursor === '' ? undefined : nameOf(cursor)
   let toSkip = cursor === undefined ? Math.max(0, offset) : 0
   for (;;) {
     ctx.signal.throwIfAborted()
-    const size = Math.min(AT_ONCE, verifiedOnly ? AT_ONCE : toSkip + limit - result.length)
+    const size = Math.min(AT_ONCE, verifiedOnly ? AT_ONCE : toSkip + most - found.length)
     const entries = await source.page(size, beyond)
     const isLast = entries.length < size
     for (const group of groupsOf(entries, { beyond, isLast })) {
@@ -69,13 +71,26 @@ async function confirmedPage(answers: AtomicalsAnswers, over: SearchOver, option
       if (verifiedOnly && status !== 'verified') continue
       for (const entry of group.entries) {
         if (toSkip > 0) toSkip -= 1
-        else result.push(wireOfEntry(entry, word, status))
-        if (result.length === limit) return { result, ...nextCursor(cursor, cursorOf(entry)) }
+        else found.push({ entry, status })
+        if (found.length === most) return pageOf(found, options)
       }
     }
     beyond = entries.at(-1) ?? beyond
-    if (isLast) return { result, ...nextCursor(cursor, undefined) }
+    if (isLast) return pageOf(found, options)
   }
+}
+
+interface FoundEntry {
+  readonly entry: NameEntry
+  readonly status: string | null
+}
+
+/** `found`: those of the page, and with a cursor the one behind it if there is one. */
+function pageOf(found: readonly FoundEntry[], { limit, cursor, word }: SearchOptions) {
+  const shown = found.slice(0, limit)
+  const last = found.length > limit ? shown.at(-1) : undefined
+  const next = last === undefined ? undefined : cursorOf(last.entry)
+  return { result: shown.map(({ entry, status }) => wireOfEntry(entry, word, status)), ...nextCursor(cursor, next) }
 }
 
 /** Entries of a page that have one name. */
