@@ -1,4 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AnyKeySpace, KeySpace } from '../db/layout.ts'
+import { lowerBound } from '../db/overlay.ts'
 import type { PageOptions } from '../db/view.ts'
 import { invariant } from '../errors.ts'
 import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
@@ -23,6 +25,9 @@ const GROUP_SIZES: ReadonlyMap<AnyKeySpace, number> = new Map<AnyKeySpace, numbe
   [MINTS, 1 + ID_SIZE],
 ])
 
+/** Rows that are put together before others get their turn: a millisecond or two. */
+const ROWS_PER_TURN = 2_048
+
 /** Rows of which all that were written are asked for. */
 const LISTED: ReadonlySet<AnyKeySpace> = new Set<AnyKeySpace>([ATOMICALS, NAMES, SUBNAMES])
 
@@ -32,6 +37,7 @@ const LISTED: ReadonlySet<AnyKeySpace> = new Set<AnyKeySpace>([ATOMICALS, NAMES,
  */
 export class RowVersions {
   readonly #versions = new Map<string, Version[]>()
+  /** Keys by group, each group in order. */
   readonly #groups = new Map<string, string[]>()
   readonly #listed = new Map<AnyKeySpace, string[]>()
 
@@ -51,16 +57,25 @@ export class RowVersions {
     return this.#versions.get(text)?.findLast(({ at }) => at < upTo)
   }
 
-  /** Rows whose keys begin with `start` (prefix included) that were written below `upTo`, in no order. */
-  *written(space: AnyKeySpace, start: string, upTo: number): Generator<readonly [key: string, value: unknown]> {
+  /**
+   * Rows whose keys begin with `start` (prefix included) that were written below `upTo`, by key or from the last one to
+   * the first; with `beyond` those behind that key. More may be written while they are gone through.
+   */
+  *written(space: AnyKeySpace, start: string, upTo: number, { beyond, reverse = false }: Part = {}): Generator<Edit> {
     const size = GROUP_SIZES.get(space)
     invariant(
       size !== undefined && start.length >= size,
       `unconfirmed rows of ${space.name} are not asked for together`,
     )
-    for (const key of this.#groups.get(start.slice(0, size)) ?? []) {
-      const version = key.startsWith(start) ? this.read(key, upTo) : undefined
-      if (version !== undefined) yield [key, version.value]
+    const keys = this.#groups.get(start.slice(0, size)) ?? []
+    let count = keys.length
+    let at = firstOf(keys, start, beyond, reverse)
+    for (let key = keys[at]; key?.startsWith(start) === true; key = keys[at]) {
+      const version = this.read(key, upTo)
+      if (version !== undefined) yield { key, value: version.value }
+      if (keys.length === count) at += reverse ? -1 : 1
+      else at = firstOf(keys, start, key, reverse)
+      count = keys.length
     }
   }
 
@@ -77,8 +92,34 @@ export class RowVersions {
   #group(space: AnyKeySpace, text: string): void {
     const size = GROUP_SIZES.get(space)
     if (size === undefined) return
-    pushTo(this.#groups, text.slice(0, size), text)
+    const name = text.slice(0, size)
+    const group = this.#groups.get(name)
+    if (group === undefined) this.#groups.set(name, [text])
+    else group.splice(lowerBound(group, text), 0, text)
   }
+}
+
+/** Which rows of those that begin alike are gone through. */
+interface Part {
+  readonly beyond?: string | undefined
+  readonly reverse?: boolean
+}
+
+/** A row that was written; taken away where `value` is undefined. */
+interface Edit {
+  readonly key: string
+  readonly value: unknown
+}
+
+/** Where to begin among keys in order. */
+function firstOf(keys: readonly string[], start: string, beyond: string | undefined, reverse: boolean): number {
+  if (!reverse) {
+    const at = lowerBound(keys, beyond === undefined || beyond < start ? start : beyond)
+    return keys[at] === beyond ? at + 1 : at
+  }
+  // Behind all that go on with `start`: the characters of keys are bytes.
+  const end = lowerBound(keys, `${start}\u0100`)
+  return Math.min(end, beyond === undefined ? end : lowerBound(keys, beyond)) - 1
 }
 
 function pushTo<K>(lists: Map<K, string[]>, name: K, text: string): void {
@@ -111,15 +152,83 @@ export class VersionedRows implements PagedRows {
   async page<K, V>(space: KeySpace<K, V>, start: Uint8Array, options: PageOptions): Promise<readonly RowOf<K, V>[]> {
     const { beyond, reverse = false, limit } = options
     const from = beyond === undefined ? undefined : String.fromCharCode(space.prefix) + toLatin1(beyond)
-    const written = [...this.#versions.written(space, textOf(space, start), this.#upTo)].filter(
-      ([key]) => from === undefined || (reverse ? key < from : key > from),
-    )
-    // As many more as can be taken away again.
-    const below = await this.#base.page(space, start, { ...options, limit: limit + written.length })
-    const rows = merged(space, below, written)
-    if (reverse) rows.reverse()
-    return rows.slice(0, limit)
+    const written = this.#versions.written(space, textOf(space, start), this.#upTo, { beyond: from, reverse })
+    const edits = new Edits(written, reverse)
+    const rows: RowOf<K, V>[] = []
+    let work = 0
+    // Of the rows below some may have been taken away: then more of them are read.
+    for (let last = beyond, isLast = false; !isLast && rows.length < limit; ) {
+      const wanted = limit - rows.length
+      const below = await this.#base.page(space, start, { beyond: last, reverse, limit: wanted })
+      const end = below.at(-1)
+      isLast = below.length < wanted || end === undefined
+      last = end === undefined ? last : space.keyBytes(end.key).subarray(1)
+      for (const row of withEdits(space, below, edits, isLast)) {
+        if (++work % ROWS_PER_TURN === 0) await nextTurn()
+        if (row !== undefined) rows.push(row)
+        if (rows.length === limit) break
+      }
+    }
+    return rows
   }
+}
+
+/** What was written, in order. */
+class Edits {
+  readonly #written: Iterator<Edit, void>
+  readonly #reverse: boolean
+  #next: Edit | undefined
+
+  constructor(written: Iterator<Edit, void>, reverse = false) {
+    this.#written = written
+    this.#reverse = reverse
+    this.#go()
+  }
+
+  get isEmpty(): boolean {
+    return this.#next === undefined
+  }
+
+  /** Takes out the one that comes first, unless that is behind `last`. */
+  take(last?: string): Edit | undefined {
+    const next = this.#next
+    if (next === undefined) return undefined
+    if (last !== undefined && (this.#reverse ? next.key < last : next.key > last)) return undefined
+    this.#go()
+    return next
+  }
+
+  #go(): void {
+    const { done, value } = this.#written.next()
+    this.#next = done === true || value === undefined ? undefined : value
+  }
+}
+
+/** Rows below with the edits up to the last of them, or `all`; undefined in place of a row that is gone. */
+function* withEdits<K, V>(
+  space: KeySpace<K, V>,
+  below: readonly RowOf<K, V>[],
+  edits: Edits,
+  all: boolean,
+): Generator<RowOf<K, V> | undefined> {
+  for (const row of below) {
+    let isReplaced = false
+    if (!edits.isEmpty) {
+      const text = space.keyText(row.key)
+      for (let edit = edits.take(text); edit !== undefined; edit = edits.take(text)) {
+        isReplaced ||= edit.key === text
+        yield rowOf(space, edit)
+      }
+    }
+    if (!isReplaced) yield row
+  }
+  if (!all) return
+  for (let edit = edits.take(); edit !== undefined; edit = edits.take()) yield rowOf(space, edit)
+}
+
+function rowOf<K, V>(space: KeySpace<K, V>, { key, value }: Edit): RowOf<K, V> | undefined {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written under a key of this space, whose prefix no other has
+  return value === undefined ? undefined : { key: space.readKey(fromLatin1(key)), value: value as V }
 }
 
 /** The same for whoever writes the rows. What is below can be another source of the same rows at each turn. */
@@ -168,28 +277,20 @@ function textOf(space: AnyKeySpace, start: Uint8Array): string {
   return String.fromCharCode(space.prefix) + toLatin1(start)
 }
 
-function withWritten<K, V>(
+async function withWritten<K, V>(
   space: KeySpace<K, V>,
   below: readonly RowOf<K, V>[],
   versions: RowVersions,
   start: Uint8Array,
   upTo: number,
-): readonly RowOf<K, V>[] {
-  const written = [...versions.written(space, textOf(space, start), upTo)]
-  return written.length === 0 ? below : merged(space, below, written)
-}
-
-/** In the order of keys. */
-function merged<K, V>(
-  space: KeySpace<K, V>,
-  below: readonly RowOf<K, V>[],
-  written: readonly (readonly [key: string, value: unknown])[],
-): RowOf<K, V>[] {
-  const rows = new Map(below.map((row) => [space.keyText(row.key), row]))
-  for (const [key, value] of written) {
-    if (value === undefined) rows.delete(key)
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as above
-    else rows.set(key, { key: space.readKey(fromLatin1(key)), value: value as V })
+): Promise<readonly RowOf<K, V>[]> {
+  const edits = new Edits(versions.written(space, textOf(space, start), upTo))
+  if (edits.isEmpty) return below
+  const rows: RowOf<K, V>[] = []
+  let work = 0
+  for (const row of withEdits(space, below, edits, true)) {
+    if (++work % ROWS_PER_TURN === 0) await nextTurn()
+    if (row !== undefined) rows.push(row)
   }
-  return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
+  return rows
 }
