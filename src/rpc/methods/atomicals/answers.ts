@@ -72,6 +72,8 @@ const MOST_HASHES = 100
 const LISTED_LOCATIONS = 50
 /** Outputs that are looked at before others get their turn. */
 const OUTPUTS_PER_TURN = 200
+/** Rows of the mempool that are looked at before others get their turn. */
+const WRITTEN_PER_TURN = 1_000
 
 function notFound({ text }: AtomicalRef): RpcError {
   return badRequest(`"${clip(text)}" is not found`)
@@ -255,28 +257,40 @@ export class AtomicalsAnswers {
       .sort((a, b) => b.height - a.height)
   }
 
-  /** Atomicals that the mempool mints, in the order in which they came. */
-  pendingMints(): IdText[] {
-    return this.#written(ATOMICALS).map(({ key: { id } }) => id)
+  /** Atomicals that the mempool mints, in the order in which they came: the first `limit` of them. */
+  async pendingMints(limit: number): Promise<IdText[]> {
+    return (await this.#written(ATOMICALS, () => true, limit)).map(({ key: { id } }) => id)
   }
 
-  /** Claims that the mempool makes on names of a kind, in the order in which they came. */
-  pendingNames(kind: TopName): NameEntry[] {
-    return this.#written(NAMES)
-      .filter(({ key }) => key.kind === kind)
-      .map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
+  /** Claims that the mempool makes on names of a kind that begin with `prefix`, in the order in which they came. */
+  async pendingNames(kind: TopName, prefix: string): Promise<NameEntry[]> {
+    const rows = await this.#written(NAMES, (key) => key.kind === kind && key.name.startsWith(prefix))
+    return rows.map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
   }
 
   /** The same on names below a parent. */
-  pendingSubnames(kind: SubName, parent: IdText): NameEntry[] {
-    return this.#written(SUBNAMES)
-      .filter(({ key }) => key.kind === kind && key.parent === parent)
-      .map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
+  async pendingSubnames(kind: SubName, parent: IdText, prefix: string): Promise<NameEntry[]> {
+    const rows = await this.#written(
+      SUBNAMES,
+      (key) => key.kind === kind && key.parent === parent && key.name.startsWith(prefix),
+    )
+    return rows.map(({ key: { name, txNum }, value }) => ({ name, txNum, ...value }))
   }
 
-  #written<K, V>(space: KeySpace<K, V>): readonly RowOf<K, V>[] {
-    const rows = [...(this.#pending?.written(space) ?? [])]
-    this.ctx.charge(rows.length * ROW_COST)
+  /** Rows of the mempool that are wanted, with turns for others between: a hundred thousand may wait there. */
+  async #written<K, V>(
+    space: KeySpace<K, V>,
+    isWanted: (key: K) => boolean,
+    limit = Number.POSITIVE_INFINITY,
+  ): Promise<readonly RowOf<K, V>[]> {
+    const rows: RowOf<K, V>[] = []
+    let looked = 0
+    for (const row of this.#pending?.written(space) ?? []) {
+      if (rows.length >= limit) break
+      if (++looked % WRITTEN_PER_TURN === 0) await this.pause()
+      if (isWanted(row.key)) rows.push(row)
+    }
+    this.ctx.charge(looked * ROW_COST)
     return rows
   }
 

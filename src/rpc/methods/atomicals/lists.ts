@@ -72,7 +72,7 @@ async function pendingMints(
   const pending = await answers.unconfirmed()
   if (pending === undefined) return {}
   const unconfirmed: AtomicalWire[] = []
-  for (const id of pending.pendingMints().slice(0, limit)) {
+  for (const id of await pending.pendingMints(limit)) {
     answers.ctx.signal.throwIfAborted()
     unconfirmed.push(await pending.wireOf(id))
   }

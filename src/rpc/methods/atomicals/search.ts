@@ -6,6 +6,7 @@ import type { TopName } from '../../../atomicals/layout.ts'
 import type { NameAnswer, NameEntry } from '../../../atomicals/queries.ts'
 import { byText } from '../../../atomicals/transfer/holding.ts'
 import { toHex } from '../../../lib/bytes.ts'
+import { sortedInTurns } from '../../../lib/sort.ts'
 import type { RpcMethod } from '../../method.ts'
 import type { AtomicalsAnswers } from './answers.ts'
 import { type AtomicalsKit, atomicalsMethod, badCursor, nextCursor } from './kit.ts'
@@ -26,14 +27,13 @@ interface Search {
   /** The same out of all that asked for a name, by commit: read already. */
   readonly holderAmong: (entries: readonly NameEntry[]) => NameStatus
   /** Claims that are not confirmed. */
-  readonly pending: () => readonly NameEntry[]
+  readonly pending: () => Promise<readonly NameEntry[]>
 }
 
 /** The search over the chain, or over the mempool on top of it. */
 type SearchOver = (answers: AtomicalsAnswers) => Search
 
 interface SearchOptions {
-  readonly prefix: string
   readonly reverse: boolean
   readonly limit: number
   readonly offset: number
@@ -127,24 +127,33 @@ async function statusOf({ name, entries, isWhole }: Group, source: Search, rever
 async function pendingClaims(
   answers: AtomicalsAnswers,
   over: SearchOver,
-  { prefix, reverse, limit, offset, verifiedOnly, cursor, word }: SearchOptions,
+  { reverse, limit, offset, verifiedOnly, cursor, word }: SearchOptions,
 ): Promise<{ readonly unconfirmed?: WireObject[] }> {
   const isFirst = offset <= 0 && (cursor === undefined || cursor === '')
   const mempool = isFirst && !verifiedOnly ? await answers.unconfirmed() : undefined
   if (mempool === undefined) return {}
   const { pending, holder } = over(mempool)
-  const claims = pending()
-    .filter(({ name, id }) => name.startsWith(prefix) && answers.queries.atomical(id) === undefined)
-    .sort((a, b) => (byText(a.name, b.name) || a.txNum - b.txNum) * (reverse ? -1 : 1))
-    .slice(0, limit)
   const unconfirmed: WireObject[] = []
-  for (const claim of claims) {
+  const claims = await pending()
+  for (const at of await orderOf(claims, reverse)) {
+    const claim = claims[at]
+    if (claim === undefined || unconfirmed.length === limit) break
     answers.ctx.signal.throwIfAborted()
+    if (answers.queries.atomical(claim.id) !== undefined) continue
     const { status } = (await holder(claim.name)).holder
     const wire = wireOfEntry(claim, word, status === 'none' ? null : status)
     unconfirmed.push({ ...wire, tx_num: claim.txNum < answers.view.tip.txCount ? claim.txNum : null })
   }
   return unconfirmed.length === 0 ? {} : { unconfirmed }
+}
+
+/** The order of claims by name and then by commit, found with turns for others between where they are many. */
+function orderOf(claims: readonly NameEntry[], reverse: boolean): Promise<Uint32Array> {
+  return sortedInTurns(claims.length, (one, other) => {
+    const [a, b] = [claims[one], claims[other]]
+    if (a === undefined || b === undefined) return 0
+    return (byText(a.name, b.name) || a.txNum - b.txNum) * (reverse ? -1 : 1)
+  })
 }
 
 function wireOfEntry({ id, txNum, name }: NameEntry, word: string, status: string | null): WireObject {
@@ -214,7 +223,7 @@ interface SearchParams {
 
 function optionsOf(
   { limit, offset = 0, is_verified_only: verifiedOnly = false, cursor }: SearchParams,
-  order: Pick<SearchOptions, 'prefix' | 'reverse' | 'word'>,
+  order: Pick<SearchOptions, 'reverse' | 'word'>,
 ): SearchOptions {
   return { ...order, limit: limit?.limit ?? 100, offset, verifiedOnly, cursor }
 }
@@ -240,9 +249,9 @@ function findNames(kit: AtomicalsKit, kind: TopName, word: string): RpcMethod {
         page: (limit, beyond) => answers.queries.namesPage(kind, start, { limit, reverse, beyond }),
         holder: (name) => answers.queries.name(kind, name),
         holderAmong: (entries) => answers.queries.holderAmong(entries),
-        pending: () => answers.pendingNames(kind),
+        pending: () => answers.pendingNames(kind, start),
       })
-      return search(kit.answers(ctx), over, optionsOf(params, { prefix: start, reverse, word }))
+      return search(kit.answers(ctx), over, optionsOf(params, { reverse, word }))
     },
   })
 }
@@ -278,9 +287,9 @@ function findSubrealms(kit: AtomicalsKit): RpcMethod {
         page: (limit, beyond) => answers.queries.subnamesPage('subrealm', parent, prefix, { limit, reverse, beyond }),
         holder: (name) => answers.queries.claims('subrealm', parent, name),
         holderAmong: (entries) => answers.queries.claimHolderAmong(entries),
-        pending: () => answers.pendingSubnames('subrealm', parent),
+        pending: () => answers.pendingSubnames('subrealm', parent, prefix),
       })
-      return search(kit.answers(ctx), over, optionsOf(params, { prefix, reverse, word: 'subrealm' }))
+      return search(kit.answers(ctx), over, optionsOf(params, { reverse, word: 'subrealm' }))
     },
   })
 }
