@@ -74,6 +74,9 @@ const LISTED_LOCATIONS = 50
 const OUTPUTS_PER_TURN = 200
 /** Rows of the mempool that are looked at before others get their turn. */
 const WRITTEN_PER_TURN = 1_000
+/** Things that are shown before others get their turn, or fewer that are large, in values. */
+const SHOWN_PER_TURN = 20
+const VALUES_PER_TURN = 8_192
 
 function notFound({ text }: AtomicalRef): RpcError {
   return badRequest(`"${clip(text)}" is not found`)
@@ -102,6 +105,9 @@ export class AtomicalsAnswers {
   readonly shown = new ShownValues()
   /** Lets others have a turn. Rejects once the request has ended. */
   readonly pause: Pause = () => nextTurn(undefined, { signal: this.ctx.signal })
+  /** What was shown since the last turn: how many things, and how much before it. */
+  #things = 0
+  #work = 0
   readonly #collaborators: AtomicalsCollaborators
   readonly #format: AtomicalFormat
   /** The last block that the answer knows of. */
@@ -195,6 +201,15 @@ export class AtomicalsAnswers {
 
   async wireOf(id: IdText): Promise<AtomicalWire> {
     return (await this.atomical({ id, text: compactOfIdText(id) })).wire
+  }
+
+  /** To be called for each of many things that are shown: others have a turn now and then. Rejects once the request has ended. */
+  letOthers(): Promise<unknown> | undefined {
+    this.#things += 1
+    if (this.#things < SHOWN_PER_TURN && this.shown.work - this.#work < VALUES_PER_TURN) return undefined
+    this.#things = 0
+    this.#work = this.shown.work
+    return this.pause()
   }
 
   /** The members that say where an atomical is. */

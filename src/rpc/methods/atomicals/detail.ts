@@ -93,11 +93,14 @@ async function transactionOf({ view, ctx }: AtomicalsAnswers, { txid, height }: 
   return parseWholeTx(await ctx.daemon.rawTransaction(toDisplayHex(txid), block, ctx.signal))
 }
 
-/** The name of what a transaction did. One that burnt everything without an operation is a transfer all the same. */
-export function opOf(activity: ActivityRow | undefined, operation: PayloadRow | undefined): string {
+/**
+ * The name of what a transaction did. One that burnt everything without an operation is a transfer all the same; only of
+ * such is `operation` asked for, which has the whole payload.
+ */
+export function opOf(activity: ActivityRow | undefined, operation: () => PayloadRow | undefined): string {
   if (activity === undefined) return ''
   if (activity.op !== 'none') return activity.op
-  return activity.spent.length > 0 && operation === undefined ? 'transfer' : ''
+  return activity.spent.length > 0 && operation() === undefined ? 'transfer' : ''
 }
 
 export async function detailOf(answers: AtomicalsAnswers, place: CountedTx): Promise<DetailWire> {
@@ -116,7 +119,7 @@ export async function detailOf(answers: AtomicalsAnswers, place: CountedTx): Pro
       burned_fts: Object.fromEntries((activity?.burnt ?? []).map(({ id, value }) => [compactOfIdText(id), value])),
       is_cleanly_assigned: activity?.clean ?? true,
     },
-    op: opOf(activity, queries.operation(place.txNum)),
+    op: opOf(activity, () => queries.operation(place.txNum)),
   }
 }
 

@@ -55,6 +55,7 @@ function listAtomicals(kit: AtomicalsKit): RpcMethod {
       const result = []
       for (const number of numbersOf(answers, limit, offset, asc)) {
         ctx.signal.throwIfAborted()
+        await answers.letOthers()
         result.push((await answers.atomical({ number, text: String(number) })).wire)
       }
       const global = answers.global()
@@ -74,6 +75,7 @@ async function pendingMints(
   const unconfirmed: AtomicalWire[] = []
   for (const id of await pending.pendingMints(limit)) {
     answers.ctx.signal.throwIfAborted()
+    await pending.letOthers()
     unconfirmed.push(await pending.wireOf(id))
   }
   return unconfirmed.length === 0 ? {} : { unconfirmed }

@@ -141,7 +141,7 @@ async function followName(
 const NO_PAYMENT = { payment: null, payment_type: null, payment_subtype: null, applicable_rule: null }
 
 async function realmInfo(answers: AtomicalsAnswers, fullName: string): Promise<WireObject> {
-  const parts = fullName.split('.')
+  const parts = fullName.split('.', MOST_PARTS + 1)
   if (parts.length > MOST_PARTS) throw badRequest(`full_name: has more than ${MOST_PARTS} parts`)
   const { found, last: asked, ask } = await followName(answers, parts)
   const claims = await claimsInMempool(answers, asked, ask)

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import type { AtomicalWire } from '../../../atomicals/format/atomical.ts'
 import type { Wire, WireObject } from '../../../atomicals/format/values.ts'
@@ -24,9 +23,6 @@ import {
   Global,
 } from './results.ts'
 import { HeldAmounts, MayCarryIds, mayCarryIds, shapedAmounts, shapeFor } from './shape.ts'
-
-/** Atomicals that are shown before others get their turn: what is said of one may all be in memory. */
-const SHOWN_PER_TURN = 50
 
 /** What a script holds of an atomical: what is confirmed, and what the mempool adds to it or takes away. */
 interface Sum {
@@ -84,10 +80,10 @@ async function* shownInTurns(
   readonly sum: Sum
   readonly isConfirmed: boolean
 }> {
-  let shown = 0
   for (const [id, sum] of sums) {
     answers.ctx.signal.throwIfAborted()
-    if (++shown % SHOWN_PER_TURN === 0) await nextTurn()
+    // What is said of one may all be in memory.
+    await answers.letOthers()
     const wire = await wireOfAny(answers, id)
     invariant(wire !== undefined || sum.may_carry !== undefined, 'an atomical is nowhere')
     yield { id: compactOfIdText(id), wire, sum, isConfirmed: confirmed.has(id) }

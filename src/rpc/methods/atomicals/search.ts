@@ -139,6 +139,7 @@ async function pendingClaims(
     const claim = claims[at]
     if (claim === undefined || unconfirmed.length === limit) break
     answers.ctx.signal.throwIfAborted()
+    await mempool.letOthers()
     if (answers.queries.atomical(claim.id) !== undefined) continue
     const { status } = (await holder(claim.name)).holder
     const wire = wireOfEntry(claim, word, status === 'none' ? null : status)

@@ -83,11 +83,12 @@ function transactions(kit: AtomicalsKit): RpcMethod {
     example: { params: [EXAMPLE_TXID], result: [exampleDetail] },
     handler: async (ctx, { txids }) => {
       const answers = kit.answers(ctx)
-      const named = txids.split(',')
+      const named = txids.split(',', MOST_NAMED + 1)
       if (named.length > MOST_NAMED) throw badRequest(`txids: more than ${MOST_NAMED}`)
       const details: DetailWire[] = []
       for (const txid of named) {
         ctx.signal.throwIfAborted()
+        await answers.letOthers()
         details.push(await detailOf(answers, await placeOf(answers, txid)))
       }
       return details
@@ -153,13 +154,14 @@ async function pageOf(
   const named: CountedTx[] = []
   for (const [i, place] of places.entries()) {
     if (i % PER_TURN === PER_TURN - 1) await nextTurn(undefined, { signal: ctx.signal })
-    const op = opOf(queries.activity(place.txNum), queries.operation(place.txNum))
+    const op = opOf(queries.activity(place.txNum), () => queries.operation(place.txNum))
     if (part.op === undefined ? op !== '' : op === part.op) named.push(place)
   }
   named.sort((a, b) => (part.reverse ? b.txNum - a.txNum : a.txNum - b.txNum))
   const result: DetailWire[] = []
   for (const place of named.slice(part.first, part.first + part.limit)) {
     ctx.signal.throwIfAborted()
+    await answers.letOthers()
     result.push(await detailOf(answers, place))
   }
   return { result, total: named.length, ...part.echo }
