@@ -84,6 +84,19 @@ describe('answers that take long', () => {
     expect(turns).toBeGreaterThanOrEqual(10)
   })
 
+  it('let others have turns while a thousand of these transactions are shown', async () => {
+    const { turns: unseen } = await ask('transaction_by_atomical_id', [id, 0])
+    const { result, turns } = await ask('transaction_by_atomical_id', [id, 1_000])
+    expect(result).toHaveLength(1_000)
+    expect(turns - unseen).toBeGreaterThanOrEqual(25)
+  })
+
+  it('let others have turns while a page of atomicals is shown that are in memory', async () => {
+    const { result, turns } = await ask('list', [50, 1, true])
+    expect(result).toHaveLength(50)
+    expect(turns).toBeGreaterThanOrEqual(2)
+  })
+
   it('count all transactions of an atomical where nobody can have done what is asked for, whatever the word', async () => {
     for (const word of ['no operation', 'toString']) {
       const { result, total } = await ask('transaction_by_atomical_id', [id, 10, 0, word])
