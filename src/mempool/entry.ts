@@ -129,6 +129,11 @@ export function* outpointsOf(txid: string, outputs: number): Generator<string, v
   for (let index = 0; index < outputs; index++) yield internal + littleEndian(index)
 }
 
+/** Key of one of them. */
+export function outpointOf(txid: string, index: number): string {
+  return toLatin1(fromDisplayHex(txid)) + littleEndian(index)
+}
+
 /** What output `index` pays, or undefined if there is none, or one that no index keeps. */
 export function coinAt(entry: MempoolEntry, index: number): Coin | undefined {
   const value = entry.outputValues[index]
@@ -139,6 +144,16 @@ export function coinAt(entry: MempoolEntry, index: number): Coin | undefined {
 /** Key of the script of input or output `index`. */
 export function hashXAt(hashXs: string, index: number): string {
   return hashXs.slice(index * HASHX, (index + 1) * HASHX)
+}
+
+/**
+ * Where a script stands among those of inputs or outputs, in order. Found by the text as a whole: transactions with
+ * thousands of outputs pay to everybody whom a service pays, and each of these asks for his own.
+ */
+export function* placesOf(hashXs: string, hashX: string): Generator<number, void> {
+  for (let at = hashXs.indexOf(hashX); at !== -1; at = hashXs.indexOf(hashX, at + 1)) {
+    if (at % HASHX === 0) yield at / HASHX
+  }
 }
 
 /** Calls `visit` with the script of each input and each indexed output; the same one may come several times. */
@@ -152,12 +167,8 @@ export function forEachHashX(entry: MempoolEntry, visit: (hashX: string) => void
 /** What a transaction adds to a script, negative where it takes away. */
 export function deltaOf(entry: MempoolEntry, hashX: string): number {
   let delta = 0
-  for (let i = 0; i < entry.inputValues.length; i++) {
-    if (hashXAt(entry.inputHashXs, i) === hashX) delta -= entry.inputValues[i] ?? 0
-  }
-  for (let i = 0; i < entry.outputValues.length; i++) {
-    if (coinAt(entry, i)?.hashX === hashX) delta += entry.outputValues[i] ?? 0
-  }
+  for (const i of placesOf(entry.inputHashXs, hashX)) delta -= entry.inputValues[i] ?? 0
+  for (const i of placesOf(entry.outputHashXs, hashX)) delta += coinAt(entry, i)?.value ?? 0
   return delta
 }
 

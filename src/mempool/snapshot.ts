@@ -1,5 +1,5 @@
 import { toLatin1 } from '../lib/bytes.ts'
-import { coinAt, deltaOf, hashXAt, indexOf, keyBytes, type MempoolEntry, outpointsOf, prevoutAt } from './entry.ts'
+import { coinAt, deltaOf, hashXAt, keyBytes, type MempoolEntry, outpointOf, placesOf, prevoutAt } from './entry.ts'
 import type { CompactHistogram } from './fee-histogram.ts'
 import { type GraphReader, heightIn } from './graph.ts'
 import type { KeptList } from './kept.ts'
@@ -72,10 +72,9 @@ export class MempoolSnapshot implements MempoolView {
     const key = toLatin1(hashX)
     const utxos: MempoolUtxo[] = []
     for (const entry of this.#graph.touching(key)) {
-      for (const outpoint of outpointsOf(entry.txid, entry.outputValues.length)) {
-        const vout = indexOf(outpoint)
+      for (const vout of placesOf(entry.outputHashXs, key)) {
         const coin = coinAt(entry, vout)
-        if (coin?.hashX !== key || this.#graph.spenderOf(outpoint) !== undefined) continue
+        if (coin === undefined || this.#graph.spenderOf(outpointOf(entry.txid, vout)) !== undefined) continue
         utxos.push({ txid: entry.txid, vout, value: BigInt(coin.value) })
       }
     }
@@ -85,10 +84,8 @@ export class MempoolSnapshot implements MempoolView {
   /** Outpoints (36 bytes) of a script (11 characters) that the mempool spends. */
   spentOf(key: string): Uint8Array[] {
     const spent: Uint8Array[] = []
-    for (const { prevouts, inputHashXs, inputValues } of this.#graph.touching(key)) {
-      for (let i = 0; i < inputValues.length; i++) {
-        if (hashXAt(inputHashXs, i) === key) spent.push(keyBytes(prevoutAt(prevouts, i)))
-      }
+    for (const { prevouts, inputHashXs } of this.#graph.touching(key)) {
+      for (const i of placesOf(inputHashXs, key)) spent.push(keyBytes(prevoutAt(prevouts, i)))
     }
     return spent
   }
