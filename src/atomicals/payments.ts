@@ -73,7 +73,7 @@ function tokenOf(price: CborMap | undefined): { readonly valid: boolean; readonl
   return { valid: token !== undefined, token }
 }
 
-/** Texts that demands are told apart by: script and token, one after the other, as the reference writes them. */
+// CONSENSUS: a demand is told by script and token as one text, so a script that ends in the token of another is the same.
 function demandName(scriptHex: string, token: IdText | undefined): string {
   return token === undefined ? scriptHex : scriptHex + toHex(fromLatin1(token))
 }
