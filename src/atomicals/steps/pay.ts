@@ -17,8 +17,9 @@ export async function pay(
   colours: TokenColours,
 ): Promise<Effect | undefined> {
   const { height, tx, txNum, txid } = placed
-  if (operation?.op === 'y' && operation.inputIndex === 0) return undefined
-  const candidate = past.atomical(marker.id)
+  const { id } = marker
+  if (id === undefined || (operation?.op === 'y' && operation.inputIndex === 0)) return undefined
+  const candidate = past.atomical(id)
   const request = candidate?.request
   if (candidate === undefined || request?.kind !== marker.kind || request.direct) return undefined
   const { parent, name } = request
@@ -27,5 +28,5 @@ export async function pay(
   if (!(await isParent(past, parent, height))) return undefined
   const rule = await ruleFor(past, marker.kind, parent, name, candidate.commitHeight)
   if (rule === undefined || !isPaid(rule.outputs, tx, colours)) return undefined
-  return { kind: 'pay', id: marker.id, payment: { txNum, location: idText(txid, marker.output), kind: 'output' } }
+  return { kind: 'pay', id, payment: { txNum, location: idText(txid, marker.output), kind: 'output' } }
 }

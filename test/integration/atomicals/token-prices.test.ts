@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { AtomicalsHeights } from '../../../src/atomicals/constants.ts'
 import { compactOfIdText } from '../../../src/atomicals/id-text.ts'
 import type { Tx, TxOutput } from '../../../src/chain/tx.ts'
-import { concat, fromHex, toHex } from '../../../src/lib/bytes.ts'
+import { concat, fromHex, toDisplayHex, toHex } from '../../../src/lib/bytes.ts'
 import {
   AtomicalsChain,
   heightsFrom,
@@ -331,6 +331,24 @@ describe('payment markers', () => {
       const tx = spend({ from: [units(), chain.fund()], to: [to(A, 300), to(B, 200), behindZero('p', id, 0)] })
       await chain.mine(tx)
       expect(await chain.activity(tx)).toBe('payment-subrealm')
+    }),
+  )
+
+  it(
+    'a marker behind 006a may lack the last byte of its id',
+    shop(inToken, async ({ chain, id }) => {
+      const split = (kind: 'p' | 'd', missing: number): Tx =>
+        spend({ from: [chain.fund()], to: [1000, behindZero(kind, id, missing)], op: 'y', payload: { a: 1 } })
+      const txs = [split('p', 0), split('p', 1), split('d', 1), split('p', 2), split('d', 2)]
+      await chain.mine(...txs)
+      expect(await activities(chain, txs)).toEqual([
+        'payment-subrealm-failed',
+        'payment-subrealm-failed',
+        'payment-dmitem-failed',
+        undefined,
+        undefined,
+      ])
+      expect(await chain.counted(chain.height)).toEqual(txs.slice(0, 3).map(({ txid }) => toDisplayHex(txid)))
     }),
   )
 })

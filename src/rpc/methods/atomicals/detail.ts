@@ -205,7 +205,9 @@ async function infoOf(
   const location = idText(txid, 0)
   const row = minted === undefined ? undefined : answers.queries.location(location)
   const paid =
-    payment === undefined ? undefined : { atomical_id: compactOfIdText(payment.id), payment_marker_idx: payment.output }
+    payment?.id === undefined
+      ? undefined
+      : { atomical_id: compactOfIdText(payment.id), payment_marker_idx: payment.output }
   if (minted === undefined || row === undefined) return { payload: wire, payment: paid }
   const id = compactOfIdText(minted)
   const type = op === 'nft' ? 'NFT' : 'FT'

@@ -189,7 +189,9 @@ async function decoded(answers: AtomicalsAnswers, tx: Tx, operation?: TxOperatio
       inputs: byIndex(holdings.map(({ input, id, value }) => [input, id, Number(value)])),
       outputs: byIndex([...movedTo(tried, holdings), ...(await mintedTo(answers, tried))]),
       payment:
-        payment === undefined ? null : { atomical_id: compactOfIdText(payment.id), payment_marker_idx: payment.output },
+        payment?.id === undefined
+          ? null
+          : { atomical_id: compactOfIdText(payment.id), payment_marker_idx: payment.output },
     },
   }
 }
