@@ -141,6 +141,11 @@ export class SessionCore implements ClientHandle, CostSurroundings, ServedListen
     return this.#unanswered
   }
 
+  /** Requests that have come and have not ended: of one message as many as there are in its batch. */
+  get requestsUnderWay(): number {
+    return this.#requests.count
+  }
+
   get subscriptionCount(): number {
     return this.#inside.subscriptionCount
   }

@@ -24,6 +24,8 @@ import { UnderWay } from './under-way.ts'
 
 /** Padding as ElectrumX sends it. */
 const NOISE = ['0'.repeat(128)]
+/** Bytes of messages of one client that run or wait: what is made of them can take twenty times as much memory. */
+const MOST_WAITING_BYTES = 256 * 1024
 
 /** One client on a stream: its messages, its answers, and what it is told unasked. */
 export class ElectrumXSession implements Subscriber, RequestHost, SessionInside, StreamSubscriber, ConnectionHandler {
@@ -33,6 +35,8 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
   readonly #shared: SharedSession
   readonly #envelope: EnvelopeSession
   #paused = false
+  /** Bytes of the messages that are not answered yet. */
+  #waitingBytes = 0
   /** The message whose requests are being started; the envelope starts all of them before it waits for anything. */
   #current: Exchange | undefined
   #tip: TipSubscription | undefined
@@ -177,13 +181,14 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
   onMessage(message: Uint8Array): void {
     if (!this.#core.open) return
     this.#core.asked()
-    this.#throttle()
-    const exchange: Exchange = { held: undefined, heldTip: undefined }
+    const exchange: Exchange = { bytes: message.length, held: undefined, heldTip: undefined }
+    this.#waitingBytes += exchange.bytes
     this.#current = exchange
     this.turnstile.begin()
     const answer = this.#envelope.handle(message)
     this.turnstile.end()
     this.#current = undefined
+    this.#throttle()
     answer.then(
       (text) => this.#answer(exchange, text),
       (error: unknown) => {
@@ -202,6 +207,7 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
 
   #answer(exchange: Exchange, text: Answer): void {
     this.#core.answered()
+    this.#waitingBytes -= exchange.bytes
     // What was at hand is sent in one go, before anything else is read.
     this.turnstile.answered()
     if (text !== undefined) this.#send(text)
@@ -216,14 +222,16 @@ export class ElectrumXSession implements Subscriber, RequestHost, SessionInside,
     this.#connection.send(text)
   }
 
-  /** Stops reading while too many messages wait. */
+  /** Stops reading while too much waits: messages, requests in them, or their bytes. Goes on when half of it is done. */
   #throttle(): void {
-    const limit = this.#shared.options.maxPipelined
-    if (!this.#paused && this.#core.unanswered >= limit) {
+    const { unanswered, requestsUnderWay } = this.#core
+    const waiting = Math.max(unanswered, requestsUnderWay)
+    const most = this.#shared.options.maxPipelined
+    if (!this.#paused && (waiting >= most || this.#waitingBytes >= MOST_WAITING_BYTES)) {
       this.#paused = true
       this.#shared.tally.limits.MAX_PIPELINED++
       this.#connection.pause()
-    } else if (this.#paused && this.#core.unanswered <= limit / 2) {
+    } else if (this.#paused && waiting <= most / 2 && this.#waitingBytes <= MOST_WAITING_BYTES / 2) {
       this.#paused = false
       this.#connection.resume()
     }

@@ -21,6 +21,8 @@ export interface TipSubscription {
 
 /** One message of the client until its answer is written: what is told in the answer must not be told before it. */
 export interface Exchange {
+  /** Length of the message. */
+  readonly bytes: number
   held: Set<ScriptSubscription> | undefined
   heldTip: TipSubscription | undefined
 }

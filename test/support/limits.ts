@@ -37,6 +37,7 @@ const CUT = (reason: Refusal) => `valence_refusals_total{reason="${reason}"}`
 const OURS_ENDED = (reason: CloseReason) => `valence_outbound_disconnects_total{reason="${reason}"}`
 const OURS_CLOSED = (reason: CloseReason) => `\`sessions.outbound.closed["${reason}"]\``
 const STACK = 'integration/protocol/limits.test.ts'
+const HOSTILE = 'integration/session/hostile.test.ts'
 
 export const LIMITS: readonly LimitRow[] = [
   {
@@ -126,6 +127,22 @@ export const LIMITS: readonly LimitRow[] = [
     counter: '`unanswered` of the session',
     metrics: [REACHED('MAX_PIPELINED'), 'valence_unanswered_messages'],
     test: ['integration/session/requests.test.ts', 'stop being read while too many of them wait'],
+  },
+  {
+    limit: 'requests of one client that run or wait, in batches',
+    value: 'maxPipelined',
+    reaction: 'the same; one batch may be longer',
+    counter: 'none',
+    metrics: [REACHED('MAX_PIPELINED')],
+    test: [HOSTILE, 'has no more requests wait than messages'],
+  },
+  {
+    limit: 'bytes of messages of one client that run or wait',
+    value: { fixed: '256 KiB, HTTP: 1 MiB' },
+    reaction: 'reading stops until half of them are answered; one message may be longer',
+    counter: 'none',
+    metrics: [REACHED('MAX_PIPELINED')],
+    test: [HOSTILE, 'has no more messages wait than 256 KiB'],
   },
   {
     limit: 'time of a request, waiting included',

@@ -44,6 +44,9 @@ const WRONG_TARGET: HttpReply = { status: 400, contentType: 'text/plain', body: 
  */
 const MOST_OPEN = 4
 
+/** Bytes of bodies whose requests are not answered, beyond which no further request is read. */
+const MOST_BODY_BYTES = 1024 * 1024
+
 /** Headers that a page may ask for with its requests, as browsers list them. */
 const ASKED_HEADERS = /^[\w, -]{1,300}$/
 
@@ -121,6 +124,7 @@ export class HttpConnection {
   #open = 0
   #turns: (() => void)[] | undefined
   #counted = 0
+  #bodyBytes = 0
   #reason: CloseReason | undefined
   #cutTimer: NodeJS.Timeout | undefined
 
@@ -202,9 +206,13 @@ export class HttpConnection {
     this.#reading--
     this.#watch()
     this.#count(tenant)
-    if (body === undefined) this.#send(response, TOO_LARGE, true)
-    else if (body === 'gone') return
-    else if (request.method === 'OPTIONS') this.#preflight(request, response)
+    if (body === 'gone') return
+    if (body === undefined) {
+      this.#send(response, TOO_LARGE, true)
+      return
+    }
+    if (body.length > 0) this.#holdWhileOpen(response, body.length)
+    if (request.method === 'OPTIONS') this.#preflight(request, response)
     else {
       const reply = await this.#answer(tenant, request, body, () => this.#turn(response))
       await this.#reply(request, response, reply)
@@ -233,6 +241,16 @@ export class HttpConnection {
   /** A body that does not come and an answer that is not taken both show as a socket that stands still. */
   #watch(): void {
     this.#socket.setTimeout(this.#reading + this.#sending > 0 ? this.#limits.sendTimeout : 0)
+  }
+
+  /** Bodies wait for their turn as requests do, but a request may be a million times as long. */
+  #holdWhileOpen(response: ServerResponse, bytes: number): void {
+    this.#bodyBytes += bytes
+    if (this.#bodyBytes >= MOST_BODY_BYTES) this.#socket.hold()
+    response.once('close', () => {
+      this.#bodyBytes -= bytes
+      if (this.#bodyBytes <= MOST_BODY_BYTES / 2) this.#socket.unhold()
+    })
   }
 
   /** See HttpHandler.exchange(). Answers leave in the order of the requests, so `response` is one that comes to leave. */

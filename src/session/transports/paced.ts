@@ -24,6 +24,9 @@ export class PacedSocket extends Duplex implements Unfinished {
   #rest: Uint8Array | undefined
   /** The client has ended its side. */
   #ended = false
+  #held = false
+  /** The parser has asked for more while it was held. */
+  #wanted = false
 
   constructor(socket: Socket, { turns, portion }: { readonly turns: Turns; readonly portion: Portion }) {
     // As sockets of a listener are: when the client has ended, so do we.
@@ -57,7 +60,25 @@ export class PacedSocket extends Duplex implements Unfinished {
   }
 
   goOn(): void {
-    if (this.#rest !== undefined && !this.destroyed) this.#give(this.#rest)
+    if (this.#held) this.#wanted = true
+    else if (this.#rest !== undefined && !this.destroyed) this.#give(this.#rest)
+  }
+
+  /**
+   * Reads no more and gives the parser no more until unhold(). Not the same as pause() and resume(), which are the
+   * parser's own: node:http calls them as it likes.
+   */
+  hold(): void {
+    if (this.#held) return
+    this.#held = true
+    this.#wanted = !this.#socket.isPaused()
+    this.#socket.pause()
+  }
+
+  unhold(): void {
+    if (!this.#held) return
+    this.#held = false
+    if (this.#wanted && !this.destroyed) this._read()
   }
 
   setTimeout(milliseconds: number): this {
@@ -73,7 +94,8 @@ export class PacedSocket extends Duplex implements Unfinished {
   }
 
   override _read(): void {
-    if (this.#rest === undefined) this.#socket.resume()
+    if (this.#held) this.#wanted = true
+    else if (this.#rest === undefined) this.#socket.resume()
     else this.#turns.wait(this)
   }
 
@@ -103,7 +125,8 @@ export class PacedSocket extends Duplex implements Unfinished {
 
   #took(chunk: Uint8Array): void {
     // TLS can have several records at hand, and tells them in a row.
-    if (this.#rest === undefined) this.#give(chunk)
+    if (this.#rest === undefined && !this.#held) this.#give(chunk)
+    else if (this.#rest === undefined) this.#rest = chunk
     else this.#rest = Buffer.concat([this.#rest, chunk])
   }
 
@@ -113,11 +136,13 @@ export class PacedSocket extends Duplex implements Unfinished {
     const wantsMore = this.push(bytes.subarray(0, length))
     if (this.destroyed) return
     if (this.#rest === undefined && this.#ended) this.push(null)
-    else if (this.#rest === undefined && wantsMore) this.#socket.resume()
+    // Who does not want more says with _read() when it does.
+    else if (!wantsMore) this.#socket.pause()
+    else if (this.#held) this.#wanted = true
+    else if (this.#rest === undefined) this.#socket.resume()
     else {
       this.#socket.pause()
-      // Who does not want more says with _read() when it does.
-      if (wantsMore) this.#turns.wait(this)
+      this.#turns.wait(this)
     }
   }
 }

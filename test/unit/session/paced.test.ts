@@ -113,6 +113,45 @@ describe('a paced socket', () => {
     while (client.bytesRead < 1_000_000) await turn()
   })
 
+  it('gives no more than the portion under way while it is held, whatever the parser asks for, and all afterwards', async () => {
+    const { client, paced } = await pair(atMost(100, lines(1000)))
+    const sent = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 7) % 251))
+    const parts: Buffer[] = []
+    paced.on('data', (part: Buffer) => {
+      parts.push(part)
+      if (parts.length === 3) paced.hold()
+    })
+    client.end(sent)
+    while (parts.length < 3) await turn()
+    paced.hold()
+    for (let i = 0; i < 50; i++) {
+      paced.pause()
+      paced.resume()
+      await turn()
+    }
+    expect(parts).toHaveLength(3)
+    expect(paced.bytesRead).toBeLessThan(sent.length)
+    paced.unhold()
+    paced.unhold()
+    await once(paced, 'end')
+    expect(Buffer.concat(parts).equals(sent)).toBe(true)
+  })
+
+  it('reads on after it was held with nothing to give', async () => {
+    const { client, paced } = await pair(lines(1))
+    paced.hold()
+    paced.resume()
+    client.write('a\nb\n')
+    for (let i = 0; i < 50; i++) await turn()
+    const first = once(paced, 'data')
+    paced.unhold()
+    expect(String(await first)).toBe('a\n')
+    paced.hold()
+    paced.destroy()
+    paced.unhold()
+    await once(client.resume(), 'close')
+  })
+
   it('keeps nothing, and nobody waits for it, once it is destroyed', async () => {
     const { client, paced, turns } = await pair(lines(1))
     client.write('1\n2\n3\n4\n')
