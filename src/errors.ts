@@ -100,6 +100,7 @@ export const LIMIT_NAMES = [
   'MAX_SUBSCRIPTIONS',
   'MAX_SUBSCRIPTIONS_PER_SESSION',
   'nesting',
+  'parts',
   'history',
 ] as const
 export type LimitName = (typeof LIMIT_NAMES)[number]

@@ -23,7 +23,7 @@ import {
   resultText,
 } from './dialect.ts'
 import { failureOf, type RpcFailure, toFailure } from './failure.ts'
-import { type Json, JsonError, type JsonFault, RawJson, readJson, writeJson } from './json.ts'
+import { type Json, JsonError, type JsonFault, MAX_PARTS, RawJson, readMessage, writeJson } from './json.ts'
 import { writtenIfLong } from './json-in-turns.ts'
 import type { RpcContext } from './method.ts'
 import type { MethodRegistry } from './registry.ts'
@@ -85,7 +85,10 @@ const UNREADABLE: Readonly<Record<JsonFault, RpcFailure>> = {
   encoding: failureOf(ERROR_CODES.parseError.code, 'messages must be encoded in UTF-8'),
   syntax: failureOf(ERROR_CODES.parseError.code, 'invalid JSON'),
   depth: failureOf(ERROR_CODES.invalidRequest.code, 'request is nested too deep', 'nesting'),
+  parts: failureOf(ERROR_CODES.invalidRequest.code, 'request has too many parts', 'parts'),
 }
+/** Of the longest batch each request may have so many. */
+const PARTS_OF_REQUEST = MAX_PARTS / 1000
 
 /** Text to send, or undefined where nothing is answered. */
 export type Answer = string | LongText | undefined
@@ -205,7 +208,7 @@ export class EnvelopeSession {
   handle(message: Uint8Array): Promise<Answer> {
     let payload: Json
     try {
-      payload = readJson(message)
+      payload = readMessage(message, Math.max(MAX_PARTS, this.#envelope.options.maxBatch * PARTS_OF_REQUEST))
     } catch (error) {
       // Whatever else it is has to reach whoever waits for the answer.
       if (!(error instanceof JsonError))

@@ -1,7 +1,7 @@
 import type { Setting } from '../../src/config/setting.ts'
 import { SETTINGS } from '../../src/config/table.ts'
 import type { LimitName } from '../../src/errors.ts'
-import { MAX_DEPTH } from '../../src/rpc/json.ts'
+import { MAX_DEPTH, MAX_PARTS } from '../../src/rpc/json.ts'
 import { OUTBOUND_LIMITS } from '../../src/server-peers.ts'
 import { DEFAULT_ADMIN } from '../../src/session/admin.ts'
 import type { Refusal } from '../../src/session/admission.ts'
@@ -175,6 +175,14 @@ export const LIMITS: readonly LimitRow[] = [
     counter: ERRORS,
     metrics: [REACHED('nesting')],
     test: [STACK, 'nesting is refused beyond 64'],
+  },
+  {
+    limit: 'lists, objects and members of a message',
+    value: { fixed: `${MAX_PARTS} parts, or ${MAX_PARTS / 1000} for each of MAX_BATCH` },
+    reaction: '-32600, before anything is built of it',
+    counter: ERRORS,
+    metrics: [REACHED('parts')],
+    test: [HOSTILE, 'is refused a message of more parts'],
   },
   {
     limit: 'length of an answer',

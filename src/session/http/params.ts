@@ -1,6 +1,6 @@
 import { ERROR_CODES } from '../../errors.ts'
 import { failureOf, type RpcFailure } from '../../rpc/failure.ts'
-import { JsonError, readJson, readJsonText } from '../../rpc/json.ts'
+import { JsonError, readMessage, readMessageText } from '../../rpc/json.ts'
 import type { HttpRequest } from '../transports/connection.ts'
 
 /** Parameters as registries take them, or why there are none. */
@@ -15,7 +15,7 @@ const HEX = /^(?:[0-9a-f]{2})+$/i
 export function proxyParams({ method, query, body }: HttpRequest): ProxyParams {
   if (method === 'GET') return textParams(query.get('params') ?? '')
   if (body.length === 0) return { params: [] }
-  const value = parsed(() => readJson(body))
+  const value = parsed(() => readMessage(body))
   if (value === undefined) return refused(400, ERROR_CODES.parseError.code, 'invalid JSON')
   if (typeof value !== 'object' || value === null || !('params' in value)) return { params: [] }
   return typeof value['params'] === 'string' ? textParams(value['params']) : { params: value['params'] }
@@ -23,7 +23,7 @@ export function proxyParams({ method, query, body }: HttpRequest): ProxyParams {
 
 function textParams(text: string): ProxyParams {
   if (text === '') return { params: [] }
-  const params = parsed(() => readJsonText(HEX.test(text) ? Buffer.from(text, 'hex').toString() : text))
+  const params = parsed(() => readMessageText(HEX.test(text) ? Buffer.from(text, 'hex').toString() : text))
   if (params === undefined) {
     return refused(422, ERROR_CODES.parseError.code, 'invalid params decode')
   }

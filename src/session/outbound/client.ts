@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.ts'
-import { type Json, JsonError, type JsonObject, readJson, writeJson } from '../../rpc/json.ts'
+import { type Json, JsonError, type JsonObject, readMessage, writeJson } from '../../rpc/json.ts'
 import { BAD_MESSAGE, INVALID, PROTOCOL_BREACH, type SessionMessage, VALID } from '../handle.ts'
 import type { CloseReason, Connection } from '../transports/connection.ts'
 import type { RequestOptions } from './conversation.ts'
@@ -140,7 +140,7 @@ export class ElectrumClient {
 
   #received(bytes: Uint8Array): void {
     try {
-      const message = readJson(bytes)
+      const message = readMessage(bytes)
       if (!isObject(message)) {
         this.#isBad()
         return

@@ -69,6 +69,26 @@ describe('a hostile client', () => {
     await kit!.until(() => client.received.length === 62)
   })
 
+  it.each(['tcp', 'ws', 'http'] as const)(
+    'is refused a message of more parts than are taken on, over %s',
+    async (kind) => {
+      await start()
+      const parts = `[${'[],'.repeat(33_000)}[]]`
+      if (kind === 'http') {
+        const socket = socketTo(kind)
+        socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${parts.length}\r\n\r\n${parts}`)
+        const [answer] = (await once(socket, 'data')) as [Buffer]
+        expect(answer.toString()).toContain('{"code":-32600,"message":"request has too many parts"}')
+      } else {
+        const client = await kit!.active(kind)
+        client.sendRaw(parts)
+        const { error } = await client.next()
+        expect(error).toEqual({ code: -32600, message: 'request has too many parts' })
+      }
+      expect(kit!.shared.tally.limits.parts).toBe(1)
+    },
+  )
+
   it('has no more than some megabytes of bodies wait over HTTP, and gets all answers in the end', async () => {
     await start({ shared: { costs: ONE_AT_A_TIME } })
     const socket = socketTo('http')

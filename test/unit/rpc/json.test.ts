@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { JsonError, MAX_DEPTH, RawJson, readJson, readJsonText, writeJson } from '../../../src/rpc/json.ts'
+import {
+  JsonError,
+  MAX_DEPTH,
+  MAX_PARTS,
+  RawJson,
+  readJson,
+  readJsonText,
+  readMessage,
+  readMessageText,
+  writeJson,
+} from '../../../src/rpc/json.ts'
 import { growth } from '../../support/cpu-time.ts'
 
 function faultOf(read: () => unknown): string | undefined {
@@ -95,6 +105,28 @@ describe('readJson', () => {
       }
     }
     expect(Math.log2(growth(read(100_000), read(800_000))) / 3).toBeLessThan(1.7)
+  })
+})
+
+describe('readMessage', () => {
+  it('reads as readJson does', () => {
+    expect(readMessage(Buffer.from('[1,12345678901234567890,{"a":[]}]'))).toEqual([1, 12345678901234567890n, { a: [] }])
+    expect(faultOf(() => readMessage(Uint8Array.of(0x22, 0xff, 0x22)))).toBe('encoding')
+    expect(faultOf(() => readMessageText('[1'))).toBe('syntax')
+    expect(faultOf(() => readMessageText('['.repeat(MAX_DEPTH + 1)))).toBe('depth')
+  })
+
+  it.each([
+    ['members of a list', (parts: number) => `[${'1,'.repeat(parts - 1)}1]`],
+    ['lists', (parts: number) => `[${'[],'.repeat((parts - 2) / 2)}[]]`],
+    ['objects', (parts: number) => `[${'{},'.repeat((parts - 2) / 2)}{}]`],
+    ['members of an object', (parts: number) => `{${'"":1,'.repeat(parts - 1)}"":1}`],
+    ['marks in texts', (parts: number) => `["${',{'.repeat((parts - 2) / 2)}["]`],
+  ])('takes on just so many parts, before anything is built of them: %s', (_what, text) => {
+    expect(faultOf(() => readMessageText(text(MAX_PARTS)))).toBeUndefined()
+    expect(faultOf(() => readMessageText(`${text(MAX_PARTS)},`))).toBe('parts')
+    expect(faultOf(() => readMessageText(text(100), 100))).toBeUndefined()
+    expect(faultOf(() => readMessageText(text(102), 100))).toBe('parts')
   })
 })
 
