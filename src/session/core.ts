@@ -47,6 +47,9 @@ export interface SessionInside {
 /** One list for all who are in none. */
 const NO_GROUPS: readonly SessionGroup[] = []
 
+/** Bytes that a client may send beyond its hard limit: so it still hears -101 if it only asks for something. */
+const MOST_BEYOND = 64 * 1024
+
 /** How long a session that is to be closed may still answer what it was asked before. */
 const CLOSING_GRACE = 1000
 
@@ -83,6 +86,8 @@ export class SessionCore implements ClientHandle, CostSurroundings, ServedListen
   #unannounced = false
   #negotiation: Promise<unknown> | undefined
   #closing: { readonly reason: CloseReason; readonly since: number } | undefined
+  /** Bytes received while there was no slot for anything. */
+  #beyond = 0
 
   constructor(
     id: number,
@@ -224,10 +229,18 @@ export class SessionCore implements ClientHandle, CostSurroundings, ServedListen
     return this.#closing === undefined && this.#state !== 'closed'
   }
 
+  /** True once it has used all that it may: what it asks for now is answered -101, and it has to go. */
+  get spent(): boolean {
+    return this.meter.concurrency === 0
+  }
+
   received(bytes: number): void {
     this.#lastReceived = this.#shared.clock.monotonic()
     this.traffic.receivedBytes += bytes
+    const { spent } = this
     this.meter.bumpBytes(bytes)
+    if (spent) this.#receivedBeyond(bytes)
+    else this.#beyond = 0
   }
 
   sent(bytes: number): void {
@@ -328,7 +341,7 @@ export class SessionCore implements ClientHandle, CostSurroundings, ServedListen
     this.traffic.errors++
     this.#shared.tally.failed(failure.code, failure.limit)
     // What is no request takes no slot, so that nothing refuses it one: who sends nothing else has to go as well.
-    const spent = this.meter.concurrency === 0
+    const { spent } = this
     this.meter.bump(failure.cost)
     if (spent || failure.code === ERROR_CODES.excessiveUsage.code) this.end('excessive usage')
   }
@@ -355,6 +368,14 @@ export class SessionCore implements ClientHandle, CostSurroundings, ServedListen
     if (reason === 'protocol breach' && this.#closing === undefined) this.#keeper.tell(this, PROTOCOL_BREACH)
     this.#requests.abortAll(SESSION_GONE)
     this.#keeper.tell(this, endOf(reason))
+  }
+
+  /** What never becomes a message (pings of a WebSocket, a line without an end) asks for nothing that could be refused. */
+  #receivedBeyond(bytes: number): void {
+    this.#beyond += bytes
+    if (this.#beyond <= MOST_BEYOND) return
+    this.end('excessive usage')
+    this.settle()
   }
 
   #expire(now: number): void {

@@ -513,6 +513,35 @@ describe('a WebSocket', () => {
     }
   })
 
+  it('tells all bytes that come, also those of frames that are no message, or none yet, before what they complete', async () => {
+    const doorkeeper = new TestDoorkeeper()
+    const listener = await listen('ws', doorkeeper)
+    const client = await upgraded(listener.address.port)
+    try {
+      const accepted = await doorkeeper.arrival()
+      let received = 0
+      const told: number[] = []
+      accepted.connection.handler = {
+        onReceived: (bytes) => (received += bytes),
+        onMessage: () => void told.push(received),
+      }
+      const part = (first: number, text: string): Buffer =>
+        Buffer.concat([Buffer.from([first, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
+      const begun = Buffer.concat([part(0x01, 'a'), part(0x00, ''), part(0x8a, 'pong'), part(0x00, 'b')])
+      client.write(begun)
+      while (received < begun.length) await turn()
+      expect(received).toBe(begun.length)
+      expect(told).toEqual([])
+      const last = part(0x80, 'c')
+      client.write(last)
+      while (told.length === 0) await turn()
+      expect(told).toEqual([begun.length + last.length])
+    } finally {
+      client.destroy()
+      await listener.close()
+    }
+  })
+
   it('of a client that sends pings and takes no pongs is cut as a slow reader', async () => {
     const doorkeeper = new TestDoorkeeper()
     const listener = await listen('ws', doorkeeper)

@@ -99,7 +99,8 @@ export const LIMITS: readonly LimitRow[] = [
   {
     limit: 'cost until a client is cut off',
     value: 'costHardLimit',
-    reaction: '-101, closed; the cost stays with the subnet and is forgiven by and by',
+    reaction:
+      '-101, closed, also after 64 KiB that ask for nothing; the cost stays with the subnet and is forgiven by and by',
     counter: `${CLOSED('excessive usage')}, \`groups\``,
     metrics: [REACHED('COST_HARD_LIMIT'), 'valence_groups_cost'],
     test: [STACK, 'COST_SOFT_LIMIT slows down by up to REQUEST_SLEEP, COST_HARD_LIMIT ends'],

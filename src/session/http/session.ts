@@ -5,6 +5,7 @@ import type { PendingCall, RequestHost } from '../../rpc/envelope.ts'
 import type { RpcFailure } from '../../rpc/failure.ts'
 import type { AtomicalsShape, ProtocolVersion, RpcClient, RpcContext } from '../../rpc/method.ts'
 import { negotiate, SessionCore, type SessionInside } from '../core.ts'
+import { excessiveUsage } from '../cost.ts'
 import type { ClientHandle, SessionKeeper } from '../handle.ts'
 import { FIRST_PROTOCOL, type SharedSession } from '../shared.ts'
 import type { CloseReason, HttpCarrier, HttpHandler, HttpReply, HttpRequest } from '../transports/connection.ts'
@@ -112,8 +113,10 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller, Sessio
       const name = decoded(path.slice(prefix.length))
       return proxyCall({ method: name, shape }, request, { shared: this.#shared, caller: this })
     }
-    if (method === 'GET') return this.#page(request)
-    return path === '/' ? this.#jsonRpc(request) : this.#unknown(request)
+    if (method === 'POST' && path === '/') return this.#jsonRpc(request)
+    // Pages are no requests of a method: they take no slot, so that nothing else refuses them one.
+    if (this.#core.spent) return this.refused(excessiveUsage(), path)
+    return method === 'GET' ? this.#page(request) : this.#unknown(request)
   }
 
   async #jsonRpc({ body }: HttpRequest): Promise<HttpReply> {

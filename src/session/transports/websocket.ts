@@ -23,8 +23,6 @@ import { atMost, lines, PacedSocket } from './paced.ts'
 import { NO_PROXIES } from './proxies.ts'
 import { Turns } from './turns.ts'
 
-/** Bytes of a masked frame's header; what a frame costs besides its payload. */
-const FRAME_OVERHEAD = 6
 const MAX_HEADER_BYTES = 8192
 const TEXT = { binary: false }
 /** What is parsed at once of what was read: at most 170 frames, or ten requests to upgrade. */
@@ -60,9 +58,10 @@ export class WebSocketConnection implements Connection, FlowHandlers, LeftoverHa
     this.#socket = socket
     this.#flow = new FlowControl(limits, socket, this)
     this.#leftover = new Leftover(this.#flow, turns, this)
+    // Ahead of `ws`, which says nothing of frames that are no message yet and may never be one.
+    socket.prependListener('data', (chunk: Uint8Array) => this.#received(chunk.length))
     ws.on('message', (data) => this.#message(bytesOf(data)))
-    ws.on('ping', (data) => this.#pinged(data.length))
-    ws.on('pong', (data) => this.#control(data.length))
+    ws.on('ping', () => this.#pinged())
     ws.on('error', (error) => this.#failed(error))
     // Of the socket itself `ws` says nothing.
     socket.on('error', (error) => {
@@ -157,7 +156,6 @@ export class WebSocketConnection implements Connection, FlowHandlers, LeftoverHa
 
   #message(data: Uint8Array): void {
     if (this.#reason !== undefined) return
-    this.handler.onReceived?.(data.length + FRAME_OVERHEAD)
     // Clients that were written for lines send a line feed here too.
     const message = data.subarray(0, data.at(-1) === 0x0a ? data.length - 1 : data.length)
     const { rest } = this.#leftover
@@ -173,13 +171,12 @@ export class WebSocketConnection implements Connection, FlowHandlers, LeftoverHa
   }
 
   /** `ws` answers pings by itself, and cuts by itself who does not take the answers: it has done so by now. */
-  #pinged(bytes: number): void {
-    this.#control(bytes)
+  #pinged(): void {
     if (this.#ws.readyState !== this.#ws.OPEN) this.#reason ??= 'slow reader'
   }
 
-  #control(bytes: number): void {
-    if (this.#reason === undefined) this.handler.onReceived?.(bytes + FRAME_OVERHEAD)
+  #received(bytes: number): void {
+    if (this.#reason === undefined) this.handler.onReceived?.(bytes)
   }
 
   #failed(error: Error): void {
