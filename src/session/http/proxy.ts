@@ -56,7 +56,7 @@ export async function proxyCall(
       return result === undefined ? 'null' : writeJson(result)
     })
     if (text === undefined) return { etag: tag, ...NOT_MODIFIED }
-    const body = bodyOf(text, request.query, shared.envelope.options.maxSend)
+    const body = await bodyOf(text, request.query, shared.envelope.options.maxSend)
     if (!conditional) return json(200, body)
     const etag = tag ?? tagOfText(body)
     return hasTag(request.ifNoneMatch, etag) ? { etag, ...NOT_MODIFIED } : { etag, ...json(200, body) }
@@ -66,10 +66,10 @@ export async function proxyCall(
 }
 
 /** Throws RpcError -32600 for an answer above MAX_SEND, as it is over a stream. */
-function bodyOf(text: string, query: URLSearchParams, maxSend: number): string {
+async function bodyOf(text: string, query: URLSearchParams, maxSend: number): Promise<string> {
   const most = maxSend > 0 ? maxSend : Number.POSITIVE_INFINITY
   const plain = query.has('unwrap') ? text : `{"success":true,"response":${text}}`
-  const body = query.has('pretty') ? prettyJson(plain, most) : plain
+  const body = query.has('pretty') ? await prettyJson(plain, most) : plain
   if (body === undefined || body.length > most || (body.length * 3 > most && Buffer.byteLength(body) > most)) {
     throw new RpcError(ERROR_CODES.invalidRequest.code, `response too large (over ${maxSend} bytes)`, {
       limit: 'MAX_SEND',

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { HttpReply } from '../transports/connection.ts'
 
 export const JSON_TYPE = 'application/json; charset=utf-8'
@@ -38,34 +39,69 @@ export function usage(software: string): HttpReply {
   )
 }
 
+/** The first kind, a text, is written so that a long one takes no step for each of its characters. */
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},:]|[^"[\]{},:]+/g
+/** Some milliseconds' work. */
+const TOKENS_PER_TURN = 4096
+
 /**
  * JSON text with two blanks for each level. Works on the text, because a number beyond 2^53 would not survive being
  * read. `text` must be JSON without blanks between its parts. Undefined if it makes more than `most` characters: what is
- * deep becomes hundreds of times as long.
+ * deep becomes hundreds of times as long. Long texts are done in parts, with turns for others between.
  */
-export function prettyJson(text: string, most = Number.POSITIVE_INFINITY): string | undefined {
-  const parts: string[] = []
-  let depth = 0
-  let blanks = 0
-  const line = () => {
-    blanks += 2 * depth
-    return `\n${'  '.repeat(depth)}`
+export async function prettyJson(text: string, most = Number.POSITIVE_INFINITY): Promise<string | undefined> {
+  const done: string[] = []
+  const layout = new Layout()
+  let tokens = 0
+  for (const [token] of text.matchAll(TOKEN)) {
+    if (text.length + layout.blanks > most) return undefined
+    layout.add(token)
+    tokens++
+    if (tokens % TOKENS_PER_TURN > 0) continue
+    done.push(layout.take())
+    await turn()
   }
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^"[\]{},:]+/g)) {
-    if (text.length + blanks > most) return undefined
-    const last = parts.at(-1)
+  done.push(layout.rest())
+  return done.join('')
+}
+
+/** Tokens of JSON with line ends and blanks between them. */
+class Layout {
+  /** Line ends not counted. */
+  blanks = 0
+  #parts: string[] = []
+  #depth = 0
+
+  add(token: string): void {
+    const parts = this.#parts
     if (token === '{' || token === '[') {
-      depth++
-      parts.push(token, line())
+      this.#depth++
+      parts.push(token, this.#line())
     } else if (token === '}' || token === ']') {
-      depth--
+      this.#depth--
+      const last = parts.at(-1)
       // Nothing between the brackets: they stay together.
       if (parts.at(-2) === (token === '}' ? '{' : '[') && last?.startsWith('\n') === true) {
-        blanks -= last.length - 1
+        this.blanks -= last.length - 1
         parts[parts.length - 1] = token
-      } else parts.push(line(), token)
-    } else if (token === ',') parts.push(token, line())
+      } else parts.push(this.#line(), token)
+    } else if (token === ',') parts.push(token, this.#line())
     else parts.push(token === ':' ? ': ' : token)
   }
-  return parts.join('')
+
+  /** What no further token changes. */
+  take(): string {
+    const parts = this.#parts
+    this.#parts = parts.splice(-2)
+    return parts.join('')
+  }
+
+  rest(): string {
+    return this.#parts.join('')
+  }
+
+  #line(): string {
+    this.blanks += 2 * this.#depth
+    return `\n${'  '.repeat(this.#depth)}`
+  }
 }

@@ -138,10 +138,10 @@ export class HttpSession implements HttpHandler, RequestHost, HttpCaller, Sessio
     return this.#unknown(request)
   }
 
-  #description({ query }: HttpRequest): HttpReply {
+  async #description({ query }: HttpRequest): Promise<HttpReply> {
     this.#core.meter.bump(DESCRIPTION_COST)
     const text = this.#shared.description(() => JSON.stringify(describeAsJson(this.#shared.registry.methods)))
-    return json(200, (query.has('pretty') ? prettyJson(text) : undefined) ?? text)
+    return json(200, (query.has('pretty') ? await prettyJson(text) : undefined) ?? text)
   }
 
   #unknown({ path }: HttpRequest): HttpReply {
