@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts'
+import { clip } from '../../rpc/failure.ts'
 import { type Json, JsonError, type JsonObject, readMessage, writeJson } from '../../rpc/json.ts'
 import { BAD_MESSAGE, INVALID, PROTOCOL_BREACH, type SessionMessage, VALID } from '../handle.ts'
 import type { CloseReason, Connection } from '../transports/connection.ts'
@@ -178,12 +179,13 @@ function isAnything(message: JsonObject): boolean {
   return typeof message['id'] === 'number' && electrumDialect.faultOf(message) === undefined
 }
 
+/** What a stranger says goes into our log: no more of it than a line. */
 function remoteError(error: Json): RemoteError {
-  if (!isObject(error)) return new RemoteError(0, typeof error === 'string' ? error : 'an error that is none')
+  if (!isObject(error)) return new RemoteError(0, typeof error === 'string' ? clip(error) : 'an error that is none')
   const { code, message } = error
   return new RemoteError(
     typeof code === 'number' ? code : 0,
-    typeof message === 'string' ? message : 'an error without a message',
+    typeof message === 'string' ? clip(message) : 'an error without a message',
   )
 }
 

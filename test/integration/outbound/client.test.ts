@@ -55,6 +55,18 @@ function say(socket: Socket, ...messages: unknown[]): void {
 }
 
 describe('an Electrum client', () => {
+  it('keeps no more of what a server says in an error than fits into a line', async () => {
+    const { client } = await pair(({ id, params: [error] }, socket) => say(socket, { jsonrpc: '2.0', id, error }))
+    const long = 'x'.repeat(90_000)
+    for (const error of [long, { code: 7, message: long }]) {
+      await expect(client.request('a', [error])).rejects.toMatchObject({ message: `${'x'.repeat(100)}…` })
+    }
+    await expect(client.request('a', [{ code: 7, message: 'short' }])).rejects.toMatchObject({
+      code: 7,
+      message: 'short',
+    })
+  })
+
   it('asks and hears results, null among them, in any order', async () => {
     const held: Question[] = []
     const { client } = await pair((question, socket) => {
