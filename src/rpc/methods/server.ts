@@ -69,6 +69,9 @@ export const ping = defineMethod({
   handler: () => null,
 })
 
+/** Characters of padding for one unit of cost, sent or not: of a batch with more than may be sent all of it is made. */
+const PADDING_PER_COST = 100_000
+
 /** `longestPong`: bytes that the answer may have. */
 function paddedPing(longestPong: number): RpcMethod {
   return defineMethod({
@@ -79,7 +82,7 @@ function paddedPing(longestPong: number): RpcMethod {
       data: Padding.optional(),
     }),
     result: z.object({ data: z.string() }),
-    cost: () => 0.1,
+    cost: ({ pong_len: length = 0 }) => 0.1 + Math.min(length, longestPong) / PADDING_PER_COST,
     since: V1_7,
     notification: V1_7,
     example: { params: [4, 'ffff'], result: { data: '0000' } },

@@ -70,6 +70,17 @@ describe('server.version', () => {
 })
 
 describe('server.ping', () => {
+  it('charges the padding that is made, whether or not it can be sent', async () => {
+    const methods = new MethodRegistry({}, electrumMethods({ maxSend: 8_000_000 }))
+    const costOf = async (length: number): Promise<number> => {
+      const ctx = at([1, 7, 0])
+      await methods.dispatch('server.ping', [length], ctx)
+      return ctx.cost
+    }
+    expect(await costOf(0)).toBe(0.1)
+    expect(await costOf(8_000_000)).toBeCloseTo(80.1)
+  })
+
   it('answers null until 1.6, and padding from 1.7', async () => {
     expect(await registry.dispatch('server.ping', [], at([1, 6, 0]))).toBeNull()
     expect(await registry.dispatch('server.ping', [], at([1, 7, 0]))).toEqual({ data: '' })
