@@ -65,10 +65,11 @@ class LongWriter {
 
   async write(value: unknown): Promise<RawJson> {
     this.#write(value)
-    while (this.#open.length > 0) {
+    for (;;) {
       this.#goOn()
       this.#parts.push(Buffer.from(this.#text))
       this.#text = ''
+      if (this.#open.length === 0) break
       await nextTurn(undefined, this.#signal === undefined ? {} : { signal: this.#signal })
     }
     return new RawJson(new LongText('', Buffer.concat(this.#parts), ''), true)

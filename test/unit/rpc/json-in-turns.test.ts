@@ -44,6 +44,11 @@ describe('answers that are long', () => {
     expect(await textOf(value)).toBe(writeJson(value))
   })
 
+  it('are written where they are one text, as a transaction or headers are', async () => {
+    const value = 'ab'.repeat(300_000)
+    expect(await textOf(value)).toBe(writeJson(value))
+  })
+
   it('are written as deep as others, and no deeper', async () => {
     const many = Array.from({ length: LONG }, () => [[1n]])
     expect(await textOf(nested(509, many))).toBe(writeJson(nested(509, many)))
