@@ -31,6 +31,8 @@ const TXID_SIZE = 32
 const COMPARED_AT_ONCE = 10_000
 /** The same of transactions that are taken in, or dropped. */
 const CHANGED_AT_ONCE = 250
+/** Outpoints that a block spends: next to none of them is spent by anything that is left. */
+const SPENT_AT_ONCE = 2000
 
 export interface MempoolOptions {
   /** Transactions that are asked for in one call. */
@@ -254,15 +256,19 @@ export class Mempool {
 
   /**
    * Takes out what a block confirms, and what spends an outpoint that the block spends otherwise, with all that depends
-   * on it. `txids`: 32 bytes each, internal order; `spent`: outpoints of 36 bytes. Gives the touched hashXs (Latin-1).
+   * on it. `txids`: 32 bytes each, internal order; `spent`: outpoints of 36 bytes. Gives the touched hashXs (Latin-1). Others
+   * have turns meanwhile, who see nothing of it: they have snapshots, and the owner takes none.
    */
-  applyBlock(txids: Uint8Array, spent: Iterable<Uint8Array>): Set<string> {
+  async applyBlock(txids: Uint8Array, spent: Iterable<Uint8Array>): Promise<Set<string>> {
     const touched = new Set<string>()
+    let looked = 0
     for (let at = 0; at < txids.length && this.#graph.size + this.#orphans.size > 0; at += TXID_SIZE) {
+      if (++looked % CHANGED_AT_ONCE === 0) await nextTurn()
       this.#drop(toDisplayHex(txids.subarray(at, at + TXID_SIZE)), touched)
     }
     for (const outpoint of spent) {
       if (this.#graph.size === 0) break
+      if (++looked % SPENT_AT_ONCE === 0) await nextTurn()
       this.#dropSpender(toLatin1(outpoint), touched)
     }
     return touched

@@ -235,7 +235,7 @@ export class BlockProcessor implements ChainSync {
     // Those who ask are answered from the view before, until the listener publishes this one.
     const scripts = target - to.height < MANY_BLOCKS ? await collected(touched) : touched
     const isLast = to.height >= target
-    listener.applied({ txids: block.txids, spentOutpoints: spentOutpoints(block), touched: scripts, isLast })
+    await listener.applied({ txids: block.txids, spentOutpoints: spentOutpoints(block), touched: scripts, isLast })
     await this.#db.flushIfDue()
     const { height, txCount } = to
     this.#progress?.update({ height, txCount, target })

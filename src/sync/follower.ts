@@ -2,6 +2,7 @@ import type { Daemon, DaemonNotice, DaemonNotices } from '../daemon/daemon.ts'
 import type { ChainView } from '../db/view.ts'
 import { DaemonError, DaemonUnavailableError, InvariantError, isAbort, messageOf } from '../errors.ts'
 import { linkSignals, untilAborted } from '../lib/abort.ts'
+import type { Awaitable } from '../lib/awaitable.ts'
 import { toDisplayHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type BackOff, waits } from '../lib/retry.ts'
@@ -34,8 +35,8 @@ export interface AppliedBlock {
 
 /** Hears of a catch-up while it goes on; what was heard stays true if the catch-up fails later. */
 export interface ChainListener {
-  /** The block is in the index: a view that is taken now has it. */
-  applied(block: AppliedBlock): void
+  /** The block is in the index: a view that is taken now has it. The next one waits until it settles. */
+  applied(block: AppliedBlock): Awaitable<void>
   rolledBack(block: { readonly touched: Iterable<string> }): void
 }
 
@@ -101,6 +102,8 @@ export class Follower implements Service {
   #hurry: AbortController | undefined
   /** Why they could not be written. */
   #unwritable: Error | undefined
+  /** What a block confirms is being taken out of the mempool. */
+  #applying = false
   #state: FollowerStatus['state'] = 'starting'
   #published: { readonly height: number; readonly hash: string } | undefined
   #daemonHeight: number | undefined
@@ -217,11 +220,11 @@ export class Follower implements Service {
     this.#silentSince = this.#now
     await this.#chain.catchUp(
       {
-        applied: (block) => {
+        applied: async (block) => {
           // During the first catch-up nobody listens and the mempool is empty.
           if (!this.#hub.ready) return
           this.#touch(block.touched)
-          this.#touch(this.#mempool.applyBlock(block.txids, block.spentOutpoints))
+          await this.#applyToMempool(block)
           // The last one at once: that the node has another one by now need not be known before.
           if (this.#isLongSilent() || (block.isLast && this.#reorgSince === undefined)) {
             this.#publishTip(this.#chain.view())
@@ -249,6 +252,16 @@ export class Follower implements Service {
       if (!handedOver) view.release()
       // After the publication and beside what comes next: nobody waits for the disk to hear of a block.
       this.#persisting = this.#persist()
+    }
+  }
+
+  /** No view is published meanwhile: who asks would miss what is neither in the mempool any more nor in that view yet. */
+  async #applyToMempool({ txids, spentOutpoints }: AppliedBlock): Promise<void> {
+    this.#applying = true
+    try {
+      this.#touch(await this.#mempool.applyBlock(txids, spentOutpoints))
+    } finally {
+      this.#applying = false
     }
   }
 
@@ -375,7 +388,7 @@ export class Follower implements Service {
 
   /** Publishes what is published in a view that is taken now. */
   #renewView(): void {
-    if (!this.#hub.ready || this.#stopping.signal.aborted) return
+    if (!this.#hub.ready || this.#applying || this.#stopping.signal.aborted) return
     const view = this.#chain.view()
     if (toDisplayHex(view.tip.hash) === this.#published?.hash) {
       this.#hub.publish(view, { newTip: false, touched: new Set() })

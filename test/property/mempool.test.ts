@@ -103,7 +103,7 @@ describe('Mempool, against a recomputation from scratch', () => {
             if (lost) for (const block of before) touched = new Set([...touched, ...touchedBy(before, block)])
             for (const block of connected) {
               touched = new Set([...touched, ...touchedBy(node.blocks, block)])
-              touched = new Set([...touched, ...mempool.applyBlock(txidsOf(block), spentBy(block))])
+              touched = new Set([...touched, ...(await mempool.applyBlock(txidsOf(block), spentBy(block)))])
             }
             if (it.kind === 'refresh' || it.kind === 'update') await refresh(it.kind === 'refresh')
             if (it.kind === 'keep') {
@@ -131,7 +131,7 @@ describe('Mempool, against a recomputation from scratch', () => {
           if (it.kind === 'reorg') continue
           const { connected } = happen(node, it)
           if (connected.length === 0) await mempool.refresh(node.view(), daemon, new AbortController().signal)
-          for (const block of connected) mempool.applyBlock(txidsOf(block), spentBy(block))
+          for (const block of connected) await mempool.applyBlock(txidsOf(block), spentBy(block))
           expectSame(mempool.snapshot(), node)
         }
       }),

@@ -41,7 +41,7 @@ export class ModelIndex implements ChainSync {
       this.before?.(this.height + 1)
       signal.throwIfAborted()
       this.#blocks = [...this.#blocks, next]
-      listener.applied({
+      await listener.applied({
         txids: txidsOf(next),
         spentOutpoints: spentBy(next),
         touched: touchedBy(this.#blocks, next),

@@ -33,7 +33,7 @@ export class ModelWorld {
 
   /** Publishes what the node has. `early`: new blocks are published before the node is asked for its mempool. */
   async sync(early = false): Promise<void> {
-    const moved = this.#follow()
+    const moved = await this.#follow()
     if (moved && early) this.#publish()
     const { touched, outcome } = await this.mempool.refresh(this.node.view(), this.daemon, this.#signal, (part) => {
       this.#touch(part)
@@ -70,7 +70,7 @@ export class ModelWorld {
   }
 
   /** True if the chain is another one than before. */
-  #follow(): boolean {
+  async #follow(): Promise<boolean> {
     const before = this.#blocks
     const now = [...this.node.blocks]
     let common = 0
@@ -82,7 +82,7 @@ export class ModelWorld {
       const block = now[height]!
       for (const tx of block.txs) this.mined.set(toDisplayHex(tx.txid), tx)
       this.#touch(touchedBy(now.slice(0, height + 1), block))
-      this.#touch(this.mempool.applyBlock(txidsOf(block), spentBy(block)))
+      this.#touch(await this.mempool.applyBlock(txidsOf(block), spentBy(block)))
     }
     this.#blocks = now
     return common < before.length || common < now.length

@@ -87,7 +87,7 @@ describe('Mempool', () => {
     await refresh()
     expect(mempool.snapshot().items(C)[0]?.height).toBe(-1)
     const block = node.connect([parent])
-    const touched = mempool.applyBlock(txidsOf(block), spentBy(block))
+    const touched = await mempool.applyBlock(txidsOf(block), spentBy(block))
     expect(mempool.snapshot().items(C)).toEqual([{ txid: idOf(child), height: 0, fee: 0n }])
     expect(touched.has(toLatin1(C))).toBe(true)
   })
@@ -101,7 +101,7 @@ describe('Mempool', () => {
     for (const tx of [loser, child, grandchild, bystander]) node.accept(tx)
     await refresh()
     const block = node.connect([makeTx([coin(2)], [{ script: 20, value: COIN }])])
-    const touched = mempool.applyBlock(txidsOf(block), spentBy(block))
+    const touched = await mempool.applyBlock(txidsOf(block), spentBy(block))
     const snapshot = mempool.snapshot()
     expect(snapshot.size).toBe(1)
     expect(snapshot.items(C).map(({ txid }) => txid)).toEqual([idOf(bystander)])
@@ -278,7 +278,7 @@ describe('Mempool', () => {
     }
     await refresh()
     const block = node.connect([parent])
-    mempool.applyBlock(txidsOf(block), spentBy(block))
+    await mempool.applyBlock(txidsOf(block), spentBy(block))
     await refresh()
     expect(mempool.snapshot().items(B)).toEqual([{ txid: idOf(child), height: 0, fee: 0n }])
   })
@@ -417,6 +417,28 @@ describe('Mempool', () => {
     const { turns } = await turnsDuring(refresh)
     expect(turns).toBeGreaterThanOrEqual(3)
     expect(gone.turns).toBeGreaterThanOrEqual(2 * turns)
+  })
+
+  it('lets others have turns while a block takes thousands of transactions out', async () => {
+    const { node, mempool, coin, refresh } = world()
+    const count = 3000
+    const fan = makeTx(
+      [coin(1)],
+      Array.from({ length: count }, () => ({ script: 11, value: 5_000n })),
+    )
+    node.connect([fan])
+    const spends = Array.from({ length: count }, (_, vout) =>
+      makeTx([{ txid: fan.txid, vout }], [{ script: 12, value: 4_000n }]),
+    )
+    for (const tx of spends) node.mempool.set(idOf(tx), tx)
+    await refresh()
+    expect(mempool.size).toBe(count)
+    const before = mempool.snapshot()
+    const block = node.connect(spends.slice(0, count - 1))
+    const { result, turns } = await turnsDuring(async () => mempool.applyBlock(txidsOf(block), spentBy(block)))
+    expect(turns).toBeGreaterThanOrEqual(10)
+    expect([...result]).toContain(toLatin1(B))
+    expect([before.size, mempool.size]).toEqual([count, 1])
   })
 
   it('is not misled by an id that the node lists twice', async () => {

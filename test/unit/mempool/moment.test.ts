@@ -137,7 +137,7 @@ describe('MomentHub', () => {
       return [await moment.balance(A), (await moment.history(A)).mempool.length, moment.tip.height] as const
     })
     const block = node.connect([tx])
-    mempool.applyBlock(txidsOf(block), spentBy(block))
+    await mempool.applyBlock(txidsOf(block), spentBy(block))
     // Between the two nobody has asked yet, and who asks has the old moment still: block and mempool change together.
     expect(await hub.with((moment) => moment.balance(A))).toEqual({ confirmed: 0n, unconfirmed: COIN, outputs: 0 })
     hub.publish(node.view(), { newTip: true, touched: touchedBy(node.blocks, block) })
