@@ -1,15 +1,23 @@
 import { describe, expect, it } from 'vitest'
+import { parseBlock } from '../../../src/chain/block.ts'
 import { coinOf } from '../../../src/coins/registry.ts'
 import { type Environment, readSettings } from '../../../src/config/settings.ts'
 import { openIndex } from '../../../src/index-opening.ts'
+import { fromHex } from '../../../src/lib/bytes.ts'
+import { GENESIS_HEX } from '../../../src/regtest/params.ts'
 import { withDirectory } from '../../support/chain-index.ts'
 
 const MEMORY = { cacheBytes: 1 << 20, pendingBytes: 1 << 20 }
 
+/** Opens it, and gives it its first block if it has none: without one it would become what the settings say. */
 async function opened(directory: string, environment: Environment): Promise<void> {
-  const settings = readSettings({ ...environment, DB_DIRECTORY: directory })
+  const settings = readSettings({ NET: 'regtest', ...environment, DB_DIRECTORY: directory })
   const db = await openIndex({ settings, coin: coinOf(settings.coin, settings.net) }, MEMORY)
   db.warm()
+  if (db.tip.height < 0) {
+    await db.advance(parseBlock(fromHex(GENESIS_HEX)), 0)
+    await db.flush()
+  }
   await db.close()
 }
 
