@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Edits, withEdits } from '../db/edits.ts'
 import type { AnyKeySpace, KeySpace } from '../db/layout.ts'
 import { lowerBound } from '../db/overlay.ts'
 import type { PageOptions } from '../db/view.ts'
@@ -153,7 +154,8 @@ export class VersionedRows implements PagedRows {
     const { beyond, reverse = false, limit } = options
     const from = beyond === undefined ? undefined : String.fromCharCode(space.prefix) + toLatin1(beyond)
     const written = this.#versions.written(space, textOf(space, start), this.#upTo, { beyond: from, reverse })
-    const edits = new Edits(written, reverse)
+    const edits = new Edits([written], reverse)
+    const kind = versionsOf(space)
     const rows: RowOf<K, V>[] = []
     let work = 0
     // Of the rows below some may have been taken away: then more of them are read.
@@ -163,7 +165,7 @@ export class VersionedRows implements PagedRows {
       const end = below.at(-1)
       isLast = below.length < wanted || end === undefined
       last = end === undefined ? last : space.keyBytes(end.key).subarray(1)
-      for (const row of withEdits(space, below, edits, isLast)) {
+      for (const row of withEdits(below, edits, isLast, kind)) {
         if (++work % ROWS_PER_TURN === 0) await nextTurn()
         if (row !== undefined) rows.push(row)
         if (rows.length === limit) break
@@ -173,62 +175,14 @@ export class VersionedRows implements PagedRows {
   }
 }
 
-/** What was written, in order. */
-class Edits {
-  readonly #written: Iterator<Edit, void>
-  readonly #reverse: boolean
-  #next: Edit | undefined
-
-  constructor(written: Iterator<Edit, void>, reverse = false) {
-    this.#written = written
-    this.#reverse = reverse
-    this.#go()
+/** How rows of a space come out of what was written of them. */
+function versionsOf<K, V>(space: KeySpace<K, V>) {
+  return {
+    keyOf: (row: RowOf<K, V>): string => space.keyText(row.key),
+    rowOf: ({ key, value }: Edit): RowOf<K, V> | undefined =>
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written under a key of this space, whose prefix no other has
+      value === undefined ? undefined : { key: space.readKey(fromLatin1(key)), value: value as V },
   }
-
-  get isEmpty(): boolean {
-    return this.#next === undefined
-  }
-
-  /** Takes out the one that comes first, unless that is behind `last`. */
-  take(last?: string): Edit | undefined {
-    const next = this.#next
-    if (next === undefined) return undefined
-    if (last !== undefined && (this.#reverse ? next.key < last : next.key > last)) return undefined
-    this.#go()
-    return next
-  }
-
-  #go(): void {
-    const { done, value } = this.#written.next()
-    this.#next = done === true || value === undefined ? undefined : value
-  }
-}
-
-/** Rows below with the edits up to the last of them, or `all`; undefined in place of a row that is gone. */
-function* withEdits<K, V>(
-  space: KeySpace<K, V>,
-  below: readonly RowOf<K, V>[],
-  edits: Edits,
-  all: boolean,
-): Generator<RowOf<K, V> | undefined> {
-  for (const row of below) {
-    let isReplaced = false
-    if (!edits.isEmpty) {
-      const text = space.keyText(row.key)
-      for (let edit = edits.take(text); edit !== undefined; edit = edits.take(text)) {
-        isReplaced ||= edit.key === text
-        yield rowOf(space, edit)
-      }
-    }
-    if (!isReplaced) yield row
-  }
-  if (!all) return
-  for (let edit = edits.take(); edit !== undefined; edit = edits.take()) yield rowOf(space, edit)
-}
-
-function rowOf<K, V>(space: KeySpace<K, V>, { key, value }: Edit): RowOf<K, V> | undefined {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written under a key of this space, whose prefix no other has
-  return value === undefined ? undefined : { key: space.readKey(fromLatin1(key)), value: value as V }
 }
 
 /** The same for whoever writes the rows. What is below can be another source of the same rows at each turn. */
@@ -284,11 +238,11 @@ async function withWritten<K, V>(
   start: Uint8Array,
   upTo: number,
 ): Promise<readonly RowOf<K, V>[]> {
-  const edits = new Edits(versions.written(space, textOf(space, start), upTo))
+  const edits = new Edits([versions.written(space, textOf(space, start), upTo)])
   if (edits.isEmpty) return below
   const rows: RowOf<K, V>[] = []
   let work = 0
-  for (const row of withEdits(space, below, edits, true)) {
+  for (const row of withEdits(below, edits, true, versionsOf(space))) {
     if (++work % ROWS_PER_TURN === 0) await nextTurn()
     if (row !== undefined) rows.push(row)
   }

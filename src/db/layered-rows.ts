@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fromLatin1, toLatin1 } from '../lib/bytes.ts'
+import { Edits, withEdits } from './edits.ts'
 import { following, type KeyRange, type KeySpace, type RowWrite } from './layout.ts'
 import type { PendingLayer } from './pending.ts'
 import type { Row, StoreReader } from './store.ts'
@@ -48,7 +49,9 @@ export class LayeredRows implements CoinRows {
     range: KeyRange,
     { reverse = false, limit = Number.POSITIVE_INFINITY }: { readonly reverse?: boolean; readonly limit?: number },
   ): Promise<readonly RowOf<K, V>[]> {
-    const edits = new Edits(this.#layers, range, reverse)
+    const [from, end] = [toLatin1(range.gte), toLatin1(range.lt)]
+    const written = this.#layers.toReversed().map((layer) => layer.each(from, end, reverse))
+    const edits = new Edits(written, reverse)
     const rows: RowOf<K, V>[] = []
     let work = 0
     // Of the rows that are read some may have been taken away since: then more of them are.
@@ -57,10 +60,10 @@ export class LayeredRows implements CoinRows {
       const wanted = limit - rows.length
       const stored = await this.#reader.rows({ gte, lt, reverse, limit: wanted })
       left = stored.length < wanted ? undefined : beyond(left, stored.at(-1)?.[0], reverse)
-      for (const [key, value] of withEdits(stored, edits, left === undefined)) {
+      for (const row of withEdits(stored, edits, left === undefined, STORED)) {
         if (++work % ROWS_PER_TURN === 0) await nextTurn()
-        if (value === undefined) continue
-        rows.push({ key: space.readKey(key), value: space.readValue(value) })
+        if (row === undefined) continue
+        rows.push({ key: space.readKey(row[0]), value: space.readValue(row[1]) })
         if (rows.length === limit) break
       }
     }
@@ -74,71 +77,8 @@ function beyond({ gte, lt }: KeyRange, key: Uint8Array | undefined, reverse: boo
   return reverse ? { gte, lt: key } : { gte: following(key), lt }
 }
 
-/** What layers have of a range, in the order that is read; of a row that several have, what the last of them has. */
-class Edits {
-  readonly #reverse: boolean
-  /** Of each layer, the last first. */
-  readonly #layers: Iterator<RowWrite, void>[]
-  /** What comes next of each. */
-  readonly #next: (RowWrite | undefined)[]
-
-  constructor(layers: readonly PendingLayer[], { gte, lt }: KeyRange, reverse: boolean) {
-    const [from, end] = [toLatin1(gte), toLatin1(lt)]
-    this.#reverse = reverse
-    this.#layers = layers.toReversed().map((layer) => layer.each(from, end, reverse))
-    this.#next = this.#layers.map(nextOf)
-  }
-
-  /** Takes out the one that comes first, unless that is behind `last`. */
-  take(last?: string): RowWrite | undefined {
-    let first: RowWrite | undefined
-    for (const next of this.#next) {
-      if (next !== undefined && (first === undefined || this.#isBefore(next.key, first.key))) first = next
-    }
-    if (first === undefined || (last !== undefined && this.#isBefore(last, first.key))) return undefined
-    for (const [i, layer] of this.#layers.entries()) {
-      if (this.#next[i]?.key === first.key) this.#next[i] = nextOf(layer)
-    }
-    return first
-  }
-
-  get isEmpty(): boolean {
-    return this.#next.every((next) => next === undefined)
-  }
-
-  #isBefore(key: string, other: string): boolean {
-    return this.#reverse ? key > other : key < other
-  }
-}
-
-function nextOf(writes: Iterator<RowWrite, void>): RowWrite | undefined {
-  const { done, value } = writes.next()
-  return done === true ? undefined : (value ?? undefined)
-}
-
-/** Stored rows with the edits up to the last of them, or `all`; a row that is gone has no value. */
-function* withEdits(
-  stored: readonly Row[],
-  edits: Edits,
-  all: boolean,
-): Generator<readonly [key: Uint8Array, value: Uint8Array | undefined]> {
-  if (edits.isEmpty) {
-    yield* stored
-    return
-  }
-  for (const row of stored) {
-    const text = toLatin1(row[0])
-    let replaced = false
-    for (let edit = edits.take(text); edit !== undefined; edit = edits.take(text)) {
-      replaced ||= edit.key === text
-      yield rowOf(edit)
-    }
-    if (!replaced) yield row
-  }
-  if (!all) return
-  for (let edit = edits.take(); edit !== undefined; edit = edits.take()) yield rowOf(edit)
-}
-
-function rowOf({ key, value }: RowWrite): readonly [Uint8Array, Uint8Array | undefined] {
-  return [fromLatin1(key), value === undefined ? undefined : fromLatin1(value)]
+const STORED = {
+  keyOf: ([key]: Row): string => toLatin1(key),
+  rowOf: ({ key, value }: RowWrite): Row | undefined =>
+    value === undefined ? undefined : [fromLatin1(key), fromLatin1(value)],
 }
