@@ -181,7 +181,10 @@ export function lookUp(core: RegtestCore, txid: string): FoundTx | undefined {
   return core.index?.find(fromDisplayHex(txid))
 }
 
+/** A transaction of one block, which is read whole only if no index tells where in it the transaction is. */
 function findIn(core: RegtestCore, txid: string, node: BlockNode): FoundTx | undefined {
+  const indexed = core.index?.find(fromDisplayHex(txid))
+  if (indexed?.node === node) return indexed
   const tx = core.chain.readBlock(node).txs.find((each) => toDisplayHex(each.txid) === txid)
   return tx && { tx, node }
 }
