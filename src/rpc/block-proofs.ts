@@ -1,10 +1,11 @@
 import type { ChainView } from '../db/view.ts'
 import type { Awaitable } from '../lib/awaitable.ts'
-import { toLatin1 } from '../lib/bytes.ts'
+import { readUint32LE, toLatin1 } from '../lib/bytes.ts'
 import { merkleLevels } from '../lib/merkle.ts'
 import { CacheTallies, type CacheTally } from '../metrics.ts'
 
 const HASH_SIZE = 32
+const WORD_SIZE = 4
 /** Blocks of fewer transactions are hashed anew each time; so ElectrumX does, and charges by it. */
 const WORTH_KEEPING = 200
 
@@ -27,6 +28,7 @@ class DisplayedHashes {
     this.count = hashes.length / HASH_SIZE
   }
 
+  /** Bytes of memory. */
   get bytes(): number {
     return this.#reversed.length
   }
@@ -37,19 +39,34 @@ class DisplayedHashes {
     return this.#reversed.toString('hex', end - HASH_SIZE, end)
   }
 
-  /** undefined if it is not here. */
-  indexOf(hex: string): number | undefined {
-    const wanted = Buffer.from(hex, 'hex')
-    const hashes = this.#reversed
-    for (let at = hashes.indexOf(wanted); at !== -1; at = hashes.indexOf(wanted, at + 1)) {
-      if (at % HASH_SIZE === 0) return this.count - 1 - at / HASH_SIZE
-    }
-    return undefined
-  }
-
   /** The hashes in internal order again. */
   toBytes(): Uint8Array {
     return Buffer.from(this.#reversed).reverse()
+  }
+}
+
+/** The ids of a block's transactions, which can be searched. */
+class BlockTxids extends DisplayedHashes {
+  /** The first four bytes of each, as displayed: searching the ids themselves took a quarter of the time of a proof. */
+  readonly #starts: Uint32Array
+
+  constructor(txids: Uint8Array) {
+    super(txids)
+    this.#starts = new Uint32Array(this.count)
+    for (let i = 0; i < this.count; i++) this.#starts[i] = readUint32LE(txids, (i + 1) * HASH_SIZE - WORD_SIZE)
+  }
+
+  override get bytes(): number {
+    return super.bytes + this.#starts.byteLength
+  }
+
+  /** The position of the id that is displayed as `hex`, in small letters; undefined if it is not here. */
+  indexOf(hex: string): number | undefined {
+    const start = Number.parseInt(hex.slice(0, 2 * WORD_SIZE), 16)
+    for (let at = this.#starts.indexOf(start); at !== -1; at = this.#starts.indexOf(start, at + 1)) {
+      if (this.hexAt(at) === hex) return at
+    }
+    return undefined
   }
 }
 
@@ -57,13 +74,13 @@ class DisplayedHashes {
 export interface BlockIds {
   /** Its header, a character a byte. */
   readonly block: string
-  readonly txids: DisplayedHashes
+  readonly txids: BlockTxids
   /** What it cost to have them. */
   readonly cost: number
 }
 
 interface Kept {
-  readonly txids: DisplayedHashes
+  readonly txids: BlockTxids
   /** The nodes above them, without the root. */
   nodes: readonly DisplayedHashes[] | undefined
 }
@@ -139,7 +156,7 @@ export class BlockProofs {
   async #read(view: ChainView, height: number, block: string): Promise<BlockIds | undefined> {
     const bytes = await view.blockTxids(height)
     if (bytes === undefined) return undefined
-    const txids = new DisplayedHashes(bytes)
+    const txids = new BlockTxids(bytes)
     this.#keep(block, { txids, nodes: undefined })
     return { block, txids, cost: 0.25 + txids.count * 0.0001 }
   }

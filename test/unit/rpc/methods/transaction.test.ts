@@ -150,6 +150,17 @@ describe('transaction.get_merkle', () => {
     expect(await call('get_merkle', txid(1, 1), 1)).toMatchObject({ pos: 1 })
   })
 
+  it('tells apart ids whose displayed forms begin alike', async () => {
+    const { ctx, call } = scene()
+    const twins = ['a', 'b', 'c'].map((name) => concat(someHash(name).subarray(0, 28), new Uint8Array(4).fill(7)))
+    ctx.moment.blocks[1] = [someHash('first'), ...twins]
+    for (const [i, twin] of twins.entries()) {
+      expect(await call('get_merkle', toDisplayHex(twin), 1)).toMatchObject({ pos: i + 1 })
+    }
+    const stranger = toDisplayHex(concat(someHash('d').subarray(0, 28), new Uint8Array(4).fill(7)))
+    await expect(call('get_merkle', stranger, 1)).rejects.toMatchObject({ code: 1 })
+  })
+
   it('charges as ElectrumX: by the size of the block, less once it is known', async () => {
     const { ctx, call, txid } = scene()
     await call('get_merkle', txid(2, 7), 2)
@@ -173,7 +184,7 @@ describe('transaction.get_merkle', () => {
   })
 
   it('keeps no more than it may', async () => {
-    const { ctx, call, txid } = scene([4, 4, 4], 2 * 4 * 32)
+    const { ctx, call, txid } = scene([4, 4, 4], 2 * 4 * 36)
     for (const height of [0, 1, 0, 2, 0, 1]) await call('get_merkle', txid(height, 0), height)
     expect(ctx.moment.idReads).toBe(4)
   })
