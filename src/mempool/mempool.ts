@@ -6,6 +6,7 @@ import type { ChainView } from '../db/view.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { toDisplayHex, toLatin1 } from '../lib/bytes.ts'
 import type { Logger } from '../log.ts'
+import { compareWithList, isWaiting, type Known } from './comparison.ts'
 import {
   type Candidate,
   type Coin,
@@ -27,9 +28,7 @@ import { Orphans } from './orphans.ts'
 import { MempoolSnapshot, RECENT_KEPT } from './snapshot.ts'
 
 const TXID_SIZE = 32
-/** Ids of a list that are looked at before others get a turn. */
-const COMPARED_AT_ONCE = 10_000
-/** The same of transactions that are taken in, or dropped. */
+/** Transactions that are taken in, or dropped, before others get a turn. */
 const CHANGED_AT_ONCE = 250
 /** Outpoints that a block spends: next to none of them is spent by anything that is left. */
 const SPENT_AT_ONCE = 2000
@@ -215,7 +214,7 @@ export class Mempool {
     const node = await daemon.chainInfo(signal)
     if (!standsOn(view, node) || daemon.turn !== turn) return behind(node)
     await this.#renewInterest(view, signal)
-    const { gone, fresh } = await this.#compare(txids, signal)
+    const { gone, fresh } = await compareWithList(txids, this.#known, signal)
     const mayLoad = gone.length > 0 || this.#nodeLoads || !this.#complete
     const loading = mayLoad && (await this.#isLoading(daemon, signal))
     listed()
@@ -305,47 +304,12 @@ export class Mempool {
     return { outcome: 'current', touched, changed }
   }
 
+  get #known(): Known {
+    return { graph: this.#graph, orphans: this.#orphans, unreadable: this.#fetcher.unreadable }
+  }
+
   #isKnown(txid: string): boolean {
-    return this.#graph.has(txid) || this.#isWaiting(txid)
-  }
-
-  /** Known, and not to be fetched again, though it is not in the mempool. */
-  #isWaiting(txid: string): boolean {
-    return this.#orphans.has(txid) || this.#fetcher.unreadable.has(txid)
-  }
-
-  /** Lets others have a turn now and then: a list can have some hundred thousand ids. */
-  async #compare(txids: readonly string[], signal: AbortSignal): Promise<{ gone: string[]; fresh: string[] }> {
-    const fresh: string[] = []
-    let known = 0
-    for (const [i, txid] of txids.entries()) {
-      if (i % COMPARED_AT_ONCE === COMPARED_AT_ONCE - 1) await nextTurn()
-      if (this.#graph.has(txid)) known += 1
-      else if (!this.#isWaiting(txid)) fresh.push(txid)
-    }
-    throwIfAborted(signal)
-    // The node names each id once, so if all of ours are among them none is gone.
-    const isWhole = known === this.#graph.size && this.#orphans.size === 0 && this.#fetcher.unreadable.size === 0
-    return { gone: isWhole ? [] : await this.#goneFrom(txids, signal), fresh }
-  }
-
-  /** The transactions that are not listed any more. Of those that are here without being in the mempool nothing is left. */
-  async #goneFrom(txids: readonly string[], signal: AbortSignal): Promise<string[]> {
-    const listed = new Set<string>()
-    for (const [i, txid] of txids.entries()) {
-      if (i % COMPARED_AT_ONCE === COMPARED_AT_ONCE - 1) await nextTurn()
-      listed.add(txid)
-    }
-    const gone: string[] = []
-    let looked = 0
-    for (const txid of this.#graph.txids()) {
-      if (++looked % COMPARED_AT_ONCE === 0) await nextTurn()
-      if (!listed.has(txid)) gone.push(txid)
-    }
-    throwIfAborted(signal)
-    for (const txid of this.#orphans.txids()) if (!listed.has(txid)) this.#orphans.delete(txid)
-    for (const txid of this.#fetcher.unreadable) if (!listed.has(txid)) this.#fetcher.unreadable.delete(txid)
-    return gone
+    return this.#graph.has(txid) || isWaiting(this.#known, txid)
   }
 
   /** Lets others have a turn as accept() does: a node that was started without its mempool lacks all that it had. */
