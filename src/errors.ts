@@ -153,6 +153,9 @@ export class ChainError extends Error {
 /** The fork from the node's chain is deeper than can be taken back: until a person has changed one of the two it stays so. */
 export class ForkTooDeepError extends ChainError {}
 
+/** The node does not keep the blocks that the index needs, until a person has run it otherwise. */
+export class PrunedNodeError extends ChainError {}
+
 /** What is wrong with the database; docs/OPERATIONS.md says what to do about each. */
 export const STORAGE_CODES = ['locked', 'foreign', 'version', 'network', 'settings', 'corrupt', 'full', 'io'] as const
 export type StorageCode = (typeof STORAGE_CODES)[number]
@@ -166,6 +169,12 @@ export class StorageError extends Error {
     this.code = code
   }
 }
+
+/**
+ * The index was found damaged while it was opened, before anything was done with it: it is so on the disk, and will be at
+ * the next start. What is found later may be otherwise then: files that are too short are completed after the start.
+ */
+export class DamagedIndexError extends StorageError {}
 
 /** What of it stays as it is until a person has given another directory, other settings or another program. */
 const FOR_A_PERSON: ReadonlySet<StorageCode> = new Set(['foreign', 'version', 'network', 'settings'])
@@ -220,8 +229,8 @@ export function isFromOutside(error: unknown): error is Error {
 
 /** True if starting again is of no use until a person has changed something: settings, the index, or the node. */
 export function needsPerson(error: unknown): boolean {
-  if (error instanceof StorageError) return FOR_A_PERSON.has(error.code)
-  return error instanceof ConfigError || error instanceof ForkTooDeepError
+  if (error instanceof StorageError) return FOR_A_PERSON.has(error.code) || error instanceof DamagedIndexError
+  return [ConfigError, ForkTooDeepError, PrunedNodeError].some((kind) => error instanceof kind)
 }
 
 /** What was thrown, in words: the message of an error, anything else as text. */

@@ -6,7 +6,7 @@ import type { Coin } from './coins/coin.ts'
 import type { Settings } from './config/settings.ts'
 import { IndexDatabase } from './db/index-db.ts'
 import type { Indexer } from './db/indexer.ts'
-import { ConfigError, StorageError } from './errors.ts'
+import { ConfigError, DamagedIndexError, StorageError } from './errors.ts'
 import { fromDisplayHex } from './lib/bytes.ts'
 
 const MIB = 1024 * 1024
@@ -28,7 +28,7 @@ export interface IndexMemory {
 
 /**
  * Opens the index in DB_DIRECTORY, or makes one. `indexers`: those of coinIndexers(), for who wants to know them. Throws ConfigError as atomicalsHeights() does, and StorageError as
- * IndexDatabase.open() does.
+ * IndexDatabase.open() does, for a damaged index DamagedIndexError.
  */
 export async function openIndex(
   { settings, coin }: IndexPlace,
@@ -51,7 +51,9 @@ export async function openIndex(
       { indexers },
     )
   } catch (error) {
-    if (!(error instanceof StorageError && error.code === 'settings')) throw error
+    if (!(error instanceof StorageError)) throw error
+    if (error.code === 'corrupt') throw new DamagedIndexError('corrupt', error.message, { cause: error })
+    if (error.code !== 'settings') throw error
     const now = heights === undefined ? 'off' : 'on'
     const remedy = 'ATOMICALS and the settings ATOMICALS_ACTIVATION_HEIGHT... decide what an index is made with'
     throw new StorageError('settings', `${error.message} (ATOMICALS is ${now} now; ${remedy})`, { cause: error })

@@ -5,7 +5,7 @@ import type { Settings } from './config/settings.ts'
 import { Bitcoind } from './daemon/bitcoind.ts'
 import type { IndexDatabase } from './db/index-db.ts'
 import type { Indexer } from './db/indexer.ts'
-import { ChainError, ConfigError, isAbort } from './errors.ts'
+import { ConfigError, isAbort, PrunedNodeError } from './errors.ts'
 import { atomicalsHeights, coinIndexers, mempoolInterest, openIndex } from './index-opening.ts'
 import { type Clock, steadyClock, systemClock } from './lib/clock.ts'
 import { IdleCollection, threadNursery } from './lib/idle-collection.ts'
@@ -285,7 +285,9 @@ class Server {
       ])
     }
     if (pruned) {
-      throw new ChainError(`bitcoind at ${daemon.address} is pruned: the index needs every block; run it without prune`)
+      throw new PrunedNodeError(
+        `bitcoind at ${daemon.address} is pruned: the index needs every block; run it without prune`,
+      )
     }
   }
 }

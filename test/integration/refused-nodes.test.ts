@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readSettings } from '../../src/config/settings.ts'
-import { ChainError, ConfigError } from '../../src/errors.ts'
+import { ChainError, ConfigError, needsPerson } from '../../src/errors.ts'
 import { silentLogger } from '../../src/log.ts'
 import { RegtestNode } from '../../src/regtest/node.ts'
 import { runServer } from '../../src/server.ts'
@@ -50,11 +50,13 @@ describe('a server does not begin with a node', () => {
     const failure = await endingWith({ pruned: true, pruneheight: 2 })
     expect(failure).toBeInstanceOf(ChainError)
     expect((failure as Error).message).toMatch(/is pruned.*without prune/)
+    expect(needsPerson(failure)).toBe(true)
   })
 
   it('of another network, and names both', async () => {
     const failure = await endingWith({ chain: 'signet' })
     expect(failure).toBeInstanceOf(ConfigError)
     expect((failure as Error).message).toMatch(/NET is regtest .*"signet": correct NET or DAEMON_URL$/)
+    expect(needsPerson(failure)).toBe(true)
   })
 })
