@@ -49,7 +49,7 @@ export class SocketListener implements Listener {
   readonly #deliver: (socket: Socket, arrival: Arrival) => void
   readonly #proxies: TrustedProxies
   readonly #tls: TlsServer | undefined
-  /** By remote address and port: how a socket that comes out of TLS is known again. */
+  /** By both addresses and ports: how a socket that comes out of TLS is known again. */
   readonly #arriving = new Map<string, Newcomer>()
   /** One for all sockets. */
   readonly #onError: (error: Error) => void
@@ -234,8 +234,9 @@ class Newcomer implements Arrival {
   }
 }
 
-function keyOf(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`
+/** Both ends of it: a client may come to two addresses of ours from one port. */
+function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }
 
 /** Undefined if the socket is gone already. IPv4-mapped addresses come out as IPv4. */
