@@ -100,9 +100,12 @@ export const LIMIT_SETTINGS = {
     env: 'MAX_SUBSCRIPTIONS',
     schema: whole(0, 1_000_000_000),
     allowed: wholeWords(0, 1_000_000_000),
-    fallback: '10000000',
+    fallback: undefined,
+    fallbackNote: 'one for every 4 KiB that the JavaScript heap may have, at most 10000000',
     unit: 'scripts',
-    sentence: 'Subscriptions of all sessions together; 0 for any number.',
+    sentence:
+      'Subscriptions of all sessions together; 0 for any number. More of them want a larger heap ' +
+      '(`--max-old-space-size`; docs/OPERATIONS.md), or the process ends when it is full.',
   }),
   maxSubscriptionsPerSession: setting({
     env: 'MAX_SUBSCRIPTIONS_PER_SESSION',

@@ -14,7 +14,7 @@ import { atomicalsMethods } from '../rpc/methods/atomicals/table.ts'
 import { DEFAULT_NOTIFIER, Notifier } from '../session/notifier.ts'
 import { SharedSession } from '../session/shared.ts'
 import { Subscriptions } from '../session/subscriptions.ts'
-import { answerMemory, sessionOptions } from './options.ts'
+import { answerMemory, maxSubscriptions, sessionOptions } from './options.ts'
 
 export interface ClientsCollaborators {
   readonly daemon: Daemon
@@ -40,7 +40,7 @@ export function sharedSession(
   const envelope = new Envelope({ maxSend, maxBatch }, { registry, log, requestId })
   const subscriptions = new Subscriptions({
     maxPerSession: settings.maxSubscriptionsPerSession,
-    maxTotal: settings.maxSubscriptions,
+    maxTotal: maxSubscriptions(settings),
   })
   const notifier = new Notifier(DEFAULT_NOTIFIER, { moments, subscriptions, daemon, clock, log })
   const parts = { registry, envelope, moments, daemon, server, subscriptions, notifier, clock, log, requestId }

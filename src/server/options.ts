@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8'
 import type { Coin } from '../coins/coin.ts'
 import type { Settings } from '../config/settings.ts'
 import type { BitcoindOptions } from '../daemon/bitcoind-options.ts'
@@ -99,6 +100,15 @@ export function connectionLimits(settings: Settings): ConnectionLimits {
     handshakeTimeout: settings.handshakeTimeout * SECOND,
     closeTimeout: 2000,
   }
+}
+
+/** Bytes of the heap's limit for one subscription: more than twice what the largest takes, that of an outpoint (measured). */
+const HEAP_OF_SUBSCRIPTION = 4096
+const MOST_SUBSCRIPTIONS = 10_000_000
+
+/** Subscriptions of all sessions; 0 for any number. They never take half of a heap of `heapLimit` bytes by default. */
+export function maxSubscriptions(settings: Settings, heapLimit = getHeapStatistics().heap_size_limit): number {
+  return settings.maxSubscriptions ?? Math.min(MOST_SUBSCRIPTIONS, Math.floor(heapLimit / HEAP_OF_SUBSCRIPTION))
 }
 
 export function adminOptions(settings: Settings): AdminOptions {
