@@ -219,7 +219,8 @@ export const LIMIT_SETTINGS = {
     fallback: '',
     sentence:
       'Reverse proxies that are believed about where a client is: X-Forwarded-For over HTTP and WebSocket, the PROXY ' +
-      'protocol (versions 1 and 2) in front of any kind. One that says nothing is served as itself.',
+      'protocol (versions 1 and 2) in front of any kind. One that says nothing is served as itself. ' +
+      'Never the address of a Tor proxy that brings clients of a hidden service (docs/OPERATIONS.md).',
   }),
   logSessions: setting({
     env: 'LOG_SESSIONS',

@@ -110,6 +110,15 @@ describe('clients behind a trusted proxy', () => {
     expect(remotes().sort()).toEqual([CLIENT.host, OTHER.host])
   })
 
+  it('are known by the header that Tor writes with HiddenServiceExportCircuitID, whatever they say themselves', async () => {
+    await start({ listeners: await listenersOf('http') })
+    const http = dial('http')
+    http.write('PROXY TCP6 fc00:dead:beef:4dad::ffff:ffff ::1 65535 42\r\n')
+    http.write(`GET /proxy/protocol HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: ${CLIENT.host}\r\n\r\n`)
+    await once(http, 'data')
+    expect(remotes()).toEqual(['fc00:dead:beef:4dad::ffff:ffff'])
+  })
+
   it('are taken for the proxy itself where it says nothing', async () => {
     await start()
     const client = await kit!.active()
