@@ -79,11 +79,11 @@ describe('items', () => {
   const price = { value: 5000n, script: scriptOf(77) }
   const rules = [{ p: '.*', o: { [toHex(price.script)]: { v: 5000 } } }]
 
-  /** A container that takes items from a height on, not sealed yet. */
-  async function container(chain: AtomicalsChain, height: number) {
+  /** A container, or a realm, that takes items from a height on, not sealed yet. */
+  async function container(chain: AtomicalsChain, height: number, kind: 'container' | 'realm' = 'container') {
     const dmint = { v: '1', mint_height: height, merkle: root, rules }
-    const args = { request_container: 'box', bitworkc: WORK }
-    const minted = await chain.mint('nft', { args, dmint }, { work: WORK })
+    const args = { [`request_${kind}`]: 'box', bitworkc: WORK }
+    const minted = await chain.mint('nft', { args, dmint, subrealms: { rules } }, { work: WORK })
     return minted
   }
 
@@ -134,6 +134,25 @@ describe('items', () => {
       await chain.mine(...txs)
       expect(await chain.activity(txs[0])).toBe('payment-subrealm-failed')
       expect(await chain.activity(txs[1])).toBe('payment-dmitem')
+    }),
+  )
+
+  it(
+    'of a realm are minted but can never be paid for, nor can subrealms of a container',
+    on(async (chain) => {
+      const [top, box] = [await container(chain, 0, 'realm'), await container(chain, 0)]
+      await chain.mine(seal(top.tx), seal(box.tx))
+      const [item, sub] = [await chain.commit(), await chain.commit()]
+      const args = { request_subrealm: 'sub', parent_realm: box.compact, claim_type: 'rule' }
+      const reveals = [reveal(item, top.compact), spend({ from: [out(sub)], to: [1000], op: 'nft', payload: { args } })]
+      await chain.mine(...reveals)
+      expect([await exists(chain, idAt(item)), await exists(chain, idAt(sub))]).toEqual([true, true])
+      const pay = (kind: 'p' | 'd', commit: Tx): Tx =>
+        spend({ from: [chain.fund()], to: [price, markerOutput(kind, idAt(commit))] })
+      const txs = [pay('d', item), pay('p', sub)] as const
+      await chain.mine(...txs)
+      expect(await chain.activity(txs[0])).toBe('payment-dmitem-failed')
+      expect(await chain.activity(txs[1])).toBe('payment-subrealm-failed')
     }),
   )
 })
