@@ -1,4 +1,5 @@
-import { CborMap, type CborValue } from '../lib/cbor/values.ts'
+import { CborMap, CborTag, type CborValue } from '../lib/cbor/values.ts'
+import { mayShareParts } from '../lib/cbor.ts'
 import { integerOf, isTruthy } from './python.ts'
 
 /** One change of an atomical's state, as its payload has it. */
@@ -47,24 +48,23 @@ export function initialState(payload: CborMap): CborMap | undefined {
 }
 
 class Fold {
-  #state = new CborMap()
+  readonly state = new CborMap()
   #steps = 0
   /** Maps of ours, which may be altered. */
-  readonly #own = new WeakSet<CborMap>([this.#state])
-
-  get state(): CborMap {
-    return this.#state
-  }
+  readonly #own = new WeakSet<CborMap>([this.state])
 
   /** How much was done so far. */
   get steps(): number {
     return this.#steps
   }
 
+  // CONSENSUS: maps that one change shares between places stay one map, so what a later change does to it at one place it
+  // does at all; the first state of a mint shares nothing.
   apply(change: CborMap): void {
     this.#steps += STEPS_PER_CHANGE
-    if (integerOf(change.get('$a')) === 1n) this.#state = this.#without(this.#state, change, 0)
-    else this.#set(this.#state, change, 0)
+    const payload = mayShareParts(change) ? this.#copiedMap(change, new Map()) : change
+    if (integerOf(payload.get('$a')) === 1n) this.#delete(this.state, payload, 0)
+    else this.#set(this.state, payload, 0)
   }
 
   // CONSENSUS: falsy values are replaced by anything; a map that is not empty is only ever changed inside.
@@ -79,20 +79,19 @@ class Fold {
     }
   }
 
-  /** A copy without what `change` marks with true. */
-  #without(target: CborMap, change: CborMap, depth: number): CborMap {
-    const copy = this.#made()
-    this.#steps += target.size
-    for (const [name, { key, value }] of target.named()) {
-      const mark = isReserved(key, depth) ? undefined : change.get(name)
-      if (mark === true) continue
-      const descends = mark instanceof CborMap && value instanceof CborMap && depth < MAX_DEPTH
-      copy.put(name, key, descends ? this.#without(value, mark, depth + 1) : value)
+  /** Removes what `change` marks with true. */
+  #delete(target: CborMap, change: CborMap, depth: number): void {
+    this.#steps += change.size
+    for (const [name, { key, value }] of change.named()) {
+      if (isReserved(key, depth)) continue
+      if (value === true) target.remove(name)
+      const before = target.get(name)
+      if (value instanceof CborMap && before instanceof CborMap && depth < MAX_DEPTH)
+        this.#delete(this.#owned(target, name, key, before), value, depth + 1)
     }
-    return copy
   }
 
-  /** The map under a name of ours, as one of ours. */
+  /** The map under a name of ours, as one of ours: a copy that is for this place alone where it was not ours yet. */
   #owned(target: CborMap, name: string, key: CborValue, map: CborMap): CborMap {
     if (this.#own.has(map)) return map
     const copy = this.#made()
@@ -100,6 +99,33 @@ class Fold {
     for (const [entryName, entry] of map.named()) copy.put(entryName, entry.key, entry.value)
     target.put(name, key, copy)
     return copy
+  }
+
+  /** A copy in which what was one object is one object again. `copies`: those that were made for it. */
+  #copiedMap(map: CborMap, copies: Map<CborValue, CborValue>): CborMap {
+    const copy = this.#made()
+    copies.set(map, copy)
+    this.#steps += map.size
+    for (const [name, { key, value }] of map.named()) copy.put(name, key, this.#copied(value, copies))
+    return copy
+  }
+
+  #copied(value: CborValue, copies: Map<CborValue, CborValue>): CborValue {
+    const known = copies.get(value)
+    if (known !== undefined) return known
+    if (value instanceof CborMap) return this.#copiedMap(value, copies)
+    if (Array.isArray(value)) {
+      const list: CborValue[] = []
+      copies.set(value, list)
+      for (const item of value) list.push(this.#copied(item, copies))
+      return list
+    }
+    if (!(value instanceof CborTag)) return value
+    const tag = new CborTag(value.tag)
+    copies.set(value, tag)
+    tag.complete = value.complete
+    tag.value = this.#copied(value.value, copies)
+    return tag
   }
 
   #made(): CborMap {

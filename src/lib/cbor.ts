@@ -30,7 +30,18 @@ const INDEFINITE = -1
  * Byte strings are views of `bytes`.
  */
 export function decodeCbor(bytes: Uint8Array): CborValue {
-  return new Decoder(bytes).item('as it is')
+  const decoder = new Decoder(bytes)
+  const item = decoder.item('as it is')
+  if (decoder.refers && item instanceof CborMap) REFERRING.add(item)
+  return item
+}
+
+/** Maps that were decoded with references in them. */
+const REFERRING = new WeakSet<CborMap>()
+
+/** True of a map that was decoded from bytes with shared references (tag 29), so that values in it may be one object. */
+export function mayShareParts(decoded: CborMap): boolean {
+  return REFERRING.has(decoded)
 }
 
 /**
@@ -48,6 +59,7 @@ class Decoder implements TagReader {
   #depth = 0
   #immutable = false
   readonly #shared: (CborValue | undefined)[] = []
+  #refers = false
   #sharing: number | undefined
   #strings: (string | Uint8Array)[] | undefined
 
@@ -68,6 +80,11 @@ class Decoder implements TagReader {
 
   get offset(): number {
     return this.#position
+  }
+
+  /** True if a shared reference was read. */
+  get refers(): boolean {
+    return this.#refers
   }
 
   item(mode: Mode): CborValue {
@@ -111,6 +128,7 @@ class Decoder implements TagReader {
 
   /** Tag 29. A value that is still being decoded can be meant, so values can contain themselves. */
   sharedReference(): CborValue {
+    this.#refers = true
     return indexed(this.#shared, this.item('unshared')) ?? this.fail('shared reference to nothing')
   }
 

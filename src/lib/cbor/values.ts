@@ -69,6 +69,10 @@ class KeyedEntries {
     else entry.value = value
   }
 
+  remove(keyName: string): void {
+    this.#entries.delete(keyName)
+  }
+
   /** Sets a text key. */
   set(name: string, value: CborValue): void {
     this.put(name, name, value)
