@@ -3,12 +3,17 @@ import type { MempoolNews, Refreshed } from '../mempool/mempool.ts'
 import { NewsDesk } from './mempool-news.ts'
 
 /**
- * What was asked leaves the node and us alone for so many times as long as it took, within bounds. A list costs as much as
- * the mempool is large, whatever is new; to fetch what is new is no part of it. News cost what they bring, and who waits
- * for them waits for the rest as well.
+ * A list leaves the node and us alone for so many times as long as it took, within bounds: it costs as much as the mempool
+ * is large, whatever is new. To fetch what is new is no part of it.
  */
 const LIST_REST = { factor: 4, shortestMs: 50, longestMs: 5_000 } as const
-const NEWS_REST = { factor: 1, shortestMs: 20, longestMs: 150 } as const
+/**
+ * News cost what they bring, and who waits for them waits for the rest as well: it is only as long as it takes for those
+ * that come one by one to come together.
+ */
+const NEWS_REST_MS = 20
+/** Removals that follow one another are not waited for longer. */
+const LONGEST_REMOVAL_WAIT_MS = 150
 /** Between lists while the node's notices have proved good. */
 const SURE_POLL_MS = 30_000
 /**
@@ -71,7 +76,7 @@ export class MempoolSchedule {
         this.#removedAt ??= now
         this.#newsAt = Math.max(
           Math.min(this.#newsAt, later),
-          Math.min(now + REMOVAL_WAIT_MS, this.#removedAt + NEWS_REST.longestMs),
+          Math.min(now + REMOVAL_WAIT_MS, this.#removedAt + LONGEST_REMOVAL_WAIT_MS),
         )
         break
       case 'gap':
@@ -104,10 +109,7 @@ export class MempoolSchedule {
    * anything that it named was fetched.
    */
   done(result: Refreshed, byList: boolean, { begun, listed, now }: Times): void {
-    const { factor, shortestMs, longestMs } = byList ? LIST_REST : NEWS_REST
-    const asked = byList ? listed : now
-    const rest = Math.min(Math.max(factor * (asked - begun - result.waited), shortestMs), longestMs)
-    this.#restUntil = Math.max(asked + rest, now + shortestMs)
+    this.#restUntil = byList ? restAfterList(begun + result.waited, listed, now) : now + NEWS_REST_MS
     this.#newsAt = Math.max(this.#newsAt, this.#restUntil)
     if (!byList) return
     this.#desk.endList(result.sequence, result.changed)
@@ -115,4 +117,11 @@ export class MempoolSchedule {
     // Somebody may have asked for another list meanwhile.
     this.#listAt = Math.max(Math.min(this.#listAt, begun + wait), this.#restUntil)
   }
+}
+
+/** Until when: a list was asked for, was here, and what it named is here `now`. */
+function restAfterList(asked: number, listed: number, now: number): number {
+  const { factor, shortestMs, longestMs } = LIST_REST
+  const rest = Math.min(Math.max(factor * (listed - asked), shortestMs), longestMs)
+  return Math.max(listed + rest, now + shortestMs)
 }
