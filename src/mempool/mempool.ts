@@ -239,16 +239,23 @@ export class Mempool {
     signal: AbortSignal,
     step: RefreshStep = goOn,
   ): Promise<Refreshed> {
-    const node = await daemon.chainInfo(signal)
+    const fresh = news.added.filter((txid) => !this.#isKnown(txid))
+    const sources = { view, daemon, signal }
+    // At once, for a node that has much to do lets either wait; nothing is changed before its tip is known.
+    const [asked, fetched] = await Promise.allSettled([
+      daemon.chainInfo(signal),
+      this.#fetcher.fetch(fresh.slice(0, this.#stepSize), [], sources),
+    ])
+    const node = valueOf(asked)
     if (!standsOn(view, node)) return behind(node)
+    const first = valueOf(fetched)
     for (const txid of news.removed) {
       this.#orphans.delete(txid)
       this.#fetcher.unreadable.delete(txid)
     }
     const gone = news.removed.filter((txid) => this.#graph.has(txid))
-    const fresh = news.added.filter((txid) => !this.#isKnown(txid))
     const before = this.#whole
-    const result = await this.#takeIn(gone, fresh, { view, daemon, signal, step })
+    const result = await this.#takeIn(gone, fresh, { ...sources, step }, first)
     if (result.outcome === 'current') this.#whole = before
     return { ...result, loading: false, node, sequence: undefined, waited: 0 }
   }
@@ -273,20 +280,29 @@ export class Mempool {
     return touched
   }
 
+  /** Transactions that are fetched before what came is taken in. */
+  get #stepSize(): number {
+    return this.#options.batch * this.#options.inFlight
+  }
+
+  /** `first`: those of the first step of `fresh` where they have been fetched before. */
   async #takeIn(
     gone: readonly string[],
     fresh: readonly string[],
-    { view, daemon, signal, step }: Sources & { readonly step: RefreshStep },
+    { step, ...sources }: Sources & { readonly step: RefreshStep },
+    first?: readonly Candidate[],
   ): Promise<Pick<Refreshed, 'outcome' | 'touched' | 'changed'>> {
     const changed = [...gone, ...fresh]
     let touched = new Set<string>()
     // Their parents may have come meanwhile, into the mempool or into the chain.
     let waiting = this.#orphans.takeAll()
-    const size = this.#options.batch * this.#options.inFlight
+    const size = this.#stepSize
     for (let from = 0; from === 0 || from < fresh.length; from += size) {
+      const here = from === 0 ? first : undefined
       let candidates: readonly Candidate[]
       try {
-        candidates = await this.#fetcher.fetch(fresh.slice(from, from + size), waiting, { view, daemon, signal })
+        const txids = here === undefined ? fresh.slice(from, from + size) : []
+        candidates = await this.#fetcher.fetch(txids, [...waiting, ...(here ?? [])], sources)
       } catch (error) {
         for (const candidate of waiting) this.#defer(candidate)
         throw error
@@ -460,6 +476,11 @@ export class Mempool {
 /** What the index keeps, so that nothing is seen in the mempool that vanishes once it is confirmed. */
 function indexedKey(script: Uint8Array): Uint8Array | undefined {
   return isUnspendable(script) ? undefined : hashXOf(script)
+}
+
+function valueOf<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === 'rejected') throw result.reason
+  return result.value
 }
 
 function standsOn(view: ChainView, node: ChainInfo): boolean {

@@ -140,6 +140,45 @@ describe('Mempool', () => {
     expect(mempool.snapshot().has(idOf(tx))).toBe(true)
   })
 
+  it('asks for what it was told of while the node still says on which tip it is', async () => {
+    const { node, daemon, mempool, coin, refresh } = world()
+    await refresh()
+    const tx = makeTx([coin(1)], [{ script: 11, value: COIN }])
+    node.accept(tx)
+    let fetching: () => void = () => undefined
+    const fetched = new Promise<void>((resolve) => {
+      fetching = resolve
+    })
+    daemon.before = (call) => {
+      if (call === 'mempoolTransactions') fetching()
+      return call === 'chainInfo' ? fetched : undefined
+    }
+    const news = { added: [idOf(tx)], removed: [] }
+    expect(await mempool.update(news, node.view(), daemon, signal)).toMatchObject({ outcome: 'current' })
+    expect(mempool.snapshot().items(A)).toEqual([{ txid: idOf(tx), height: 0, fee: 0n }])
+  })
+
+  it('takes nothing that it was told of, and says why, while the node stands on another tip', async () => {
+    const { node, daemon, mempool, coin, refresh } = world()
+    const [kept, replaced, fresh] = [1, 2, 3].map((n) => makeTx([coin(n)], [{ script: 10 + n, value: COIN }]))
+    node.accept(kept!)
+    node.accept(replaced!)
+    await refresh()
+    node.accept(fresh!)
+    const view = node.view()
+    node.connect([])
+    const news = { added: [idOf(fresh!)], removed: [idOf(replaced!)] }
+    expect(await mempool.update(news, view, daemon, signal)).toMatchObject({ outcome: 'behind', changed: [] })
+    expect([kept, replaced, fresh].map((tx) => mempool.snapshot().has(idOf(tx!)))).toEqual([true, true, false])
+    // The same where what is new cannot be had.
+    daemon.before = (call) => {
+      if (call === 'mempoolTransactions') throw new DaemonUnavailableError('gone')
+    }
+    expect(await mempool.update(news, view, daemon, signal)).toMatchObject({ outcome: 'behind' })
+    await expect(mempool.update(news, node.view(), daemon, signal)).rejects.toThrow('gone')
+    expect(mempool.size).toBe(2)
+  })
+
   it('takes nothing for gone because of the answers of two nodes', async () => {
     const { node, daemon, mempool, coin, refresh } = world()
     const tx = makeTx([coin(1)], [{ script: 11, value: COIN }])
